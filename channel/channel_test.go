@@ -1,0 +1,49 @@
+package channel
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+)
+
+type throttled struct{ error }
+
+func (throttled) RetryAfter() time.Duration { return time.Minute }
+
+func TestErrors(t *testing.T) {
+	errs := Errors{}
+	assert.NoError(t, errs.Err(), "an empty Errors is no error")
+	for i := range 9 {
+		errs[fmt.Sprint(i)] = ErrConflict
+	}
+	errs["7"] = fmt.Errorf("wrapped: %w", throttled{ErrUnavailable})
+	assert.ErrorIs(t, errs.Err(), ErrConflict)
+	assert.NotErrorIs(t, errs.Err(), ErrInvalid)
+	assert.Equal(t, `9 not shown; "0": changed since it was read; "1": changed since it was read; "2": changed since it was read; and 6 more`, errs.Error())
+	wait, ok := RetryAfter(fmt.Errorf("outer: %w", errs))
+	assert.True(t, ok)
+	assert.Equal(t, time.Minute, wait)
+	_, ok = RetryAfter(errors.New("plain"))
+	assert.False(t, ok)
+}
+
+func TestPermanent(t *testing.T) {
+	for err, want := range map[error]bool{
+		ErrUnknownSKU: true, ErrAmbiguousSKU: true, ErrNotTracked: true, ErrNotStocked: true, ErrShared: true, ErrInvalid: true,
+		ErrConflict: false, ErrNotApplied: false, ErrUnauthorized: false, ErrUnavailable: false, ErrIncomplete: false,
+	} {
+		assert.Equal(t, want, Permanent(fmt.Errorf("so: %w", err)), "%v", err)
+	}
+}
+
+func TestUnknownSKUNamesTheNearMiss(t *testing.T) {
+	for _, near := range []string{"abc-1", " ABC-1", "A BC-1 "} {
+		err := UnknownSKU("ABC-1", "other", near)
+		assert.ErrorIs(t, err, ErrUnknownSKU)
+		assert.ErrorContains(t, err, fmt.Sprintf("did you mean %q", near))
+	}
+	assert.NotContains(t, UnknownSKU("ABC-1", "ABC-10", "ABC-1").Error(), "mean")
+}

@@ -1,0 +1,125 @@
+package channel
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// What can be wrong, for every source and channel. The errors of adapters
+// match these with [errors.Is] and say more in their text.
+var (
+	// ErrUnknownSKU: the channel has no item with this SKU.
+	ErrUnknownSKU = errors.New("unknown SKU")
+	// ErrAmbiguousSKU: the SKU stands for several items.
+	ErrAmbiguousSKU = errors.New("ambiguous SKU")
+	// ErrNotTracked: the channel has the item but keeps no count of it.
+	ErrNotTracked = errors.New("stock is not tracked")
+	// ErrNotStocked: the channel has the item, but not at this location.
+	ErrNotStocked = errors.New("not stocked at this location")
+	// ErrShared: the item shows the stock of another one, such as its parent
+	// or the parts of a bundle, and cannot be given a figure of its own.
+	ErrShared = errors.New("stock belongs to another item")
+	// ErrInvalid: the channel can never take this SKU or this quantity.
+	ErrInvalid = errors.New("invalid update")
+
+	// ErrConflict: the channel shows something else than what was seen when
+	// the update was planned. Read again and decide again.
+	ErrConflict = errors.New("changed since it was read")
+	// ErrNotApplied: the channel accepted the update, and shows another figure
+	// all the same.
+	ErrNotApplied = errors.New("accepted but not applied")
+	// ErrUnauthorized: the service refuses the credentials, or they lack a right.
+	ErrUnauthorized = errors.New("unauthorized")
+	// ErrUnavailable: the service is down, throttled or talking nonsense. A
+	// write that ended so may or may not have been applied.
+	ErrUnavailable = errors.New("unavailable")
+
+	// ErrIncomplete: a list is not whole. What was read of it holds; nothing
+	// may be concluded about what was not.
+	ErrIncomplete = errors.New("incomplete list")
+)
+
+// Permanent reports whether an error will stay until somebody changes the
+// product, the catalogue or the configuration, so that trying again by itself
+// is pointless.
+func Permanent(err error) bool {
+	for _, target := range []error{
+		ErrUnknownSKU, ErrAmbiguousSKU, ErrNotTracked, ErrNotStocked, ErrShared, ErrInvalid,
+	} {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return false
+}
+
+// RetryAfter finds out how long a service asked to be left alone: it looks in
+// err's tree for an error with a method RetryAfter() time.Duration that
+// returns more than zero.
+func RetryAfter(err error) (wait time.Duration, ok bool) {
+	if e, found := errors.AsType[interface {
+		error
+		RetryAfter() time.Duration
+	}](err); found {
+		wait = e.RetryAfter()
+	}
+	return wait, wait > 0
+}
+
+// Errors says which updates of a Push are not shown, by SKU. An SKU that is
+// not in it was done.
+type Errors map[string]error
+
+// Error names the first few SKUs.
+func (e Errors) Error() string {
+	const most = 3
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d not shown", len(e))
+	for i, sku := range slices.Sorted(maps.Keys(e)) {
+		if i == most {
+			fmt.Fprintf(&b, "; and %d more", len(e)-most)
+			break
+		}
+		fmt.Fprintf(&b, "; %q: %v", sku, e[sku])
+	}
+	return b.String()
+}
+
+// Unwrap returns the errors in the order of their SKUs.
+func (e Errors) Unwrap() []error {
+	errs := make([]error, 0, len(e))
+	for _, sku := range slices.Sorted(maps.Keys(e)) {
+		errs = append(errs, e[sku])
+	}
+	return errs
+}
+
+// Err returns e, or nil if it is empty. A Push ends with it.
+func (e Errors) Err() error {
+	if len(e) == 0 {
+		return nil
+	}
+	return e
+}
+
+// UnknownSKU returns an error that matches [ErrUnknownSKU]. If one of the
+// candidates, SKUs that the channel does have, differs from sku in case or
+// blanks only, the error says so: that is most often a slip of the pen in one
+// of the two systems.
+func UnknownSKU(sku string, candidates ...string) error {
+	for _, c := range candidates {
+		if c != sku && fold(c) == fold(sku) {
+			return fmt.Errorf("%w %q: did you mean %q? SKUs must match exactly", ErrUnknownSKU, sku, c)
+		}
+	}
+	return fmt.Errorf("%w %q", ErrUnknownSKU, sku)
+}
+
+// fold drops what people overlook: case, and blanks anywhere.
+func fold(sku string) string {
+	return strings.ToLower(strings.Join(strings.Fields(sku), ""))
+}
