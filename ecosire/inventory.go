@@ -1,0 +1,144 @@
+package ecosire
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/ecosire/stocksync/channel"
+)
+
+// A Location is a place in a warehouse. Only the id is certain to be there.
+type Location struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+// Locations lists the warehouse locations.
+func (c *Client) Locations(ctx context.Context) iter.Seq2[Location, error] {
+	return list[Location]{
+		path: "/inventory/locations",
+		key:  func(l *Location) string { return l.ID },
+	}.all(ctx, c)
+}
+
+// A Move is a movement of stock. The shape of moves is not documented; these
+// are the fields that the API's other entries share.
+type Move struct {
+	ID        string    `json:"id"`
+	ProductID string    `json:"productId"`
+	CreatedAt time.Time `json:"createdAt"`
+}
+
+// Moves lists the stock moves, oldest first where ECOSIRE can sort them so.
+func (c *Client) Moves(ctx context.Context) iter.Seq2[Move, error] {
+	return list[Move]{
+		path:  "/inventory/moves",
+		order: "createdAt",
+		key:   func(m *Move) string { return m.ID },
+	}.all(ctx, c)
+}
+
+// A TransferType says where a transfer goes.
+type TransferType string
+
+// The types of transfers.
+const (
+	Receipt  TransferType = "receipt"  // stock comes in
+	Delivery TransferType = "delivery" // stock goes out
+	Internal TransferType = "internal" // stock moves between locations
+)
+
+// A Transfer moves products between locations once it is validated. Type and
+// Status are documented; the names of the other fields are assumed.
+type Transfer struct {
+	ID        string         `json:"id,omitzero"`
+	Type      TransferType   `json:"type"`
+	Status    string         `json:"status,omitzero"` // such as "ready"; set by ECOSIRE
+	FromID    string         `json:"sourceLocationId,omitzero"`
+	ToID      string         `json:"destinationLocationId,omitzero"`
+	LineItems []TransferLine `json:"lineItems"`
+	CreatedAt time.Time      `json:"createdAt,omitzero"`
+}
+
+// A TransferLine is one product of a [Transfer].
+type TransferLine struct {
+	ProductID string `json:"productId"`
+	Quantity  int    `json:"quantity"`
+}
+
+// A TransferFilter narrows [Client.Transfers]; its zero value means all.
+type TransferFilter struct {
+	Type   TransferType
+	Status string
+}
+
+// Transfers lists transfers.
+func (c *Client) Transfers(ctx context.Context, f TransferFilter) iter.Seq2[Transfer, error] {
+	query := url.Values{}
+	set(query, "type", string(f.Type))
+	set(query, "status", f.Status)
+	return list[Transfer]{
+		path:  "/inventory/transfers",
+		query: query,
+		order: "createdAt",
+		key:   func(t *Transfer) string { return t.ID },
+	}.all(ctx, c)
+}
+
+// CreateTransfer creates a transfer and returns it as ECOSIRE stored it. Stock
+// does not change before [Client.ValidateTransfer].
+func (c *Client) CreateTransfer(ctx context.Context, t Transfer) (Transfer, error) {
+	var created Transfer
+	_, err := c.call(ctx, http.MethodPost, "/inventory/transfers", nil, t, &created)
+	return created, err
+}
+
+// Transfer reads one transfer.
+func (c *Client) Transfer(ctx context.Context, id string) (Transfer, error) {
+	var t Transfer
+	_, err := c.call(ctx, http.MethodGet, path("inventory", "transfers", id), nil, nil, &t)
+	return t, err
+}
+
+// ValidateTransfer completes a transfer: its stock changes now. ECOSIRE sends
+// no event for it, so sync the products of its lines afterwards.
+func (c *Client) ValidateTransfer(ctx context.Context, id string) error {
+	_, err := c.call(ctx, http.MethodPost, path("inventory", "transfers", id, "validate"), nil, nil, nil)
+	return err
+}
+
+// CancelTransfer cancels a transfer.
+func (c *Client) CancelTransfer(ctx context.Context, id string) error {
+	_, err := c.call(ctx, http.MethodPost, path("inventory", "transfers", id, "cancel"), nil, nil, nil)
+	return err
+}
+
+// An Adjustment corrects the stock of a product at a location. The names of
+// its fields, and that Quantity is the difference, are assumed.
+type Adjustment struct {
+	ProductID  string `json:"productId"`
+	LocationID string `json:"locationId"`
+	Quantity   int    `json:"quantity"`
+	Reason     string `json:"reason,omitzero"`
+}
+
+// PostAdjustment posts an adjustment. It is never repeated by itself after an
+// unclear outcome, since it might then count twice. ECOSIRE sends no event for
+// it, so sync the product afterwards.
+func (c *Client) PostAdjustment(ctx context.Context, a Adjustment) error {
+	if a.ProductID == "" || a.LocationID == "" {
+		return errors.Join(errors.New("ecosire: an adjustment needs a ProductID and a LocationID"), channel.ErrInvalid)
+	}
+	_, err := c.call(ctx, http.MethodPost, "/inventory/adjustments", nil, a, nil)
+	return err
+}
+
+func set(query url.Values, key, value string) {
+	if value != "" {
+		query.Set(key, value)
+	}
+}

@@ -1,0 +1,141 @@
+package ecosire
+
+import (
+	"context"
+	"fmt"
+	"hash/maphash"
+	"iter"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/ecosire/stocksync/channel"
+)
+
+// pageSize is the most that ECOSIRE puts on a page, and the most product ids
+// that it is asked for at once.
+const pageSize = 100
+
+// A list is one of ECOSIRE's lists: {"data":[…],"meta":{…}}, page by page.
+type list[T any] struct {
+	path  string
+	query url.Values
+	// order is the field to sort by, ascending, so that what is created
+	// meanwhile comes last and moves nothing. Which fields a list can be
+	// sorted by is not documented for each; where ECOSIRE refuses this one, the
+	// list is read in its own order.
+	order string
+	// key tells entries apart.
+	key func(*T) string
+}
+
+type page[T any] struct {
+	entries []T       // only those that were not on an earlier page
+	sent    time.Time // when the page was asked for
+}
+
+// pages reads the list to its end. The last pair holds an error if the list
+// turns out not to be whole.
+func (l list[T]) pages(ctx context.Context, c *Client) iter.Seq2[page[T], error] {
+	return func(yield func(page[T], error) bool) {
+		query := url.Values{"limit": {strconv.Itoa(pageSize)}}
+		for k, v := range l.query {
+			query[k] = v
+		}
+		if l.order != "" {
+			query.Set("sortBy", l.order)
+			query.Set("sortOrder", "asc")
+		}
+		// A catalogue may have a million products: their hashes are enough to
+		// know them again. Were two ever to collide, the count at the end would
+		// be short by one and say so.
+		seen, seed := make(map[uint64]struct{}), maphash.MakeSeed()
+		most := 0 // the largest total that any page stated
+		for n := 1; ; n++ {
+			query.Set("page", strconv.Itoa(n))
+			var answer struct {
+				Data *[]T `json:"data"`
+				Meta *struct {
+					Total      int `json:"total"`
+					TotalPages int `json:"totalPages"`
+				} `json:"meta"`
+			}
+			sent, err := c.call(ctx, http.MethodGet, l.path, query, nil, &answer)
+			if e, ok := err.(*Error); ok && n == 1 && query.Has("sortBy") &&
+				(e.Status == http.StatusBadRequest || e.Status == http.StatusUnprocessableEntity) {
+				query.Del("sortBy")
+				query.Del("sortOrder")
+				n--
+				continue
+			}
+			if err == nil && (answer.Data == nil || answer.Meta == nil) {
+				err = &Error{Op: "GET " + l.path, Status: http.StatusOK, Message: "the answer has no data or no meta", nonsense: true}
+			}
+			if err != nil {
+				if n > 1 && ctx.Err() == nil {
+					err = fmt.Errorf("page %d: %w: %w", n, channel.ErrIncomplete, err)
+				}
+				yield(page[T]{}, err)
+				return
+			}
+			entries := *answer.Data
+			fresh := entries[:0]
+			for i := range entries {
+				h := maphash.String(seed, l.key(&entries[i]))
+				if _, old := seen[h]; !old {
+					seen[h] = struct{}{}
+					fresh = append(fresh, entries[i])
+				}
+			}
+			if len(entries) > 0 && len(fresh) == 0 {
+				yield(page[T]{}, &shortError{fmt.Sprintf("ecosire: %s: page %d repeats earlier ones", l.path, n)})
+				return
+			}
+			if len(fresh) > 0 && !yield(page[T]{fresh, sent}, nil) {
+				return
+			}
+			most = max(most, answer.Meta.Total)
+			if len(entries) == 0 || n >= answer.Meta.TotalPages {
+				if len(seen) < most {
+					yield(page[T]{}, &shortError{fmt.Sprintf("ecosire: %s: read %d of %d", l.path, len(seen), most)})
+				}
+				return
+			}
+		}
+	}
+}
+
+// all is pages entry by entry.
+func (l list[T]) all(ctx context.Context, c *Client) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var zero T
+		for p, err := range l.pages(ctx, c) {
+			if err != nil {
+				yield(zero, err)
+				return
+			}
+			for _, entry := range p.entries {
+				if !yield(entry, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// A shortError says that a list was read to its end and is not whole.
+type shortError struct{ what string }
+
+func (e *shortError) Error() string        { return e.what + ": " + channel.ErrIncomplete.Error() }
+func (e *shortError) Is(target error) bool { return target == channel.ErrIncomplete }
+
+// path joins segments, each escaped. call refuses what is left of an id that
+// would reach another endpoint.
+func path(segments ...string) string {
+	p := ""
+	for _, s := range segments {
+		p += "/" + url.PathEscape(s)
+	}
+	return p
+}
