@@ -1,0 +1,501 @@
+package syncer_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/channel/channeltest"
+	"github.com/ecosire/stocksync/syncer"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// stock is a source in memory.
+type stock struct {
+	mu       sync.Mutex
+	products map[string]channel.Stock
+	order    []string
+	fail     error         // ends every read
+	delay    time.Duration // of every read
+	asks     int
+}
+
+func newStock(available ...int) *stock {
+	s := &stock{products: map[string]channel.Stock{}}
+	for i, n := range available {
+		s.put(fmt.Sprintf("p%d", i), fmt.Sprintf("SKU-%d", i), n)
+	}
+	return s
+}
+
+func (s *stock) put(id, sku string, available int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, old := s.products[id]; !old {
+		s.order = append(s.order, id)
+	}
+	s.products[id] = channel.Stock{ProductID: id, SKU: sku, OnHand: available, Available: available}
+}
+
+func (s *stock) Stock(ctx context.Context, ids ...string) iter.Seq2[channel.Stock, error] {
+	return func(yield func(channel.Stock, error) bool) {
+		s.mu.Lock()
+		s.asks++
+		asOf := time.Now()
+		if len(ids) == 0 {
+			ids = s.order
+		}
+		var found []channel.Stock
+		for _, id := range ids {
+			if p, ok := s.products[id]; ok {
+				p.AsOf = asOf
+				found = append(found, p)
+			}
+		}
+		fail, delay := s.fail, s.delay
+		s.mu.Unlock()
+		time.Sleep(delay)
+		for _, p := range found {
+			if !yield(p, nil) {
+				return
+			}
+		}
+		if fail != nil {
+			yield(channel.Stock{}, fail)
+		}
+	}
+}
+
+// shop is a channel that has the first n SKUs, all showing 100.
+func shop(name string, n int) *channeltest.Memory {
+	m := channeltest.NewMemory(name)
+	for i := range n {
+		m.Set(fmt.Sprintf("SKU-%d", i), 100)
+	}
+	return m
+}
+
+func shows(t *testing.T, m *channeltest.Memory, want ...int) {
+	t.Helper()
+	for i, n := range want {
+		got, ok := m.Quantity(fmt.Sprintf("SKU-%d", i))
+		assert.True(t, ok && got == n, "%s shows %d for SKU-%d, want %d", m.Name(), got, i, n)
+	}
+}
+
+func build(t *testing.T, source channel.Source, channels ...channel.Channel) *syncer.Syncer {
+	t.Helper()
+	cfg := syncer.Config{Source: source}
+	for _, c := range channels {
+		cfg.Targets = append(cfg.Targets, syncer.Target{Channel: c})
+	}
+	s, err := syncer.New(cfg)
+	require.NoError(t, err)
+	return s
+}
+
+func TestSyncProductsWritesOnlyDifferences(t *testing.T) {
+	a, b := shop("a", 3), shop("b", 3)
+	b.Set("SKU-0", 7)
+	b.Set("SKU-1", 0)
+	s := build(t, newStock(7, -2, 100), a, b)
+
+	r, err := s.SyncProducts(t.Context(), "p0", "p1", "p2", "p1")
+	require.NoError(t, err)
+	require.NoError(t, r.Err())
+	shows(t, a, 7, 0, 100)
+	shows(t, b, 7, 0, 100)
+	assert.Equal(t, 3, r.Read)
+	assert.Equal(t, 2, r.Channels[0].Updated)
+	assert.Equal(t, 1, r.Channels[0].Unchanged)
+	assert.Equal(t, 3, r.Channels[1].Unchanged)
+	_, writes := b.Calls()
+	assert.Zero(t, writes, "nothing differs, so nothing is written")
+	assert.Equal(t, 100, *r.Channels[0].Changes[0].Shown)
+}
+
+func TestNothingToDo(t *testing.T) {
+	source := newStock(1)
+	r, err := build(t, source, shop("a", 1)).SyncProducts(t.Context())
+	require.NoError(t, err)
+	assert.Zero(t, r.Read)
+	assert.Zero(t, source.asks, "no ids must not mean all products")
+}
+
+func TestZerosAndDecreasesGoFirst(t *testing.T) {
+	m := shop("a", 4)
+	var order []string
+	c := &channeltest.Intercept{Channel: m, OnPush: func(ctx context.Context, next channel.Channel, updates []channel.Update) error {
+		for _, u := range updates {
+			order = append(order, u.SKU)
+		}
+		return next.Push(ctx, updates)
+	}}
+	_, err := build(t, newStock(500, 99, 0, 200), c).SyncProducts(t.Context(), "p0", "p1", "p2", "p3")
+	require.NoError(t, err)
+	assert.Equal(t, []string{"SKU-2", "SKU-1", "SKU-0", "SKU-3"}, order)
+}
+
+func TestMissingIsNotZero(t *testing.T) {
+	m := shop("a", 2)
+	source := newStock(5)
+	source.products["bad"] = channel.Stock{ProductID: "bad", SKU: "SKU-1", Err: errors.New("available is null")}
+	r, err := build(t, source, m).SyncProducts(t.Context(), "p0", "gone", "bad")
+	require.NoError(t, err)
+	shows(t, m, 5, 100)
+	require.Len(t, r.Problems, 2)
+	assert.ErrorContains(t, r.Problems[0].Err, "null")
+	assert.ErrorIs(t, r.Problems[1].Err, syncer.ErrNoProduct)
+	assert.ErrorIs(t, r.Err(), syncer.ErrNoProduct)
+}
+
+func TestSourceFailsHalfWay(t *testing.T) {
+	m := shop("a", 1)
+	source := newStock(5)
+	source.fail = channel.ErrUnavailable
+	r, err := build(t, source, m).SyncProducts(t.Context(), "p0", "p9")
+	require.ErrorIs(t, err, channel.ErrUnavailable)
+	shows(t, m, 5) // what was read is true
+	require.Len(t, r.Problems, 1)
+	assert.Equal(t, "p9", r.Problems[0].ProductID)
+	assert.ErrorIs(t, r.Problems[0].Err, channel.ErrUnavailable)
+}
+
+func TestProblemsByNameAndTheOthersDone(t *testing.T) {
+	m := shop("a", 1)
+	m.Add(channel.Level{SKU: "twice"}, channel.Level{SKU: "twice"},
+		channel.Level{SKU: "untracked", Err: channel.ErrNotTracked},
+		channel.Level{SKU: "new", Unset: true})
+	source := newStock(5)
+	for _, sku := range []string{"twice", "untracked", "new", "nowhere"} {
+		source.put(sku, sku, 0)
+	}
+	source.put("empty", " ", 3)
+	r, err := build(t, source, m).SyncProducts(t.Context(), "p0", "twice", "untracked", "new", "nowhere", "empty")
+	require.NoError(t, err)
+	shows(t, m, 5)
+	n, ok := m.Quantity("new")
+	assert.True(t, ok && n == 0, "an item without a figure gets one, even if it is 0")
+
+	c := r.Channels[0]
+	assert.Equal(t, 6, c.Checked)
+	assert.Equal(t, []int{2, 0, 1, 3}, []int{c.Updated, c.Unchanged, c.Unknown, c.Failed})
+	errs := map[string]error{}
+	for _, p := range c.Problems {
+		errs[p.SKU] = p.Err
+	}
+	assert.ErrorIs(t, errs["twice"], channel.ErrAmbiguousSKU)
+	assert.ErrorIs(t, errs["untracked"], channel.ErrNotTracked)
+	assert.ErrorIs(t, errs["nowhere"], channel.ErrUnknownSKU)
+	assert.ErrorIs(t, errs[" "], channel.ErrInvalid)
+	assert.NotErrorIs(t, r.Err(), channel.ErrUnknownSKU, "not every channel sells everything")
+}
+
+func TestTwoProductsWithOneSKU(t *testing.T) {
+	m := shop("a", 2)
+	source := newStock(5, 6)
+	source.put("p1", "SKU-0", 6)
+	r, err := build(t, source, m).SyncProducts(t.Context(), "p0", "p1")
+	require.NoError(t, err)
+	shows(t, m, 100)
+	assert.Equal(t, 2, r.Channels[0].Failed)
+	assert.ErrorIs(t, r.Err(), channel.ErrAmbiguousSKU)
+}
+
+func TestPolicyAndFilter(t *testing.T) {
+	m := shop("a", 4)
+	s, err := syncer.New(syncer.Config{Source: newStock(9, 1000, 3, 50), Targets: []syncer.Target{{
+		Channel: m,
+		Policy:  syncer.Available().Share(50).Buffer(2).Cap(20),
+		Filter:  func(s channel.Stock) bool { return s.SKU != "SKU-3" },
+	}}})
+	require.NoError(t, err)
+	_, err = s.SyncProducts(t.Context(), "p0", "p1", "p2", "p3")
+	require.NoError(t, err)
+	shows(t, m, 2, 20, 0, 100)
+}
+
+func TestPolicies(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		policy syncer.Policy
+		in     int
+		want   int
+	}{
+		{"available", syncer.Available(), 5, 5},
+		{"oversold", syncer.Available(), -5, 0},
+		{"buffer", syncer.Available().Buffer(2), 5, 3},
+		{"buffer larger than stock", syncer.Available().Buffer(9), 5, 0},
+		{"cap", syncer.Available().Cap(3), 5, 3},
+		{"share rounds down", syncer.Available().Share(33), 5, 1},
+		{"share of much", syncer.Available().Share(50), 1 << 62, 1 << 61},
+		{"order matters", syncer.Available().Buffer(1).Share(50), 5, 2},
+		{"own", syncer.Policy(func(s channel.Stock) int { return s.Available - 10 }).AtLeastZero(), 5, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := tt.policy(channel.Stock{Available: tt.in})
+			if tt.name == "share of much" {
+				assert.InEpsilon(t, tt.want, got, 1e-9)
+				return
+			}
+			assert.Equal(t, tt.want, got)
+		})
+	}
+}
+
+func TestStaleCompareIsPlannedAgain(t *testing.T) {
+	m := shop("a", 2)
+	sales := 2
+	c := &channeltest.Intercept{Channel: m, OnPush: func(ctx context.Context, next channel.Channel, updates []channel.Update) error {
+		if sales > 0 {
+			sales--
+			m.Set("SKU-0", 40+sales) // somebody buys between our read and our write
+		}
+		return next.Push(ctx, updates)
+	}}
+	r, err := build(t, newStock(5, 6), c).SyncProducts(t.Context(), "p0", "p1")
+	require.NoError(t, err)
+	require.NoError(t, r.Err())
+	shows(t, m, 5, 6)
+	assert.Equal(t, 2, r.Channels[0].Updated)
+
+	m.Set("SKU-0", 100)
+	sales = 1 << 30 // never stops
+	r, err = build(t, newStock(5, 6), c).SyncProducts(t.Context(), "p0", "p1")
+	require.NoError(t, err)
+	assert.ErrorIs(t, r.Err(), channel.ErrConflict, "a bounded number of times")
+}
+
+// sized takes two updates at once.
+type sized struct{ *channeltest.Memory }
+
+func (sized) BatchSize() int { return 2 }
+func (s sized) Push(ctx context.Context, updates []channel.Update) error {
+	if len(updates) > 2 {
+		return errors.New("too many")
+	}
+	return s.Memory.Push(ctx, updates)
+}
+func (s sized) Levels(ctx context.Context, skus []string) ([]channel.Level, error) {
+	if len(skus) > 2 {
+		return nil, errors.New("too many")
+	}
+	return s.Memory.Levels(ctx, skus)
+}
+
+func TestBatchesOfTheChannelsSize(t *testing.T) {
+	m := shop("a", 5)
+	r, err := build(t, newStock(1, 2, 3, 4, 5), sized{m}).SyncProducts(t.Context(), "p0", "p1", "p2", "p3", "p4")
+	require.NoError(t, err)
+	require.NoError(t, r.Err())
+	shows(t, m, 1, 2, 3, 4, 5)
+	reads, writes := m.Calls()
+	assert.Equal(t, []int{3, 3}, []int{reads, writes})
+}
+
+func TestOneBadUpdateDoesNotFailTheBatch(t *testing.T) {
+	m := shop("a", 5)
+	c := &channeltest.Intercept{Channel: m, OnPush: func(ctx context.Context, next channel.Channel, updates []channel.Update) error {
+		for _, u := range updates {
+			if u.SKU == "SKU-3" {
+				return fmt.Errorf("400: %w", channel.ErrInvalid) // names no SKU
+			}
+		}
+		return next.Push(ctx, updates)
+	}}
+	r, err := build(t, newStock(1, 2, 3, 4, 5), c).SyncProducts(t.Context(), "p0", "p1", "p2", "p3", "p4")
+	require.NoError(t, err)
+	shows(t, m, 1, 2, 3, 100, 5)
+	assert.Equal(t, 1, r.Channels[0].Failed)
+	assert.Equal(t, "SKU-3", r.Channels[0].Problems[0].SKU)
+	assert.NoError(t, r.Channels[0].Err)
+}
+
+func TestAChannelIsAnIsland(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		broken func(*channeltest.Memory) channel.Channel
+	}{
+		{"cannot be read", func(m *channeltest.Memory) channel.Channel {
+			return &channeltest.Intercept{Channel: m, OnLevels: func(context.Context, channel.Reader, []string) ([]channel.Level, error) {
+				return nil, channel.ErrUnavailable
+			}}
+		}},
+		{"cannot be written", func(m *channeltest.Memory) channel.Channel {
+			return &channeltest.Intercept{Channel: m, OnPush: func(context.Context, channel.Channel, []channel.Update) error {
+				return channel.ErrUnauthorized
+			}}
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			a, b := shop("a", 2), shop("b", 2)
+			r, err := build(t, newStock(5, 6), tt.broken(a), b).SyncProducts(t.Context(), "p0", "p1")
+			require.NoError(t, err)
+			shows(t, a, 100, 100)
+			shows(t, b, 5, 6)
+			assert.Equal(t, 2, r.Channels[0].Failed)
+			assert.Error(t, r.Channels[0].Err)
+			assert.NoError(t, r.Channels[1].Err)
+			assert.Contains(t, r.String(), `a: "2 products": `+r.Channels[0].Err.Error(), "one line says it for all")
+		})
+	}
+}
+
+func TestASlowChannelDelaysNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const products = 2000 // several groups
+		source := newStock()
+		slow, fast := channeltest.NewMemory("slow"), channeltest.NewMemory("fast")
+		var ids []string
+		for i := range products {
+			id := fmt.Sprintf("p%d", i)
+			source.put(id, id, i)
+			slow.Set(id, -1)
+			fast.Set(id, -1)
+			ids = append(ids, id)
+		}
+		pace := func(m *channeltest.Memory, d time.Duration) channel.Channel {
+			return &channeltest.Intercept{Channel: m, OnPush: func(ctx context.Context, next channel.Channel, updates []channel.Update) error {
+				time.Sleep(d)
+				return next.Push(ctx, updates)
+			}}
+		}
+		s := build(t, source, pace(slow, time.Hour), pace(fast, time.Second))
+		start := time.Now()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			_, err := s.SyncProducts(t.Context(), ids...)
+			assert.NoError(t, err)
+		}()
+		time.Sleep(10 * time.Second)
+		n, _ := fast.Quantity("p1999")
+		assert.Equal(t, 1999, n, "the fast channel is done at its usual time")
+		<-done
+		assert.Equal(t, 4*time.Hour, time.Since(start))
+	})
+}
+
+func TestNoStaleWriteWins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := shop("a", 1)
+		source := newStock(10)
+		s := build(t, source, m)
+		// The first run reads 10 and is held up; meanwhile the product sells out
+		// and a second run publishes that.
+		source.delay = time.Minute
+		old := make(chan *syncer.Report)
+		go func() {
+			r, _ := s.SyncProducts(t.Context(), "p0")
+			old <- r
+		}()
+		time.Sleep(time.Second)
+		source.mu.Lock()
+		source.delay = 0
+		source.mu.Unlock()
+		source.put("p0", "SKU-0", 0)
+		_, err := s.SyncProducts(t.Context(), "p0")
+		require.NoError(t, err)
+		shows(t, m, 0)
+		r := <-old
+		shows(t, m, 0)
+		assert.Equal(t, 1, r.Channels[0].Superseded)
+		assert.Equal(t, 1, r.Channels[0].Checked)
+	})
+}
+
+func TestNeverTwoWritesInFlightForOneSKU(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := shop("a", 3)
+		var mu sync.Mutex
+		inflight := map[string]bool{}
+		c := &channeltest.Intercept{Channel: m, OnPush: func(ctx context.Context, next channel.Channel, updates []channel.Update) error {
+			for _, u := range updates {
+				mu.Lock()
+				assert.False(t, inflight[u.SKU], u.SKU)
+				inflight[u.SKU] = true
+				mu.Unlock()
+			}
+			time.Sleep(time.Second)
+			defer func() {
+				mu.Lock()
+				clear(inflight)
+				mu.Unlock()
+			}()
+			return next.Push(ctx, updates)
+		}}
+		source := newStock(1, 2, 3)
+		s := build(t, source, c)
+		var wg sync.WaitGroup
+		for i := range 20 {
+			wg.Go(func() {
+				time.Sleep(time.Duration(i) * 100 * time.Millisecond)
+				source.put("p1", "SKU-1", i)
+				s.SyncProducts(t.Context(), "p0", "p1", "p2")
+			})
+		}
+		wg.Wait()
+		shows(t, m, 1, 19, 3)
+	})
+}
+
+func TestCancel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := shop("a", 1)
+		c := &channeltest.Intercept{Channel: m, OnPush: func(ctx context.Context, _ channel.Channel, _ []channel.Update) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		r, err := build(t, newStock(5), c).SyncProducts(ctx, "p0")
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.Equal(t, 1, r.Channels[0].Failed)
+	})
+}
+
+func TestReconcileCoversTheWholeCatalogue(t *testing.T) {
+	source, m := newStock(), channeltest.NewMemory("a")
+	for i := range 1234 {
+		sku := fmt.Sprintf("SKU-%d", i)
+		source.put(sku, sku, i)
+		m.Set(sku, i-i%2)
+	}
+	s := build(t, source, m)
+	r, err := s.Reconcile(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, r.Err())
+	assert.Equal(t, 1234, r.Read)
+	assert.Equal(t, 617, r.Channels[0].Updated)
+	r, err = s.Reconcile(t.Context())
+	require.NoError(t, err)
+	assert.Zero(t, r.Channels[0].Updated)
+}
+
+func TestConstructorSaysWhatToDo(t *testing.T) {
+	source := newStock()
+	for _, tt := range []struct {
+		want string
+		cfg  syncer.Config
+	}{
+		{"Source is nil", syncer.Config{Targets: []syncer.Target{{Channel: shop("a", 0)}}}},
+		{"Targets is empty", syncer.Config{Source: source}},
+		{"Targets[0].Channel is nil", syncer.Config{Source: source, Targets: []syncer.Target{{}}}},
+		{"no name", syncer.Config{Source: source, Targets: []syncer.Target{{Channel: shop("", 0)}}}},
+		{`two channels are named "a"`, syncer.Config{Source: source, Targets: []syncer.Target{{Channel: shop("a", 0)}, {Channel: shop("a", 0)}}}},
+	} {
+		_, err := syncer.New(tt.cfg)
+		assert.ErrorContains(t, err, tt.want)
+	}
+}
