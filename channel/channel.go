@@ -121,6 +121,25 @@ type Preloader interface {
 	Preload(ctx context.Context) error
 }
 
+// A Lister is a [Channel] that can tell every SKU that it has.
+type Lister interface {
+	// SKUs yields the SKUs, in any order, those that stand for several items
+	// perhaps several times. At most one error is yielded, as the last pair.
+	SKUs(ctx context.Context) iter.Seq2[string, error]
+}
+
+// A Meter is a [Source] or a [Channel] that counts what it costs.
+type Meter interface {
+	// Requests is how many requests have been sent to the service so far,
+	// repeated ones included.
+	Requests() int64
+}
+
+// A Counter is a [Source] that can tell cheaply how many products it has.
+type Counter interface {
+	Count(ctx context.Context) (int, error)
+}
+
 // As finds the first channel among c and what it wraps that is a T, an
 // optional interface such as [Reader]. A channel that wraps another one tells
 // so by a method Unwrap() Channel.

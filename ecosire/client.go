@@ -34,6 +34,11 @@ type Config struct {
 	// Logger gets a line for each repeated request and each thing that ECOSIRE
 	// said and that was not believed; nil means none.
 	Logger *slog.Logger
+	// OnStockChange is called with the products whose stock a successful
+	// PostAdjustment or ValidateTransfer of this client changed, since ECOSIRE
+	// sends no event for these: most often it calls Notify of a syncer. Its
+	// error is logged; the change stands all the same. nil means nothing.
+	OnStockChange func(ctx context.Context, productIDs ...string) error
 }
 
 // A Client talks to ECOSIRE. It is safe for concurrent use.
@@ -42,6 +47,7 @@ type Client struct {
 	http   *httpx.Client
 	quota  *quota
 	logger *slog.Logger
+	change func(ctx context.Context, productIDs ...string) error
 
 	mu   sync.Mutex
 	odd  map[string]struct{} // products whose odd figures were logged
@@ -62,6 +68,7 @@ func New(cfg Config) (*Client, error) {
 		base:   base,
 		quota:  newQuota(),
 		logger: cfg.Logger,
+		change: cfg.OnStockChange,
 		odd:    make(map[string]struct{}),
 	}
 	if c.logger == nil {
@@ -81,6 +88,9 @@ func New(cfg Config) (*Client, error) {
 	})
 	return c, nil
 }
+
+// Requests is how many requests the client has sent, repeated ones included.
+func (c *Client) Requests() int64 { return c.http.Requests() }
 
 // call sends one request and decodes the answer into into, unless that is nil.
 // It returns when the request was sent.

@@ -353,6 +353,31 @@ func TestQuotaAcrossConcurrentCallers(t *testing.T) {
 	})
 }
 
+func TestAReserveIsLeftToUrgentWork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, ids := server(30_000)
+		c := client(t, s, io.Discard)
+		start := time.Now()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			_, err := collect(c.Stock(channel.WithReserve(t.Context(), 1.0/6)))
+			assert.NoError(t, err)
+		}()
+		for range 40 { // nearly ten a minute
+			time.Sleep(7 * time.Second)
+			asked := time.Now()
+			_, err := collect(c.Stock(t.Context(), ids[0]))
+			require.NoError(t, err)
+			assert.Zero(t, time.Since(asked), "urgent work never waits while it keeps to its share")
+		}
+		<-done
+		// 300 pages, 50 in each minute: what urgent work takes is of its share.
+		assert.InDelta(t, 5*61, time.Since(start).Seconds(), 5)
+		assert.Len(t, s.Requests(), 340, "none was refused")
+	})
+}
+
 func Test429WithReset(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, ids := server(1)

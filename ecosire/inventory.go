@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"time"
@@ -105,10 +106,37 @@ func (c *Client) Transfer(ctx context.Context, id string) (Transfer, error) {
 }
 
 // ValidateTransfer completes a transfer: its stock changes now. ECOSIRE sends
-// no event for it, so sync the products of its lines afterwards.
+// no event for it; see Config.OnStockChange, for which the transfer is read
+// once more.
 func (c *Client) ValidateTransfer(ctx context.Context, id string) error {
-	_, err := c.call(ctx, http.MethodPost, path("inventory", "transfers", id, "validate"), nil, nil, nil)
-	return err
+	if _, err := c.call(ctx, http.MethodPost, path("inventory", "transfers", id, "validate"), nil, nil, nil); err != nil {
+		return err
+	}
+	if c.change == nil {
+		return nil
+	}
+	t, err := c.Transfer(ctx, id)
+	if err != nil {
+		c.logger.Error("a validated transfer could not be read, so its products are not notified",
+			slog.String("op", "ValidateTransfer"), slog.String("transfer", id), slog.Any("err", err))
+		return nil
+	}
+	ids := make([]string, len(t.LineItems))
+	for i, l := range t.LineItems {
+		ids[i] = l.ProductID
+	}
+	c.changed(ctx, "ValidateTransfer", ids...)
+	return nil
+}
+
+// changed tells the host about changed stock.
+func (c *Client) changed(ctx context.Context, op string, productIDs ...string) {
+	if c.change == nil || len(productIDs) == 0 {
+		return
+	}
+	if err := c.change(ctx, productIDs...); err != nil {
+		c.logger.Error("OnStockChange failed", slog.String("op", op), slog.Any("products", productIDs), slog.Any("err", err))
+	}
 }
 
 // CancelTransfer cancels a transfer.
@@ -128,13 +156,16 @@ type Adjustment struct {
 
 // PostAdjustment posts an adjustment. It is never repeated by itself after an
 // unclear outcome, since it might then count twice. ECOSIRE sends no event for
-// it, so sync the product afterwards.
+// it; see Config.OnStockChange.
 func (c *Client) PostAdjustment(ctx context.Context, a Adjustment) error {
 	if a.ProductID == "" || a.LocationID == "" {
 		return errors.Join(errors.New("ecosire: an adjustment needs a ProductID and a LocationID"), channel.ErrInvalid)
 	}
-	_, err := c.call(ctx, http.MethodPost, "/inventory/adjustments", nil, a, nil)
-	return err
+	if _, err := c.call(ctx, http.MethodPost, "/inventory/adjustments", nil, a, nil); err != nil {
+		return err
+	}
+	c.changed(ctx, "PostAdjustment", a.ProductID)
+	return nil
 }
 
 func set(query url.Values, key, value string) {

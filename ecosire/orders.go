@@ -56,3 +56,15 @@ func (c *Client) Order(ctx context.Context, id string) (Order, error) {
 	_, err := c.call(ctx, http.MethodGet, path("orders", id), nil, nil, &o)
 	return o, err
 }
+
+// OrderProducts returns the products of an order: what an event about the
+// order may have changed.
+func (c *Client) OrderProducts(ctx context.Context, orderID string) (productIDs []string, err error) {
+	o, err := c.Order(ctx, orderID)
+	for _, item := range o.LineItems {
+		if item.ProductID != "" {
+			productIDs = append(productIDs, item.ProductID)
+		}
+	}
+	return productIDs, err
+}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/internal/httpx"
 )
 
@@ -24,16 +25,18 @@ type quota struct {
 	limit    int       // requests in a window
 	left     int       // left in this window, those under way not yet taken off
 	inflight int       // sent and not answered
+	urgent   int       // sent in this window by work that does not wait
 	assumed  bool      // no answer has told about this window yet
 	reset    time.Time // when the window ends; zero before the first request
 }
 
 func newQuota() *quota { return &quota{limit: defaultLimit} }
 
-// wait takes one request from the quota, as soon as there is one.
+// wait takes one request from the quota, as soon as there is one. Work that
+// can wait leaves some of them to other work; see [channel.WithReserve].
 func (q *quota) wait(ctx context.Context) error {
 	for {
-		until, ok := q.take()
+		until, ok := q.take(channel.Reserve(ctx))
 		if ok {
 			return nil
 		}
@@ -47,17 +50,27 @@ func (q *quota) wait(ctx context.Context) error {
 	}
 }
 
-func (q *quota) take() (until time.Time, ok bool) {
+func (q *quota) take(reserve float64) (until time.Time, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if now := time.Now(); !now.Before(q.reset) {
-		q.left, q.assumed, q.reset = q.limit, true, now.Add(defaultWindow)
+		q.left, q.assumed, q.reset, q.urgent = q.limit, true, now.Add(defaultWindow), 0
 	}
-	if q.left-q.inflight <= 0 {
+	if q.left-q.inflight <= q.kept(reserve) {
 		return q.reset, false
 	}
 	q.inflight++
+	if reserve == 0 {
+		q.urgent++
+	}
 	return time.Time{}, true
+}
+
+// kept is how many requests of this window are kept from work that can wait:
+// the reserve, less what other work has had of it already. At least one in a
+// window is for everybody, or a small quota could never be used.
+func (q *quota) kept(reserve float64) int {
+	return max(0, min(int(reserve*float64(q.limit)), q.limit-1)-q.urgent)
 }
 
 // answered learns from an answer; nil means that none came.
@@ -86,6 +99,9 @@ func (q *quota) answered(resp *httpx.Response) {
 	}
 	switch {
 	case q.assumed, reset.After(q.reset.Add(rounding)):
+		if !q.assumed {
+			q.urgent = max(0, q.limit-left) // others', or this one
+		}
 		q.left, q.reset, q.assumed = left, reset, false
 	case reset.After(q.reset.Add(-rounding)):
 		q.left = min(q.left, left) // answers may overtake one another
@@ -100,6 +116,18 @@ func later(a, b time.Time) time.Time {
 		return a
 	}
 	return b
+}
+
+// time is how long so many requests will take.
+func (q *quota) time(requests int, reserve float64) time.Duration {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	requests -= max(0, q.left-q.inflight-q.kept(reserve))
+	if requests <= 0 {
+		return 0
+	}
+	each := max(1, q.limit-int(reserve*float64(q.limit)))
+	return max(0, time.Until(q.reset)) + time.Duration((requests-1)/each)*defaultWindow
 }
 
 // untilReset is how long it takes until there are requests again.

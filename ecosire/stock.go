@@ -119,6 +119,28 @@ func (c *Client) catalogue(ctx context.Context) iter.Seq2[channel.Stock, error] 
 	}
 }
 
+// Count returns how many products ECOSIRE has. It costs one request.
+func (c *Client) Count(ctx context.Context) (int, error) {
+	var answer struct {
+		Meta *struct {
+			Total int `json:"total"`
+		} `json:"meta"`
+	}
+	if _, err := c.call(ctx, http.MethodGet, products.path, url.Values{"limit": {"1"}}, nil, &answer); err != nil {
+		return 0, err
+	}
+	if answer.Meta == nil {
+		return 0, &Error{Op: "GET " + products.path, Status: http.StatusOK, Message: "the answer has no meta", nonsense: true}
+	}
+	return answer.Meta.Total, nil
+}
+
+// ReadingTime estimates from the quota how long reading so many more products
+// of the catalogue will take.
+func (c *Client) ReadingTime(ctx context.Context, products int) time.Duration {
+	return c.quota.time((products+pageSize-1)/pageSize, channel.Reserve(ctx))
+}
+
 // named reads at most a page of products, whose ids are sorted. It reports
 // whether to go on.
 //

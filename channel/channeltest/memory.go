@@ -3,6 +3,9 @@ package channeltest
 import (
 	"context"
 	"fmt"
+	"iter"
+	"maps"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -32,6 +35,7 @@ type item struct {
 var (
 	_ channel.Channel = (*Memory)(nil)
 	_ channel.Reader  = (*Memory)(nil)
+	_ channel.Lister  = (*Memory)(nil)
 )
 
 // NewMemory returns an empty channel of that name.
@@ -144,6 +148,20 @@ func (m *Memory) push(u channel.Update) error {
 	}
 	its[0].quantity, its[0].unset = u.Quantity, false
 	return nil
+}
+
+// SKUs implements [channel.Lister].
+func (m *Memory) SKUs(ctx context.Context) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		m.mu.Lock()
+		skus := slices.Sorted(maps.Keys(m.items))
+		m.mu.Unlock()
+		for _, sku := range skus {
+			if !yield(sku, nil) {
+				return
+			}
+		}
+	}
 }
 
 // Intercept is a channel that passes every call on to another one, unless the

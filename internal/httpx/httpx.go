@@ -19,6 +19,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
@@ -85,7 +86,11 @@ type Response struct {
 type Client struct {
 	cfg  Config
 	http *http.Client
+	sent *atomic.Int64
 }
+
+// Requests is how many requests were sent so far, repeated ones included.
+func (c *Client) Requests() int64 { return c.sent.Load() }
 
 // New returns a client.
 func New(cfg Config) *Client {
@@ -102,8 +107,9 @@ func New(cfg Config) *Client {
 	timeout := cmp.Or(hc.Timeout, time.Minute)
 	hc.Timeout = 0 // it would count the time spent in Before
 	hc.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	hc.Transport = &attempt{next: cmp.Or(hc.Transport, http.DefaultTransport), timeout: timeout, cfg: &cfg}
-	return &Client{cfg: cfg, http: &hc}
+	sent := new(atomic.Int64)
+	hc.Transport = &attempt{next: cmp.Or(hc.Transport, http.DefaultTransport), timeout: timeout, cfg: &cfg, sent: sent}
+	return &Client{cfg: cfg, http: &hc, sent: sent}
 }
 
 // Do sends a request, again and again while that is allowed and may help, and
@@ -217,6 +223,7 @@ type attempt struct {
 	next    http.RoundTripper
 	timeout time.Duration
 	cfg     *Config
+	sent    *atomic.Int64
 }
 
 // answer is a response's body that has been read already.
@@ -241,6 +248,7 @@ func (a *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, &fatalError{err}
 		}
 	}
+	a.sent.Add(1)
 	sent := time.Now()
 	resp, err := a.next.RoundTrip(req)
 	if err != nil {
