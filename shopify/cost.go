@@ -1,0 +1,165 @@
+package shopify
+
+import (
+	"context"
+	"encoding/json"
+	"math"
+	"sync"
+	"time"
+)
+
+// A cost is what Shopify says of the points of one request. The numbers come
+// as 2000 or as 2000.0.
+type cost struct {
+	Requested float64  `json:"requestedQueryCost"`
+	Actual    *float64 `json:"actualQueryCost"` // nil if the request was refused
+	Status    struct {
+		Maximum   float64 `json:"maximumAvailable"`
+		Available float64 `json:"currentlyAvailable"`
+		Rate      float64 `json:"restoreRate"` // points a second
+	} `json:"throttleStatus"`
+}
+
+// readCost reads the member "extensions". It returns nil if there is no cost,
+// or none that makes sense.
+func readCost(raw json.RawMessage) *cost {
+	var extensions struct {
+		Cost *cost `json:"cost"`
+	}
+	if empty(raw) || json.Unmarshal(raw, &extensions) != nil {
+		return nil
+	}
+	if k := extensions.Cost; k == nil || k.Status.Maximum <= 0 || k.Status.Rate <= 0 {
+		return nil
+	}
+	return extensions.Cost
+}
+
+// wait is how long it takes until the points suffice for the request.
+func (k *cost) wait() time.Duration {
+	if k == nil {
+		return 0
+	}
+	return seconds((k.Requested - k.Status.Available) / k.Status.Rate)
+}
+
+func seconds(s float64) time.Duration {
+	return time.Duration(math.Ceil(max(0, min(s, 1e6)) * float64(time.Second)))
+}
+
+// A bucket knows the points that the shop grants, as well as that can be known
+// from here: other processes of the same app draw on them too. All calls of a
+// client go through it, in the order in which they come.
+//
+// Its count is never higher than the shop's own, as far as it depends on this
+// client. An answer tells what was left when the shop made it; calls that were
+// under way meanwhile may or may not be counted in that, and are deducted here.
+type bucket struct {
+	turn chan struct{} // held by the first one in the queue
+	news chan struct{} // wakes it when an answer has come
+
+	mu      sync.Mutex
+	maximum float64
+	rate    float64            // points a second
+	points  float64            // at the time at, those of calls under way included
+	at      time.Time          // zero until the first call
+	held    float64            // points of the calls under way
+	spent   float64            // points of all calls that ended
+	costs   map[string]float64 // what a document cost last
+}
+
+// A debit is the points of one call under way.
+type debit struct {
+	query  string
+	points float64
+	spent  float64 // the bucket's, when the call was sent
+}
+
+// newBucket assumes the smallest plan, and that nobody else uses the points,
+// until the first answer tells.
+func newBucket() *bucket {
+	return &bucket{
+		turn: make(chan struct{}, 1), news: make(chan struct{}, 1),
+		maximum: 2000, rate: 100, points: 2000, costs: make(map[string]float64),
+	}
+}
+
+// take waits until the points suffice for the document, and takes them. guess
+// is what it costs if that was never told.
+func (b *bucket) take(ctx context.Context, query string, guess float64) (*debit, error) {
+	select {
+	case b.turn <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	defer func() { <-b.turn }()
+	for {
+		d, wait := b.try(query, guess)
+		if d != nil {
+			return d, nil
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-b.news:
+			timer.Stop()
+		case <-ctx.Done():
+			timer.Stop()
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// try takes the points, or says how long to wait.
+func (b *bucket) try(query string, guess float64) (*debit, time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	if b.at.IsZero() {
+		b.at = now
+	}
+	b.points = min(b.maximum, b.points+b.rate*now.Sub(b.at).Seconds())
+	b.at = now
+	price, known := b.costs[query]
+	if !known {
+		price = guess
+	}
+	// One point more than needed makes up for figures that the shop rounds.
+	need := min(price+1, b.maximum)
+	if free := b.points - b.held; free < need {
+		return nil, max(seconds((need-free)/b.rate), time.Millisecond)
+	}
+	b.held += price
+	return &debit{query: query, points: price, spent: b.spent}, 0
+}
+
+// settle ends a call. k is what the answer told, or nil if there was none; the
+// points then count as spent. A nil debit has been settled before.
+func (b *bucket) settle(d *debit, k *cost) {
+	if d == nil {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.held -= d.points
+	meanwhile := b.spent - d.spent // by calls that this answer may not have counted
+	if k == nil {
+		b.spent += d.points
+		b.points -= d.points
+	} else {
+		actual := k.Requested
+		if k.Actual != nil {
+			actual = *k.Actual
+		}
+		b.spent += actual
+		b.maximum, b.rate = k.Status.Maximum, k.Status.Rate
+		b.points, b.at = k.Status.Available-meanwhile, time.Now()
+		if len(b.costs) < 1000 { // a host may send any number of documents
+			b.costs[d.query] = k.Requested
+		}
+	}
+	select {
+	case b.news <- struct{}{}:
+	default:
+	}
+}
