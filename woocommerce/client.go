@@ -1,0 +1,170 @@
+package woocommerce
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/ecosire/stocksync/internal/httpx"
+)
+
+// Config configures a [Client].
+type Config struct {
+	// URL is the shop's address, such as "https://shop.example"; it has a path
+	// where WordPress lives in a folder. Required. It is https, or http on this
+	// machine's loopback.
+	URL string
+	// ConsumerKey and ConsumerSecret are a REST API key of the shop (WooCommerce >
+	// Settings > Advanced > REST API). Reading needs a key that may read,
+	// pushing one with Read/Write permission. Required.
+	ConsumerKey, ConsumerSecret string
+
+	// HTTPClient sends the requests; nil means one of its own. It is copied. Its
+	// Timeout bounds one request and is a minute where it is 0; redirects are
+	// not followed, whatever its CheckRedirect says.
+	HTTPClient *http.Client
+	// Logger gets a line for each request that is repeated and each write whose
+	// outcome is not clear; nil means none.
+	Logger *slog.Logger
+	// Parallel is how many requests the shop has to bear at once; 0 means 2.
+	// Beyond the number of its processor cores each one only gets slower.
+	Parallel int
+}
+
+// A Client calls the REST API of one shop. It is safe for concurrent use.
+type Client struct {
+	base        *url.URL
+	key, secret string
+	http        *httpx.Client
+	log         *slog.Logger
+	slots       chan struct{} // holds one element for each request in flight
+	busy        busy
+
+	signs  atomic.Bool  // sign requests, because the shop ignored Basic authentication
+	single atomic.Bool  // the shop takes variations of one parent a batch
+	limit  atomic.Int64 // items a batch
+}
+
+const (
+	apiPath  = "/wp-json/wc/v3/"
+	pageSize = 100 // rows of a page and items of a batch, at most
+)
+
+// New returns a client. It does no I/O.
+func New(cfg Config) (*Client, error) {
+	base, err := httpx.ParseBase("woocommerce: URL", cfg.URL)
+	if err != nil {
+		return nil, err
+	}
+	if strings.Contains(base.Path+"/", "/wp-json/") {
+		return nil, errors.New("woocommerce: URL: give the shop's address, without /wp-json")
+	}
+	for name, value := range map[string]string{"ConsumerKey": cfg.ConsumerKey, "ConsumerSecret": cfg.ConsumerSecret} {
+		switch {
+		case value == "":
+			return nil, fmt.Errorf("woocommerce: %s is required", name)
+		case strings.ContainsAny(value, " \t\r\n:"):
+			return nil, fmt.Errorf("woocommerce: %s has a blank, a line break or a colon in it", name)
+		}
+	}
+	if cfg.Parallel < 0 {
+		return nil, errors.New("woocommerce: Parallel is negative")
+	}
+	c := &Client{
+		base: base, key: cfg.ConsumerKey, secret: cfg.ConsumerSecret,
+		log:   cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler)),
+		slots: make(chan struct{}, cmp.Or(cfg.Parallel, 2)),
+	}
+	c.limit.Store(pageSize)
+	c.http = httpx.New(httpx.Config{
+		Service: "woocommerce", HTTPClient: cfg.HTTPClient, Logger: cfg.Logger,
+		Secrets:   []string{basicToken(c.key, c.secret), c.secret, c.key},
+		Authorize: c.authorize,
+	})
+	return c, nil
+}
+
+// Do calls an endpoint, for whatever this package has no method for. path is
+// what follows /wp-json/wc/v3/, such as "products/11". A body that is not nil
+// is sent as JSON; the answer is decoded into what into points to, unless that
+// is nil.
+//
+// GET and HEAD are sent again after a broken connection, a timeout or a 5xx;
+// a write never is, because WooCommerce may have done it: read before you
+// repeat it. The error is ctx's, or an [*Error], or matches
+// channel.ErrUnavailable: the shop could not be reached.
+func (c *Client) Do(ctx context.Context, method, path string, query url.Values, body, into any) error {
+	if slices.Contains(strings.Split(path, "/"), "..") {
+		return fmt.Errorf("woocommerce: path %q leaves the API", path)
+	}
+	var data []byte
+	if body != nil {
+		var err error
+		if data, err = json.Marshal(body); err != nil {
+			return fmt.Errorf("woocommerce: %s %s: %w", method, path, err)
+		}
+	}
+	resp, err := c.send(ctx, method, path, query, data)
+	if err != nil || into == nil {
+		return err
+	}
+	if err := httpx.Decode(resp, into); err != nil {
+		return c.nonsense(method, path, resp, err.Error())
+	}
+	return nil
+}
+
+// send sends a request and returns the answer if its status is 2xx.
+func (c *Client) send(ctx context.Context, method, path string, query url.Values, body []byte) (*httpx.Response, error) {
+	select {
+	case c.slots <- struct{}{}:
+		defer func() { <-c.slots }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	r := httpx.Request{Method: method, URL: c.endpoint(path, query), Body: body}
+	if method == http.MethodGet || method == http.MethodHead {
+		r.Repeat, r.Retry = true, maintenance
+	}
+	if body != nil {
+		// With any other type WooCommerce answers 200 and ignores the body.
+		r.Header = http.Header{"Content-Type": {"application/json"}}
+	}
+	signed := c.signs.Load()
+	resp, err := c.http.Do(ctx, r)
+	if err == nil && !signed && c.base.Scheme == "http" && anonymous(resp) {
+		c.signs.Store(true)
+		resp, err = c.http.Do(ctx, r)
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case resp.Status < 200 || resp.Status > 299:
+		return nil, c.refusal(method, path, resp)
+	}
+	return resp, nil
+}
+
+func (c *Client) endpoint(path string, query url.Values) *url.URL {
+	u := *c.base
+	u.Path += apiPath + strings.Trim(path, "/")
+	u.RawQuery = query.Encode()
+	return &u
+}
+
+// maintenance keeps a request from giving up when WordPress is being updated:
+// it then asks for ten minutes, always, and is back within seconds.
+func maintenance(resp *httpx.Response) (time.Duration, bool) {
+	return 0, resp.Status == http.StatusServiceUnavailable && httpx.RetryAfter(resp.Header) == maintenanceWait
+}
+
+const maintenanceWait = 10 * time.Minute
