@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/ecosire/stocksync/internal/httpx"
 )
 
@@ -38,6 +40,10 @@ type Config struct {
 	// Parallel is how many requests the shop has to bear at once; 0 means 2.
 	// Beyond the number of its processor cores each one only gets slower.
 	Parallel int
+	// Rate is how many requests a second the shop gets at most, for a host or a
+	// firewall in front of it that counts them; WooCommerce itself does not. 0
+	// means no limit.
+	Rate float64
 }
 
 // A Client calls the REST API of one shop. It is safe for concurrent use.
@@ -76,8 +82,12 @@ func New(cfg Config) (*Client, error) {
 			return nil, fmt.Errorf("woocommerce: %s has a blank, a line break or a colon in it", name)
 		}
 	}
-	if cfg.Parallel < 0 {
-		return nil, errors.New("woocommerce: Parallel is negative")
+	if cfg.Parallel < 0 || cfg.Rate < 0 {
+		return nil, errors.New("woocommerce: Parallel and Rate must not be negative")
+	}
+	limiter := rate.NewLimiter(rate.Inf, 0)
+	if cfg.Rate > 0 {
+		limiter = rate.NewLimiter(rate.Limit(cfg.Rate), 1)
 	}
 	c := &Client{
 		base: base, key: cfg.ConsumerKey, secret: cfg.ConsumerSecret,
@@ -88,6 +98,7 @@ func New(cfg Config) (*Client, error) {
 	c.http = httpx.New(httpx.Config{
 		Service: "woocommerce", HTTPClient: cfg.HTTPClient, Logger: cfg.Logger,
 		Secrets:   []string{basicToken(c.key, c.secret), c.secret, c.key},
+		Before:    limiter.Wait,
 		Authorize: c.authorize,
 	})
 	return c, nil

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -247,4 +248,17 @@ func TestNoCredentialsAnywhere(t *testing.T) {
 			})
 		}
 	}
+}
+
+func TestRateIsKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shop := woocommercetest.New(woocommercetest.Config{})
+		skus := simple(shop, 1000)
+		ch := openWith(t, woocommerce.Config{HTTPClient: shop.Client(), Rate: 2, Parallel: 8}, woocommerce.ChannelConfig{})
+		start := time.Now()
+		_, err := ch.Levels(t.Context(), skus)
+		require.NoError(t, err)
+		assert.Len(t, shop.Requests(), 10)
+		assert.Equal(t, 4500*time.Millisecond, time.Since(start))
+	})
 }
