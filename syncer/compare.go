@@ -37,7 +37,7 @@ func (t *target) wants(stocks []channel.Stock) (wants []want, problems []Problem
 			wants = append(wants, want{s, t.Policy(s)})
 			continue
 		}
-		problems = append(problems, t.problem(s, err))
+		problems = append(problems, t.problem(want{Stock: s, quantity: t.Policy(s)}, err))
 	}
 	return wants, problems
 }
@@ -47,6 +47,7 @@ type diff struct {
 	changes   []change  // to be written
 	problems  []Problem // cannot be written
 	unchanged int
+	shown     int // the units shown of all that could be compared
 }
 
 // A change is an update with the product that it is for.
@@ -65,7 +66,11 @@ func (t *target) compare(wants []want, levels []channel.Level) diff {
 	var d diff
 	for _, w := range wants {
 		var err error
-		switch ls := found[w.SKU]; {
+		ls := found[w.SKU]
+		if len(ls) == 1 && ls[0].Err == nil {
+			d.shown += max(0, ls[0].Quantity)
+		}
+		switch {
 		case len(ls) == 0:
 			err = channel.UnknownSKU(w.SKU)
 		case len(ls) > 1:
@@ -79,7 +84,7 @@ func (t *target) compare(wants []want, levels []channel.Level) diff {
 			d.unchanged++
 			continue
 		}
-		d.problems = append(d.problems, t.problem(w.Stock, err))
+		d.problems = append(d.problems, t.problem(w, err))
 	}
 	return d
 }
@@ -108,8 +113,8 @@ func inOrder(changes []change) {
 	slices.SortStableFunc(changes, func(a, b change) int { return cmp.Compare(rank(a), rank(b)) })
 }
 
-func (t *target) problem(s channel.Stock, err error) Problem {
-	return Problem{Channel: t.name, ProductID: s.ProductID, SKU: s.SKU, Err: err}
+func (t *target) problem(w want, err error) Problem {
+	return Problem{Channel: t.name, ProductID: w.ProductID, SKU: w.SKU, Err: err, wanted: w.quantity}
 }
 
 // unknown reports whether a problem is just that the channel does not have the

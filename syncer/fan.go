@@ -2,6 +2,7 @@ package syncer
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -9,36 +10,49 @@ import (
 	"github.com/ecosire/stocksync/channel"
 )
 
-// groupSize is how many products are handed on together: full requests at the
-// source (100 each) and at the channels (250 each on Shopify).
-const groupSize = 500
+const (
+	// groupSize is how many products are handed on together: full requests at
+	// the source (100 each) and at the channels (250 each on Shopify).
+	groupSize = 500
+	// patience is how long a catalogue's reading waits for a channel that is
+	// behind, before it goes on without it.
+	patience = time.Second
+)
+
+// groups is how many groups n products make.
+func groups(n int) int { return (n + groupSize - 1) / groupSize }
 
 // A group is some products that were read together.
 type group struct {
-	began  time.Time // when their reading began; every lane knows of it
+	began  time.Time // not after any of their reading; every lane knows of it
 	stocks []channel.Stock
 }
 
-// begin begins the reading of a group, which must be sent.
-func (s *Syncer) begin() group {
-	g := group{began: time.Now()}
+// begin begins the reading of a group, which must be sent. No figure in it is
+// older than began.
+func (s *Syncer) begin(began time.Time) group {
 	for _, t := range s.targets {
-		t.lane.begin(g.began)
+		t.lane.begin(began)
 	}
-	return g
+	return group{began: began}
 }
 
 // A fan carries groups to all targets, each of which works through them at its
 // own pace.
 type fan struct {
+	s       *Syncer
 	feeds   []chan group
 	workers errgroup.Group
+	spill   bool
+	spilled [][]string // by target: products that it could not take in time
 }
 
-// fanOut starts a worker for each target; wait ends them. A target that is
-// depth groups behind makes send wait.
-func (s *Syncer) fanOut(ctx context.Context, r *Report, depth int) *fan {
-	f := new(fan)
+// fanOut starts a worker for each target, which does its work on each group;
+// wait ends them. A target that is depth groups behind makes send wait, or, if
+// the fan spills, is left behind after a moment: it reads those products again
+// by itself, when it can.
+func (s *Syncer) fanOut(ctx context.Context, depth int, do func(ctx context.Context, target int, g group)) *fan {
+	f := &fan{s: s, spilled: make([][]string, len(s.targets))}
 	for i, t := range s.targets {
 		feed := make(chan group, depth)
 		f.feeds = append(f.feeds, feed)
@@ -46,7 +60,7 @@ func (s *Syncer) fanOut(ctx context.Context, r *Report, depth int) *fan {
 		// does not cancel the others; a worker reports instead of failing.
 		f.workers.Go(func() error {
 			for g := range feed {
-				t.show(ctx, g.stocks, &r.Channels[i])
+				do(ctx, i, g)
 				t.lane.end(g.began)
 			}
 			return nil
@@ -56,14 +70,97 @@ func (s *Syncer) fanOut(ctx context.Context, r *Report, depth int) *fan {
 }
 
 func (f *fan) send(g group) {
-	for _, feed := range f.feeds {
-		feed <- g
+	var late <-chan time.Time
+	for i, feed := range f.feeds {
+		select {
+		case feed <- g:
+			continue
+		default:
+		}
+		if !f.spill {
+			feed <- g
+			continue
+		}
+		if late == nil { // one moment for all that are behind
+			timer := time.NewTimer(patience)
+			defer timer.Stop()
+			late = timer.C
+		}
+		select {
+		case feed <- g:
+		case <-late:
+			expired := make(chan time.Time)
+			close(expired)
+			late = expired
+			for _, s := range g.stocks {
+				f.spilled[i] = append(f.spilled[i], s.ProductID)
+			}
+			f.s.targets[i].lane.end(g.began)
+		}
 	}
 }
 
+// wait ends the workers when they have done everything.
 func (f *fan) wait() {
 	for _, feed := range f.feeds {
 		close(feed)
 	}
 	f.workers.Wait()
+}
+
+// named reads products by their ids and sends them. Those that the source does
+// not answer become problems; those that it was not asked for are left out, and
+// of one that comes twice the newer figure counts.
+func (s *Syncer) named(ctx context.Context, r *Report, f *fan, productIDs []string) error {
+	ids := slices.Compact(slices.Sorted(slices.Values(productIDs)))
+	var failed error
+	for some := range slices.Chunk(ids, groupSize) {
+		if failed != nil {
+			for _, id := range some {
+				r.unread(Problem{ProductID: id, Err: failed})
+			}
+			continue
+		}
+		g := s.begin(time.Now())
+		failed = s.read(ctx, &g, some, r.unread)
+		r.Read += len(g.stocks)
+		f.send(g)
+	}
+	return failed
+}
+
+// read reads at most a group of products by their ids into g.
+func (s *Syncer) read(ctx context.Context, g *group, ids []string, unread func(Problem)) error {
+	found := make(map[string]channel.Stock, len(ids))
+	var failed error
+	for stock, err := range s.source.Stock(ctx, ids...) {
+		if err != nil {
+			failed = err
+			break
+		}
+		if old, twice := found[stock.ProductID]; !twice || stock.AsOf.After(old.AsOf) {
+			found[stock.ProductID] = stock
+		}
+	}
+	for _, id := range ids {
+		stock, ok := found[id]
+		switch {
+		case ok && stock.Err == nil:
+			g.add(stock)
+		case ok:
+			unread(Problem{ProductID: id, SKU: stock.SKU, Err: stock.Err})
+		case failed != nil:
+			unread(Problem{ProductID: id, Err: failed})
+		default:
+			unread(Problem{ProductID: id, Err: ErrNoProduct})
+		}
+	}
+	return failed
+}
+
+func (g *group) add(s channel.Stock) {
+	if s.AsOf.IsZero() {
+		s.AsOf = g.began
+	}
+	g.stocks = append(g.stocks, s)
 }

@@ -19,6 +19,14 @@ type target struct {
 	reader channel.Reader // nil if the channel cannot be read
 	size   int            // updates in a batch; 0 means any number
 	lane   *lane
+
+	health         health
+	sourceFailures int // in a row; the worker's own
+}
+
+func (t *target) isDown() bool {
+	since, _ := t.health.state()
+	return !since.IsZero()
 }
 
 func newTarget(t Target) *target {
@@ -34,10 +42,17 @@ func newTarget(t Target) *target {
 }
 
 // show makes the channel show the stocks: it reads, compares and writes the
-// differences, and adds what came of it to r.
-func (t *target) show(ctx context.Context, stocks []channel.Stock, r *ChannelReport) {
+// differences, and adds what came of it to r. What the guard, which may be nil,
+// does not let pass is not written.
+func (t *target) show(ctx context.Context, stocks []channel.Stock, guard *budget, r *ChannelReport) {
 	pending, problems := t.wants(stocks)
 	r.fail(problems...)
+	t.make(ctx, pending, guard, nil, r)
+}
+
+// make is show for wants. If expect is not nil, a difference is written only if
+// it is what expect has for the SKU; see [Syncer.Apply].
+func (t *target) make(ctx context.Context, pending []want, guard *budget, expect map[string]Line, r *ChannelReport) {
 	if len(pending) == 0 {
 		return
 	}
@@ -46,39 +61,55 @@ func (t *target) show(ctx context.Context, stocks []channel.Stock, r *ChannelRep
 		skus[i] = w.SKU
 	}
 	if err := t.lane.enter(ctx, skus); err != nil {
-		t.failAll(r, pending, err)
+		r.failAll(t, pending, err)
 		return
 	}
 	defer t.lane.leave(skus)
 	pending = slices.DeleteFunc(pending, func(w want) bool {
 		admitted := t.lane.admit(w.SKU, w.AsOf)
 		if !admitted {
-			r.Checked++
-			r.Superseded++
+			r.supersede(w)
 		}
 		return !admitted
 	})
 
 	for n := 1; len(pending) > 0; n++ {
-		changes, err := t.plan(ctx, pending, r)
+		d, err := t.plan(ctx, pending)
 		if err != nil {
 			r.Err = err
-			t.failAll(r, pending, err)
+			r.failAll(t, pending, err)
 			return
+		}
+		r.Checked += d.unchanged
+		r.Unchanged += d.unchanged
+		r.fail(d.problems...)
+		changes := d.changes
+		if expect != nil {
+			changes = r.expected(t, changes, expect)
+		}
+		inOrder(changes)
+		if guard != nil && t.reader != nil {
+			compared := 0
+			if n == 1 {
+				compared = len(pending)
+			}
+			var held []change
+			changes, held = guard.pass(changes, compared, d.shown)
+			r.hold(t, held)
 		}
 		pending = t.write(ctx, changes, r, n < attempts)
 	}
 }
 
-// plan compares pending with what the channel shows, and returns what must be
-// written. An error means that the channel could not be read.
-func (t *target) plan(ctx context.Context, pending []want, r *ChannelReport) ([]change, error) {
+// plan compares pending with what the channel shows. An error means that the
+// channel could not be read. One that cannot be is to be written in any case.
+func (t *target) plan(ctx context.Context, pending []want) (diff, error) {
 	if t.reader == nil {
-		changes := make([]change, len(pending))
+		d := diff{changes: make([]change, len(pending))}
 		for i, w := range pending {
-			changes[i] = change{want: w}
+			d.changes[i] = change{want: w}
 		}
-		return changes, nil
+		return d, nil
 	}
 	var levels []channel.Level
 	for some := range batches(pending, t.size) {
@@ -88,24 +119,20 @@ func (t *target) plan(ctx context.Context, pending []want, r *ChannelReport) ([]
 		}
 		ls, err := t.reader.Levels(ctx, skus)
 		if err != nil {
-			return nil, err
+			return diff{}, err
 		}
 		levels = append(levels, ls...)
 	}
-	d := t.compare(pending, levels)
-	r.Unchanged += d.unchanged
-	r.fail(d.problems...)
-	return d.changes, nil
+	return t.compare(pending, levels), nil
 }
 
 // write pushes changes and returns those that must be planned again because
 // the channel had changed, if again allows that.
 func (t *target) write(ctx context.Context, changes []change, r *ChannelReport, again bool) (pending []want) {
-	inOrder(changes)
 	for some := range batches(changes, t.size) {
 		if r.Err != nil { // the channel is out of order: the rest would fare no better
 			for _, c := range some {
-				r.fail(t.problem(c.Stock, r.Err))
+				r.fail(t.problem(c.want, r.Err))
 			}
 			continue
 		}
@@ -120,7 +147,7 @@ func (t *target) write(ctx context.Context, changes []change, r *ChannelReport, 
 			case again && t.reader != nil && errors.Is(err, channel.ErrConflict):
 				pending = append(pending, c.want)
 			default:
-				r.fail(t.problem(c.Stock, err))
+				r.fail(t.problem(c.want, err))
 			}
 		}
 	}
@@ -168,12 +195,6 @@ func (t *target) all(some []change, err error) channel.Errors {
 		errs[c.SKU] = err
 	}
 	return errs
-}
-
-func (t *target) failAll(r *ChannelReport, pending []want, err error) {
-	for _, w := range pending {
-		r.fail(t.problem(w.Stock, err))
-	}
 }
 
 // batches cuts s into slices of at most size; 0 means any size.

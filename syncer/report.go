@@ -21,24 +21,44 @@ type Report struct {
 	Duration time.Duration
 	// Read is the number of products whose stock was read.
 	Read int
-	// Problems are the products that could not be read, with no Channel; none
-	// of them was changed anywhere.
+	// Requests counts what the run cost, by the name of the channel, or "" for
+	// the source, where these count ([channel.Meter]). What other runs sent
+	// meanwhile is included.
+	Requests map[string]int64
+	// Unread is the number of products that could not be read, and Problems
+	// are those, with no Channel; none of them was changed anywhere.
+	Unread   int
 	Problems []Problem
 	// Channels has one entry for each target, in the order of Config.Targets.
 	Channels []ChannelReport
+	// Held has the lines that a guard held, or is nil: look at it, Approve it
+	// and Apply it, or let it be.
+	Held *Plan
+	// Replanned has what Apply did not write because the channel or the source
+	// had changed since the plan was made, planned anew; or it is nil.
+	Replanned *Plan
 }
 
 // A ChannelReport says what became of the products on one channel. Each one
 // that the target's filter let through is counted once: Checked is the sum of
-// Updated, Unchanged, Superseded, Unknown and Failed.
+// Updated, Unchanged, Superseded, Held, Replanned, Unknown and Failed.
+//
+// Lists are bounded, counts are not: Changes, Problems and the lines held each
+// stop at 10,000, so that a report does not grow with the catalogue.
 type ChannelReport struct {
 	Channel    string
 	Checked    int
 	Updated    int // showed something else, and was written
 	Unchanged  int // showed the right figure already
 	Superseded int // another run has dealt with a newer figure meanwhile
+	Held       int // past the guard's limits, and not written
+	Replanned  int // not what the plan expected, and not written
 	Unknown    int // the channel does not have the SKU
 	Failed     int // could not be written, or not be read
+
+	// Over and Under are how many of those updated or held showed more, and
+	// less, than they should: the drift.
+	Over, Under int
 
 	// Err is set if the channel as a whole failed: it is down, say, or refuses
 	// the credentials. The products that this concerns are among the Problems.
@@ -47,7 +67,14 @@ type ChannelReport struct {
 	Changes []Change
 	// Problems are the products that the channel does not show as it should.
 	Problems []Problem
+
+	held, replanned []Line
+	superseded      []string             // products
+	observe         func(string, Change) // may be nil
 }
+
+// mostListed bounds the lists of a report.
+const mostListed = 10_000
 
 // A Change is one figure that was written.
 type Change struct {
@@ -65,6 +92,8 @@ type Problem struct {
 	Channel        string // "" if the product could not be read at the source
 	ProductID, SKU string // as far as they are known
 	Err            error
+
+	wanted int
 }
 
 func (p Problem) String() string {
@@ -79,24 +108,25 @@ func (p Problem) String() string {
 	return fmt.Sprintf("%s: %s: %v", where, name, p.Err)
 }
 
-// add puts a product that was read into g, unless it was read badly.
-func (r *Report) add(g *group, s channel.Stock) {
-	if s.Err != nil {
-		r.Problems = append(r.Problems, Problem{ProductID: s.ProductID, SKU: s.SKU, Err: s.Err})
-		return
+// unread records a product that was not read.
+func (r *Report) unread(p Problem) {
+	r.Unread++
+	if len(r.Problems) < mostListed {
+		r.Problems = append(r.Problems, p)
 	}
-	r.Read++
-	if s.AsOf.IsZero() {
-		s.AsOf = g.began
-	}
-	g.stocks = append(g.stocks, s)
 }
 
-// unread records products that were not read.
-func (r *Report) unread(err error, productIDs ...string) {
-	for _, id := range productIDs {
-		r.Problems = append(r.Problems, Problem{ProductID: id, Err: err})
+// planOf makes a plan of lines that were left, or nil.
+func (r *Report) planOf(lines func(ChannelReport) []Line) *Plan {
+	p := &Plan{Run: r.Run, Made: r.Started, Read: r.Read}
+	for _, c := range r.Channels {
+		p.Channels = append(p.Channels, PlanChannel{Channel: c.Channel, Checked: c.Checked, Agreed: c.Unchanged + c.Updated})
+		p.Lines = append(p.Lines, lines(c)...)
 	}
+	if len(p.Lines) == 0 {
+		return nil
+	}
+	return p
 }
 
 // firstFailure is the first error that is not just an unknown SKU.
@@ -112,11 +142,30 @@ func firstFailure(problems []Problem) error {
 func (r *ChannelReport) done(c change) {
 	r.Checked++
 	r.Updated++
-	change := Change{ProductID: c.ProductID, SKU: c.SKU, Wanted: c.quantity, AsOf: c.AsOf}
-	if c.seen != nil && !c.seen.Unset {
-		change.Shown = &c.seen.Quantity
+	r.drift(c)
+	change := Change{ProductID: c.ProductID, SKU: c.SKU, Shown: c.shown(), Wanted: c.quantity, AsOf: c.AsOf}
+	if len(r.Changes) < mostListed {
+		r.Changes = append(r.Changes, change)
 	}
-	r.Changes = append(r.Changes, change)
+	if r.observe != nil {
+		r.observe(r.Channel, change)
+	}
+}
+
+func (r *ChannelReport) supersede(w want) {
+	r.Checked++
+	r.Superseded++
+	if len(r.superseded) < mostListed {
+		r.superseded = append(r.superseded, w.ProductID)
+	}
+}
+
+func (r *ChannelReport) drift(c change) {
+	if was := c.shown(); was != nil && *was > c.quantity {
+		r.Over++
+	} else if was != nil {
+		r.Under++
+	}
 }
 
 func (r *ChannelReport) fail(problems ...Problem) {
@@ -128,7 +177,44 @@ func (r *ChannelReport) fail(problems ...Problem) {
 		}
 	}
 	r.Checked += len(problems)
-	r.Problems = append(r.Problems, problems...)
+	r.Problems = append(r.Problems, problems[:min(len(problems), mostListed-len(r.Problems))]...)
+}
+
+func (r *ChannelReport) failAll(t *target, pending []want, err error) {
+	for _, w := range pending {
+		r.fail(t.problem(w, err))
+	}
+}
+
+// hold records changes that a guard held.
+func (r *ChannelReport) hold(t *target, held []change) {
+	r.Checked += len(held)
+	r.Held += len(held)
+	for _, c := range held {
+		r.drift(c)
+		if len(r.held) < mostListed {
+			line := t.line(c)
+			line.Reason = Held
+			r.held = append(r.held, line)
+		}
+	}
+}
+
+// expected keeps the changes that a plan expects, and records the others.
+func (r *ChannelReport) expected(t *target, changes []change, expect map[string]Line) (kept []change) {
+	for _, c := range changes {
+		line := t.line(c)
+		if line.same(expect[c.SKU]) {
+			kept = append(kept, c)
+			continue
+		}
+		r.Checked++
+		r.Replanned++
+		if len(r.replanned) < mostListed {
+			r.replanned = append(r.replanned, line)
+		}
+	}
+	return kept
 }
 
 // Err returns nil if every channel shows what it should of the products that
@@ -136,24 +222,30 @@ func (r *ChannelReport) fail(problems ...Problem) {
 // of the problems. That a channel does not have a product is no error here: not
 // every channel sells everything.
 func (r *Report) Err() error {
+	failed, held := r.Unread, 0
 	var errs []error
-	failed := 0
-	add := func(problems []Problem) {
-		for _, p := range problems {
-			if p.Channel == "" || !unknown(p.Err) {
-				failed++
+	for _, p := range r.Problems {
+		errs = append(errs, p.Err)
+	}
+	for _, c := range r.Channels {
+		failed += c.Failed + c.Replanned
+		held += c.Held
+		for _, p := range c.Problems {
+			if !unknown(p.Err) {
 				errs = append(errs, p.Err)
 			}
 		}
+		if c.Replanned > 0 {
+			errs = append(errs, fmt.Errorf("%s: %d lines of the plan: %w", c.Channel, c.Replanned, channel.ErrConflict))
+		}
 	}
-	add(r.Problems)
-	for _, c := range r.Channels {
-		add(c.Problems)
+	if held > 0 {
+		errs = append(errs, ErrHeld)
 	}
-	if failed == 0 {
+	if len(errs) == 0 {
 		return nil
 	}
-	return &reportError{failed, errs}
+	return &reportError{failed + held, errs}
 }
 
 type reportError struct {
@@ -176,10 +268,11 @@ func (r *Report) String() string {
 
 func (r *Report) write(w io.Writer) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "channel\tchecked\tupdated\tunchanged\tunknown SKU\tfailed")
+	fmt.Fprintln(table, "channel\tchecked\tupdated\tunchanged\theld\tunknown SKU\tfailed")
 	problems := slices.Clone(r.Problems)
 	for _, c := range r.Channels {
-		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%d\n", c.Channel, c.Checked, c.Updated, c.Unchanged+c.Superseded, c.Unknown, c.Failed)
+		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%d\t%d\n",
+			c.Channel, c.Checked, c.Updated, c.Unchanged+c.Superseded, c.Held+c.Replanned, c.Unknown, c.Failed)
 		if c.Err == nil {
 			problems = append(problems, c.Problems...)
 			continue

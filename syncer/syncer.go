@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ecosire/stocksync/channel"
@@ -22,8 +22,39 @@ type Config struct {
 	// Targets are the channels to keep right. At least one is required; no two
 	// may have the same name.
 	Targets []Target
-	// Logger gets a line for each run and channel; nil means none.
+	// Logger gets a line for each run and channel, and for each thing that goes
+	// wrong; nil means none.
 	Logger *slog.Logger
+
+	// Webhooks authenticates and reads the deliveries that the handler of
+	// [Syncer.WebhookHandler] gets, such as an *ecosire.Webhooks; nil means that
+	// all are refused.
+	Webhooks Receiver
+	// Queue keeps what is marked until [Syncer.Run] has done it; nil means a
+	// [MemoryQueue], which a crash empties.
+	Queue Queue
+	// Gather is how long Run waits after a mark for more of them, so that a
+	// burst costs one request; 0 means 100 ms, and a negative time none.
+	Gather time.Duration
+	// Grace is how long the work in flight may go on after Run's context is
+	// done; 0 means 10 seconds, and a negative time none.
+	Grace time.Duration
+	// WatchEvery is how often Run asks a source that is a [Watcher] for what
+	// changed without an event; 0 means 30 seconds, and a negative time never.
+	// Less than 24 seconds counts as 24: that is a sixth of ECOSIRE's quota at
+	// the most.
+	WatchEvery time.Duration
+	// Schedule says when Run reconciles the whole catalogue; nil means
+	// [Daily] at 02:00 UTC. See [Never].
+	Schedule Schedule
+	// ReconcileAtStart makes Run reconcile as soon as it starts.
+	ReconcileAtStart bool
+	// Reserve is the share of the source's quota that reconciling and planning
+	// leave to other work, where the source knows of such a share; 0 means a
+	// sixth, and a negative share none.
+	Reserve float64
+	// Hooks are called as things happen.
+	Hooks Hooks
 }
 
 // A Target is a channel, and what of the stock it is to show.
@@ -35,14 +66,31 @@ type Target struct {
 	// Filter chooses the products that the channel is to show at all; nil
 	// means all. What it leaves out is neither read nor written there.
 	Filter func(channel.Stock) bool
+	// Guard limits what a reconciliation may do before anybody has looked.
+	Guard Guard
 }
 
 // A Syncer keeps what channels show equal to what the source of truth has. It
 // is safe for concurrent use; runs may overlap.
 type Syncer struct {
 	source  channel.Source
+	orders  OrderSource // the source too, or nil
+	watcher Watcher     // the source too, or nil
 	targets []*target
 	logger  *slog.Logger
+
+	webhooks   Receiver
+	queue      Queue
+	gather     time.Duration
+	grace      time.Duration
+	watchEvery time.Duration
+	hooks      Hooks
+	schedule   Schedule
+	atStart    bool
+	reserve    float64
+
+	running     atomic.Bool
+	reconciling atomic.Bool
 }
 
 // New returns a Syncer. It does no I/O and starts no goroutine.
@@ -53,9 +101,28 @@ func New(cfg Config) (*Syncer, error) {
 	if len(cfg.Targets) == 0 {
 		return nil, errors.New("syncer: Config.Targets is empty: pass at least one channel")
 	}
-	s := &Syncer{source: cfg.Source, logger: cfg.Logger}
+	s := &Syncer{
+		source: cfg.Source, logger: cfg.Logger, webhooks: cfg.Webhooks, queue: cfg.Queue, hooks: cfg.Hooks,
+		gather:     cmp.Or(cfg.Gather, 100*time.Millisecond),
+		grace:      cmp.Or(cfg.Grace, 10*time.Second),
+		watchEvery: cmp.Or(cfg.WatchEvery, 30*time.Second),
+		schedule:   cfg.Schedule,
+		atStart:    cfg.ReconcileAtStart,
+		reserve:    max(0, cmp.Or(cfg.Reserve, 1.0/6)),
+	}
+	if s.schedule == nil {
+		s.schedule = Daily(2, 0, time.UTC)
+	}
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
+	}
+	if s.queue == nil {
+		s.queue = NewMemoryQueue()
+	}
+	s.orders, _ = cfg.Source.(OrderSource)
+	if s.watchEvery > 0 {
+		s.watchEvery = max(s.watchEvery, leastWatchWait)
+		s.watcher, _ = cfg.Source.(Watcher)
 	}
 	for i, t := range cfg.Targets {
 		if t.Channel == nil {
@@ -90,112 +157,59 @@ var ErrNoProduct = errors.New("the source did not answer this product")
 // if the source could not be read to the end or ctx is done; the report then
 // tells how far it came.
 func (s *Syncer) SyncProducts(ctx context.Context, productIDs ...string) (*Report, error) {
-	ids := slices.Compact(slices.Sorted(slices.Values(productIDs)))
 	r := s.newReport("sync")
-	// Room for all groups: a slow channel must not keep the others waiting.
-	fan := s.fanOut(channel.WithRun(ctx, r.Run), r, (len(ids)+groupSize-1)/groupSize)
-	var failed error
-	for some := range slices.Chunk(ids, groupSize) {
-		if failed != nil {
-			r.unread(failed, some...)
-			continue
-		}
-		g := s.begin()
-		failed = s.read(ctx, r, &g, some)
-		fan.send(g)
-	}
-	fan.wait()
-	return s.finish(ctx, r, failed)
-}
-
-// read reads products by their ids into g. Those that the source does not
-// answer become problems; those that it was not asked for are left out, and of
-// one that comes twice the newer figure counts.
-func (s *Syncer) read(ctx context.Context, r *Report, g *group, ids []string) error {
-	found := make(map[string]channel.Stock, len(ids))
-	var failed error
-	for stock, err := range s.source.Stock(ctx, ids...) {
-		if err != nil {
-			failed = err
-			break
-		}
-		if old, twice := found[stock.ProductID]; !twice || stock.AsOf.After(old.AsOf) {
-			found[stock.ProductID] = stock
-		}
-	}
-	for _, id := range ids {
-		stock, ok := found[id]
-		switch {
-		case ok:
-			r.add(g, stock)
-		case failed != nil:
-			r.unread(failed, id)
-		default:
-			r.unread(ErrNoProduct, id)
-		}
-	}
-	return failed
-}
-
-// Reconcile reads the whole catalogue at the source and makes every channel
-// show it, group by group: what is written was read moments before.
-//
-// A source that fails or turns out incomplete ends the run with its error;
-// what was read until then is dealt with, and nothing else is touched.
-func (s *Syncer) Reconcile(ctx context.Context) (*Report, error) {
-	r := s.newReport("reconcile")
 	ctx = channel.WithRun(ctx, r.Run)
-	s.preload(ctx)
-	fan := s.fanOut(ctx, r, 1)
-	var failed error
-	g := s.begin()
-	for stock, err := range s.source.Stock(ctx) {
-		if err != nil {
-			failed = err
-			break
-		}
-		r.add(&g, stock)
-		if len(g.stocks) == groupSize {
-			fan.send(g)
-			g = s.begin()
-		}
-	}
-	fan.send(g)
+	// Room for all groups: a slow channel must not keep the others waiting.
+	fan := s.fanOut(ctx, groups(len(productIDs)), func(ctx context.Context, i int, g group) {
+		s.targets[i].show(ctx, g.stocks, nil, &r.Channels[i])
+	})
+	failed := s.named(ctx, r, fan, productIDs)
 	fan.wait()
 	return s.finish(ctx, r, failed)
-}
-
-func (s *Syncer) preload(ctx context.Context) {
-	var wg sync.WaitGroup
-	for _, t := range s.targets {
-		if p, ok := channel.As[channel.Preloader](t.Channel); ok {
-			wg.Go(func() {
-				if err := p.Preload(ctx); err != nil {
-					s.logger.Warn("preloading failed", slog.String("channel", t.name), slog.Any("err", err))
-				}
-			})
-		}
-	}
-	wg.Wait()
 }
 
 // newReport begins the report of a run.
 func (s *Syncer) newReport(kind string) *Report {
-	now := time.Now()
 	r := &Report{
-		Run:      kind + "-" + now.UTC().Format("20060102T150405Z") + "-" + rand.Text()[:8],
-		Started:  now,
+		Run:      newRunName(kind),
+		Started:  time.Now(),
 		Channels: make([]ChannelReport, len(s.targets)),
 	}
 	for i, t := range s.targets {
 		r.Channels[i].Channel = t.name
+		r.Channels[i].observe = s.hooks.Changed
 	}
+	s.meter(r, -1)
 	return r
+}
+
+// meter adds what the source and the channels have sent so far to the run's
+// requests, or takes it off.
+func (s *Syncer) meter(r *Report, sign int64) {
+	if r.Requests == nil {
+		r.Requests = make(map[string]int64)
+	}
+	if m, ok := s.source.(channel.Meter); ok {
+		r.Requests[""] += sign * m.Requests()
+	}
+	for _, t := range s.targets {
+		if m, ok := channel.As[channel.Meter](t.Channel); ok {
+			r.Requests[t.name] += sign * m.Requests()
+		}
+	}
+}
+
+// newRunName names a run so that it can be found in a shop's history.
+func newRunName(kind string) string {
+	return kind + "-" + time.Now().UTC().Format("20060102T150405Z") + "-" + rand.Text()[:8]
 }
 
 // finish ends the report of a run, and logs it.
 func (s *Syncer) finish(ctx context.Context, r *Report, failed error) (*Report, error) {
 	r.Duration = time.Since(r.Started)
+	s.meter(r, +1)
+	r.Held = r.planOf(func(c ChannelReport) []Line { return c.held })
+	r.Replanned = r.planOf(func(c ChannelReport) []Line { return c.replanned })
 	for _, c := range r.Channels {
 		level := slog.LevelInfo
 		attrs := []slog.Attr{

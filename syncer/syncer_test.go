@@ -120,6 +120,9 @@ func TestSyncProductsWritesOnlyDifferences(t *testing.T) {
 	assert.Equal(t, 2, r.Channels[0].Updated)
 	assert.Equal(t, 1, r.Channels[0].Unchanged)
 	assert.Equal(t, 3, r.Channels[1].Unchanged)
+	for _, c := range r.Channels {
+		assert.Equal(t, 3, c.Checked)
+	}
 	_, writes := b.Calls()
 	assert.Zero(t, writes, "nothing differs, so nothing is written")
 	assert.Equal(t, 100, *r.Channels[0].Changes[0].Shown)

@@ -1,0 +1,58 @@
+package syncer
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/ecosire/stocksync/channel"
+)
+
+// An OrderSource is a [channel.Source] that knows which products an order has,
+// so that an event may name the order alone.
+type OrderSource interface {
+	// OrderProducts returns the products of an order. An error that is
+	// [channel.Permanent] means that there will never be an answer.
+	OrderProducts(ctx context.Context, orderID string) (productIDs []string, err error)
+}
+
+// Notify marks products as changed on every channel, for what the source
+// sends no event for: an adjustment, a validated transfer, a return. [Run]
+// does the work, within a moment; before Run is called the marks wait. With no
+// ids it does nothing.
+//
+// It returns nil when the marks are stored, as safely as the queue stores.
+func (s *Syncer) Notify(ctx context.Context, productIDs ...string) error {
+	return s.accept(ctx, channel.Event{ProductIDs: productIDs})
+}
+
+// accept stores the marks of an event.
+func (s *Syncer) accept(ctx context.Context, event channel.Event) error {
+	keys := make([]Key, 0, len(event.ProductIDs)*len(s.targets)+len(event.OrderIDs))
+	for _, t := range s.targets {
+		for _, id := range event.ProductIDs {
+			keys = append(keys, Key{t.name, id})
+		}
+	}
+	for _, id := range event.OrderIDs {
+		if s.orders == nil {
+			s.logger.LogAttrs(ctx, slog.LevelWarn, "the source cannot tell an order's products; the event is left to reconciliation",
+				slog.String("event", event.Type), slog.String("order", id))
+			continue
+		}
+		keys = append(keys, Key{orderLane, id})
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	if err := s.queue.Mark(ctx, keys...); err != nil {
+		return fmt.Errorf("syncer: marking: %w", err)
+	}
+	if len(event.ProductIDs) > 0 {
+		s.hooks.marked(event.ProductIDs)
+	}
+	return nil
+}
+
+// orderLane is the lane of orders whose products are not known yet.
+const orderLane = ""

@@ -1,0 +1,84 @@
+package syncer
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/ecosire/stocksync/channel"
+)
+
+// Progress says how far a reconciliation is.
+type Progress struct {
+	Run string
+	// Read is the number of products read, and Total how many there were when
+	// the run began, or 0 if the source cannot tell.
+	Read, Total int
+	Channels    []ChannelProgress
+	// Ends is when the last product will have been read, as far as the source
+	// can tell from its quota, or zero.
+	Ends time.Time
+}
+
+// ChannelProgress says how far a reconciliation is on one channel.
+type ChannelProgress struct {
+	Channel                         string
+	Compared, Written, Held, Failed int
+}
+
+// progress gathers what [Hooks.Progress] is told. It is nil if nobody listens.
+type progress struct {
+	s  *Syncer
+	mu sync.Mutex
+	p  Progress
+}
+
+// An estimator is a source that knows its quota.
+type estimator interface {
+	ReadingTime(ctx context.Context, products int) time.Duration
+}
+
+func (s *Syncer) newProgress(ctx context.Context, r *Report) *progress {
+	if s.hooks.Progress == nil {
+		return nil
+	}
+	p := &progress{s: s, p: Progress{Run: r.Run, Channels: make([]ChannelProgress, len(s.targets))}}
+	for i, t := range s.targets {
+		p.p.Channels[i].Channel = t.name
+	}
+	if c, ok := s.source.(channel.Counter); ok {
+		p.p.Total, _ = c.Count(ctx) // without it there is just no total
+	}
+	return p
+}
+
+func (p *progress) read(ctx context.Context, products int) {
+	if p == nil {
+		return
+	}
+	p.tell(func(q *Progress) {
+		q.Read = products
+		if e, ok := p.s.source.(estimator); ok && q.Total > products {
+			q.Ends = time.Now().Add(e.ReadingTime(ctx, q.Total-products))
+		}
+	})
+}
+
+func (p *progress) did(i int, c *ChannelReport) {
+	if p == nil {
+		return
+	}
+	p.tell(func(q *Progress) {
+		q.Channels[i] = ChannelProgress{c.Channel, c.Checked, c.Updated, c.Held, c.Failed}
+	})
+}
+
+// tell changes the progress and reports it, one at a time.
+func (p *progress) tell(change func(*Progress)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	change(&p.p)
+	told := p.p
+	told.Channels = append([]ChannelProgress(nil), p.p.Channels...)
+	p.s.hooks.Progress(told)
+}

@@ -1,0 +1,594 @@
+package syncer_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"runtime"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+	_ "time/tzdata" // for the test of daylight saving
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/channel/channeltest"
+	"github.com/ecosire/stocksync/syncer"
+)
+
+// catalogue is n products of ten units each, and a channel that shows them.
+func catalogue(n int) (*stock, *channeltest.Memory) {
+	source, m := newStock(), channeltest.NewMemory("a")
+	for i := range n {
+		sku := fmt.Sprintf("SKU-%d", i)
+		source.put(fmt.Sprintf("p%d", i), sku, 10)
+		m.Set(sku, 10)
+	}
+	return source, m
+}
+
+func reasons(p *syncer.Plan) map[string]syncer.Reason {
+	found := map[string]syncer.Reason{}
+	for _, l := range p.Lines {
+		found[l.SKU] = l.Reason
+	}
+	return found
+}
+
+func TestPlanSaysWhatAndWhy(t *testing.T) {
+	source, m := catalogue(100)
+	m.Set("SKU-1", 12)
+	m.Set("SKU-2", 3)
+	m.Set("SKU-3", 0)
+	m.Remove("SKU-4")
+	m.Add(channel.Level{SKU: "sku-4", Quantity: 10})
+	m.Add(channel.Level{SKU: "SKU-5"})
+	m.Remove("SKU-6")
+	m.Add(channel.Level{SKU: "SKU-6", Err: channel.ErrNotTracked})
+	m.Remove("SKU-7")
+	m.Add(channel.Level{SKU: "SKU-7", Unset: true})
+	s := build(t, source, m)
+	_, writes := m.Calls()
+
+	p, err := s.Plan(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, map[string]syncer.Reason{
+		"SKU-1": syncer.Over, "SKU-2": syncer.Under, "SKU-3": syncer.Under, "SKU-4": syncer.Unknown,
+		"SKU-5": syncer.Ambiguous, "SKU-6": syncer.Unwritable, "SKU-7": syncer.NoFigure,
+	}, reasons(p))
+	assert.Equal(t, 100, p.Read)
+	assert.Equal(t, 100, p.Channels[0].Checked)
+	assert.Equal(t, 93, p.Channels[0].Agreed)
+	assert.Equal(t, []string{"sku-4"}, p.Channels[0].ExtraSKUs)
+	assert.Equal(t, 4, p.Drift())
+	_, after := m.Calls()
+	assert.Equal(t, writes, after, "it writes nothing")
+
+	text, err := json.Marshal(p)
+	require.NoError(t, err)
+	var back syncer.Plan
+	require.NoError(t, json.Unmarshal(text, &back))
+	assert.Equal(t, p.Lines, back.Lines)
+	assert.Regexp(t, `a +SKU-1 +12 +10 +-2 +over`, p.String())
+	assert.Contains(t, p.Markdown(), "| a | SKU-3 | 0 | 10 | +10 | under |")
+
+	r, err := s.Apply(t.Context(), &back)
+	require.NoError(t, err)
+	require.NoError(t, r.Err())
+	assert.Equal(t, 4, r.Channels[0].Updated)
+	p, err = s.Plan(t.Context())
+	require.NoError(t, err)
+	assert.Zero(t, p.Drift())
+	_, before := m.Calls()
+	_, err = s.Reconcile(t.Context())
+	require.NoError(t, err)
+	_, after = m.Calls()
+	assert.Equal(t, before, after, "a second run finds nothing and writes nothing")
+}
+
+func TestPlanOfSomeProducts(t *testing.T) {
+	source, m := catalogue(10)
+	m.Set("SKU-1", 12)
+	m.Set("SKU-2", 12)
+	p, err := build(t, source, m).Plan(t.Context(), "p2", "gone")
+	require.NoError(t, err)
+	assert.Equal(t, map[string]syncer.Reason{"SKU-2": syncer.Over, "": syncer.Unread}, reasons(p))
+	assert.Zero(t, p.Channels[0].Extra)
+}
+
+func TestApplyForcesNothing(t *testing.T) {
+	source, m := catalogue(5)
+	for i := range 4 {
+		m.Set(fmt.Sprintf("SKU-%d", i), 20)
+	}
+	s := build(t, source, m)
+	p, err := s.Plan(t.Context())
+	require.NoError(t, err)
+	m.Set("SKU-0", 19)           // somebody bought one on the shop
+	source.put("p1", "SKU-1", 9) // and another one in ECOSIRE
+	m.Set("SKU-2", 10)           // somebody mended it by hand
+
+	r, err := s.Apply(t.Context(), p)
+	require.NoError(t, err)
+	shows(t, m, 19, 20, 10, 10, 10)
+	c := r.Channels[0]
+	assert.Equal(t, []int{1, 1, 2}, []int{c.Updated, c.Unchanged, c.Replanned})
+	assert.ErrorIs(t, r.Err(), channel.ErrConflict)
+	require.NotNil(t, r.Replanned)
+	assert.Equal(t, map[string]syncer.Reason{"SKU-0": syncer.Over, "SKU-1": syncer.Over}, reasons(r.Replanned))
+	r, err = s.Apply(t.Context(), r.Replanned)
+	require.NoError(t, err)
+	require.NoError(t, r.Err())
+	shows(t, m, 10, 9, 10, 10, 10)
+
+	_, err = s.Apply(t.Context(), &syncer.Plan{Lines: []syncer.Line{{Channel: "b", SKU: "x", Reason: syncer.Over}}})
+	assert.ErrorContains(t, err, `"b"`)
+}
+
+func TestGuard(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		products int
+		zeros    int // products that the source has none of any more
+		halves   int // products that it has five of
+		guard    syncer.Guard
+		held     int
+	}{
+		{"few may always go", 30, 20, 0, syncer.Guard{}, 0},
+		{"a tenth", 1000, 100, 0, syncer.Guard{}, 0},
+		{"more than a tenth", 1000, 130, 0, syncer.Guard{}, 30},
+		{"everything", 1000, 1000, 0, syncer.Guard{}, 900},
+		{"off", 1000, 1000, 0, syncer.Guard{Zeroed: -1, Units: -1}, 0},
+		{"half of the units", 100, 0, 100, syncer.Guard{}, 0},
+		{"more than a tenth of the units", 100, 0, 100, syncer.Guard{Units: 0.1}, 80},
+		{"lines", 100, 0, 100, syncer.Guard{Lines: 30}, 70},
+		{"none at all", 100, 50, 0, syncer.Guard{Few: -1, Zeroed: 1e-9}, 50},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			source, m := catalogue(tt.products)
+			// Spread, so that the budget has to run.
+			for i := range tt.zeros {
+				at := i * tt.products / tt.zeros
+				source.put(fmt.Sprintf("p%d", at), fmt.Sprintf("SKU-%d", at), 0)
+			}
+			for i := range tt.halves {
+				source.put(fmt.Sprintf("p%d", i), fmt.Sprintf("SKU-%d", i), 5)
+			}
+			s, err := syncer.New(syncer.Config{Source: source, Targets: []syncer.Target{{Channel: m, Guard: tt.guard}}})
+			require.NoError(t, err)
+			p, err := s.Plan(t.Context())
+			require.NoError(t, err)
+			planned := 0
+			for _, l := range p.Lines {
+				if l.Reason == syncer.Held {
+					planned++
+				}
+			}
+			r, err := s.Reconcile(t.Context())
+			assert.Equal(t, tt.held, r.Channels[0].Held)
+			assert.Equal(t, tt.held, planned, "a plan shows what will be held")
+			assert.Equal(t, tt.zeros+tt.halves-tt.held, r.Channels[0].Updated)
+			if tt.held == 0 {
+				require.NoError(t, err)
+				assert.Nil(t, r.Held)
+				return
+			}
+			require.ErrorIs(t, err, syncer.ErrHeld)
+			require.Len(t, r.Held.Lines, tt.held)
+
+			again, err := s.Apply(t.Context(), r.Held)
+			require.NoError(t, err)
+			require.ErrorIs(t, again.Err(), syncer.ErrHeld, "nobody has looked")
+			assert.Zero(t, again.Channels[0].Updated)
+			again, err = s.Apply(t.Context(), r.Held.Approve())
+			require.NoError(t, err)
+			require.NoError(t, again.Err())
+			assert.Equal(t, tt.held, again.Channels[0].Updated)
+		})
+	}
+}
+
+func TestUndo(t *testing.T) {
+	source, m := catalogue(5)
+	m.Set("SKU-0", 99)
+	m.Set("SKU-1", 98)
+	m.Set("SKU-2", 0)
+	s := build(t, source, m)
+	r, err := s.Reconcile(t.Context())
+	require.NoError(t, err)
+	shows(t, m, 10, 10, 10, 10, 10)
+	m.Set("SKU-1", 7) // a sale since
+
+	undo, err := r.Undo()
+	require.NoError(t, err)
+	r, err = s.Apply(t.Context(), undo)
+	require.NoError(t, err)
+	shows(t, m, 99, 7, 0, 10, 10)
+	assert.Equal(t, 1, r.Channels[0].Replanned)
+
+	source, m = catalogue(100)
+	for i := range 100 {
+		m.Set(fmt.Sprintf("SKU-%d", i), 0)
+	}
+	s = build(t, source, m)
+	r, err = s.Reconcile(t.Context())
+	require.NoError(t, err)
+	undo, err = r.Undo()
+	require.NoError(t, err)
+	r, err = s.Apply(t.Context(), undo)
+	require.NoError(t, err)
+	assert.ErrorIs(t, r.Err(), syncer.ErrHeld, "undoing can wipe a shop, too")
+	assert.Equal(t, 20, r.Channels[0].Updated)
+}
+
+func TestReportIsBoundedAndTheStreamIsNot(t *testing.T) {
+	source, m := catalogue(12_000)
+	for i := range 12_000 {
+		m.Set(fmt.Sprintf("SKU-%d", i), 1)
+	}
+	streamed := 0
+	s := configure(t, syncer.Config{Source: source, Hooks: syncer.Hooks{Changed: func(string, syncer.Change) { streamed++ }}}, m)
+	r, err := s.Reconcile(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, 12_000, r.Channels[0].Updated)
+	assert.Equal(t, 12_000, r.Channels[0].Under)
+	assert.Len(t, r.Channels[0].Changes, 10_000)
+	assert.Equal(t, 12_000, streamed)
+	_, err = r.Undo()
+	assert.ErrorContains(t, err, "10000 of 12000")
+}
+
+func TestTwoReconciliationsNeverOverlap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, m := catalogue(1)
+		source.delay = time.Hour
+		s := build(t, source, m)
+		go s.Reconcile(t.Context())
+		time.Sleep(time.Minute)
+		_, err := s.Reconcile(t.Context())
+		assert.ErrorIs(t, err, syncer.ErrReconciling)
+		time.Sleep(time.Hour)
+	})
+}
+
+func TestASlowChannelDoesNotDelayAReconciliation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, slow := catalogue(5000)
+		fast := channeltest.NewMemory("fast")
+		for i := range 5000 {
+			fast.Set(fmt.Sprintf("SKU-%d", i), 1)
+			slow.Set(fmt.Sprintf("SKU-%d", i), 1)
+		}
+		var when time.Duration
+		start := time.Now()
+		reads := 0
+		s := build(t, source, fast, &channeltest.Intercept{Channel: slow,
+			OnLevels: func(ctx context.Context, next channel.Reader, skus []string) ([]channel.Level, error) {
+				reads++
+				time.Sleep(time.Minute)
+				if n, _ := fast.Quantity("SKU-4999"); n == 10 && when == 0 {
+					when = time.Since(start)
+				}
+				return next.Levels(ctx, skus)
+			}})
+		r, err := s.Reconcile(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, r.Err())
+		assert.Equal(t, 5000, r.Channels[0].Updated)
+		assert.Equal(t, 5000, r.Channels[1].Updated)
+		assert.Less(t, when, 2*time.Minute, "the fast channel was done when the slow one had barely begun")
+		assert.Greater(t, source.asks, 1, "what the slow one got later was read anew")
+	})
+}
+
+// The catastrophe table: whatever the services answer, no channel loses stock
+// that the source did not take away.
+func TestCatastropheOfTheSource(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		break_ func(*stock) channel.Source
+		err    error
+	}{
+		{"no products at all", func(s *stock) channel.Source { s.order = nil; return s }, syncer.ErrEmpty},
+		{"half of the products", func(s *stock) channel.Source { s.order = s.order[:99]; return s }, syncer.ErrShrunk},
+		{"ends early", func(s *stock) channel.Source { s.order = s.order[:50]; s.fail = channel.ErrIncomplete; return s }, channel.ErrIncomplete},
+		{"fails", func(s *stock) channel.Source { s.order = nil; s.fail = channel.ErrUnavailable; return s }, channel.ErrUnavailable},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			source, m := catalogue(200)
+			q := syncer.NewMemoryQueue()
+			s := configure(t, syncer.Config{Source: source, Queue: q}, m)
+			_, err := s.Reconcile(t.Context())
+			require.NoError(t, err)
+			_, before := m.Calls()
+			s = configure(t, syncer.Config{Source: tt.break_(source), Queue: q}, m)
+			_, err = s.Reconcile(t.Context())
+			assert.ErrorIs(t, err, tt.err)
+			_, after := m.Calls()
+			assert.Equal(t, before, after, "nothing is written")
+		})
+	}
+	t.Run("everything 0", func(t *testing.T) {
+		source, m := catalogue(200)
+		for i := range 200 {
+			source.put(fmt.Sprintf("p%d", i), fmt.Sprintf("SKU-%d", i), 0)
+		}
+		r, err := build(t, source, m).Reconcile(t.Context())
+		assert.ErrorIs(t, err, syncer.ErrHeld)
+		assert.Equal(t, 180, r.Channels[0].Held)
+	})
+	t.Run("a shop that answers an empty list", func(t *testing.T) {
+		source, _ := catalogue(200)
+		r, err := build(t, source, channeltest.NewMemory("empty")).Reconcile(t.Context())
+		assert.ErrorIs(t, err, syncer.ErrForeign)
+		assert.Equal(t, 200, r.Channels[0].Unknown)
+	})
+	t.Run("a shop that lists everything twice", func(t *testing.T) {
+		source, m := catalogue(200)
+		for i := range 200 {
+			m.Add(channel.Level{SKU: fmt.Sprintf("SKU-%d", i), Quantity: 3})
+		}
+		r, err := build(t, source, m).Reconcile(t.Context())
+		require.NoError(t, err)
+		assert.ErrorIs(t, r.Err(), channel.ErrAmbiguousSKU)
+		assert.Equal(t, 200, r.Channels[0].Failed)
+		_, writes := m.Calls()
+		assert.Zero(t, writes)
+	})
+	t.Run("two products with one SKU", func(t *testing.T) {
+		source, m := catalogue(1200)
+		source.put("p1100", "SKU-3", 99)
+		r, err := build(t, source, m).Reconcile(t.Context())
+		require.NoError(t, err)
+		assert.ErrorIs(t, r.Err(), channel.ErrAmbiguousSKU)
+		n, _ := m.Quantity("SKU-3")
+		assert.Equal(t, 10, n)
+	})
+}
+
+func TestCancellingAReconciliation(t *testing.T) {
+	for after := range 20 {
+		synctest.Test(t, func(t *testing.T) {
+			source, m := catalogue(2000)
+			for i := range 2000 {
+				m.Set(fmt.Sprintf("SKU-%d", i), i%7)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			calls := 0
+			step := func() {
+				if calls++; calls == after {
+					cancel()
+				}
+				time.Sleep(time.Second)
+			}
+			s := build(t, source, &channeltest.Intercept{Channel: m,
+				OnLevels: func(ctx context.Context, next channel.Reader, skus []string) ([]channel.Level, error) {
+					step()
+					return next.Levels(ctx, skus)
+				},
+				OnPush: func(ctx context.Context, next channel.Channel, updates []channel.Update) error {
+					step()
+					return next.Push(ctx, updates)
+				}})
+			_, err := s.Reconcile(ctx)
+			if after > 0 && after <= calls {
+				assert.ErrorIs(t, err, context.Canceled)
+			}
+			cancel()
+			_, err = s.Reconcile(t.Context())
+			require.NoError(t, err)
+			for i := range 2000 {
+				n, _ := m.Quantity(fmt.Sprintf("SKU-%d", i))
+				require.Equal(t, 10, n)
+			}
+		})
+	}
+}
+
+func TestProgress(t *testing.T) {
+	source, m := catalogue(1200)
+	var told []syncer.Progress
+	s := configure(t, syncer.Config{Source: source, Hooks: syncer.Hooks{Progress: func(p syncer.Progress) { told = append(told, p) }}}, m)
+	_, err := s.Reconcile(t.Context())
+	require.NoError(t, err)
+	last := told[len(told)-1]
+	assert.Equal(t, 1200, last.Read)
+	assert.Equal(t, 1200, last.Channels[0].Compared)
+}
+
+// scheduled runs s for so long and returns when it reconciled.
+func scheduled(t *testing.T, cfg syncer.Config, source *stock, m *channeltest.Memory, d time.Duration) []time.Time {
+	t.Helper()
+	var times []time.Time
+	cfg.Source = source
+	cfg.Hooks.Reconciled = func(r *syncer.Report, _ error) { times = append(times, r.Started.UTC()) }
+	stop := running(t, configure(t, cfg, m))
+	pass(d)
+	stop()
+	return times
+}
+
+func TestScheduleIsDailyAtTwo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, m := catalogue(1)
+		got := scheduled(t, syncer.Config{}, source, m, 72*time.Hour) // from midnight on
+		require.Len(t, got, 3)
+		for i, at := range got {
+			assert.Equal(t, time.Date(2000, 1, 1+i, 2, 0, 0, 0, time.UTC), at)
+		}
+	})
+}
+
+func TestScheduleOffAndAtStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, m := catalogue(1)
+		assert.Empty(t, scheduled(t, syncer.Config{Schedule: syncer.Never}, source, m, 72*time.Hour))
+		assert.Len(t, scheduled(t, syncer.Config{Schedule: syncer.Never, ReconcileAtStart: true}, source, m, 72*time.Hour), 1)
+	})
+}
+
+func TestAMissedRunIsMadeUpAtStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, m := catalogue(1)
+		q := syncer.NewMemoryQueue() // stands for one that survives
+		require.Len(t, scheduled(t, syncer.Config{Queue: q}, source, m, 24*time.Hour), 1)
+		assert.Empty(t, scheduled(t, syncer.Config{Queue: q}, source, m, time.Hour), "nothing was missed")
+		time.Sleep(48 * time.Hour) // down over two nights
+		start := time.Now().UTC()
+		got := scheduled(t, syncer.Config{Queue: q}, source, m, time.Hour+time.Minute)
+		require.Len(t, got, 2)
+		assert.Equal(t, start, got[0], "at once, and once for both nights")
+		assert.Equal(t, 2, got[1].Hour())
+	})
+}
+
+func TestAFailedRunIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, m := catalogue(1)
+		source.fail = channel.ErrUnavailable
+		got := scheduled(t, syncer.Config{}, source, m, 3*time.Hour)
+		assert.Len(t, got, 7, "every ten minutes from two o'clock on")
+	})
+}
+
+func TestARunThatLastsLongerThanADay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, m := catalogue(1)
+		source.delay = 30 * time.Hour
+		got := scheduled(t, syncer.Config{}, source, m, 96*time.Hour)
+		require.Len(t, got, 2, "two runs never overlap")
+		assert.Equal(t, 2, got[1].Hour())
+	})
+}
+
+func TestJitter(t *testing.T) {
+	base := syncer.Daily(2, 0, time.UTC)
+	from := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	late := 0
+	for range 100 {
+		d := syncer.Jitter(base, time.Hour).Next(from).Sub(base.Next(from))
+		assert.True(t, d >= 0 && d < time.Hour)
+		if d > time.Minute {
+			late++
+		}
+	}
+	assert.Greater(t, late, 50)
+	assert.True(t, syncer.Jitter(syncer.Never, time.Hour).Next(from).IsZero())
+}
+
+func TestDaylightSaving(t *testing.T) {
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	require.NoError(t, err)
+	for _, at := range []struct{ hour, minute int }{{0, 0}, {1, 59}, {2, 0}, {2, 30}, {3, 0}, {23, 59}} {
+		schedule := syncer.Daily(at.hour, at.minute, berlin)
+		now := time.Date(2026, 1, 1, 0, 0, 0, 0, berlin).Add(-time.Second)
+		days := map[string]int{}
+		for {
+			next := schedule.Next(now)
+			require.True(t, next.After(now))
+			if next.Year() > 2026 {
+				break
+			}
+			days[next.In(berlin).Format(time.DateOnly)]++
+			now = next
+		}
+		assert.Len(t, days, 365, "%v", at)
+		for day, n := range days {
+			assert.Equal(t, 1, n, "%v on %s", at, day)
+		}
+	}
+}
+
+// generated is a source and a channel whose answers are made as they are asked
+// for, so that what is measured is the syncer.
+type generated struct{ products int }
+
+func (g generated) Stock(ctx context.Context, ids ...string) iter.Seq2[channel.Stock, error] {
+	return func(yield func(channel.Stock, error) bool) {
+		asOf := time.Now()
+		for i := range g.products {
+			if i%100 == 0 {
+				asOf = time.Now()
+			}
+			s := channel.Stock{ProductID: fmt.Sprintf("018e5678-abcd-7000-8000-%012d", i), SKU: fmt.Sprintf("SKU-%09d", i), Available: i % 50, AsOf: asOf}
+			if !yield(s, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (g generated) Name() string { return "generated" }
+
+// Levels shows something else for one product in a hundred.
+func (g generated) Levels(_ context.Context, skus []string) ([]channel.Level, error) {
+	levels := make([]channel.Level, len(skus))
+	for i, sku := range skus {
+		var n int
+		fmt.Sscanf(sku, "SKU-%d", &n)
+		levels[i] = channel.Level{SKU: sku, Quantity: n % 50}
+		if n%100 == 0 {
+			levels[i].Quantity++
+		}
+	}
+	return levels, nil
+}
+
+func (g generated) Push(context.Context, []channel.Update) error { return nil }
+
+// peak runs f and returns by how much the heap grew at most meanwhile.
+func peak(f func()) uint64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	before, most := m.HeapAlloc, uint64(0)
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				runtime.GC() // what is left after it is live
+				var m runtime.MemStats
+				runtime.ReadMemStats(&m)
+				most = max(most, m.HeapAlloc)
+			}
+		}
+	})
+	f()
+	close(stop)
+	wg.Wait()
+	return most - min(most, before)
+}
+
+func BenchmarkReconcileHeap(b *testing.B) {
+	for _, n := range []int{10_000, 100_000, 1_000_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			g := generated{n}
+			s, err := syncer.New(syncer.Config{Source: g, Targets: []syncer.Target{{Channel: g}}})
+			if err != nil {
+				b.Fatal(err)
+			}
+			for b.Loop() {
+				grown := peak(func() {
+					r, err := s.Reconcile(context.Background())
+					if err != nil || r.Channels[0].Checked != n {
+						b.Fatal(errors.Join(err, r.Err()))
+					}
+				})
+				b.ReportMetric(float64(grown)/(1<<20), "peak-MiB")
+				if limit := uint64(64 << 20); grown > limit {
+					b.Fatalf("the heap grew by %d MiB", grown>>20)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/product")
+		})
+	}
+}

@@ -1,0 +1,68 @@
+package syncer
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/ecosire/stocksync/channel"
+)
+
+// A Watcher is a [channel.Source] that can tell what changed lately, so that
+// changes of which it sends no event are noticed soon.
+type Watcher interface {
+	// Changes returns the products that may have changed since the call that
+	// returned the cursor, and the cursor for the next call. The cursor "" asks
+	// for a first one.
+	Changes(ctx context.Context, cursor string) (productIDs []string, next string, err error)
+}
+
+const (
+	// mostWatchWait bounds how rarely a failing watcher is asked.
+	mostWatchWait = time.Hour
+	// leastWatchWait keeps a watcher of four requests at a sixth of ECOSIRE's
+	// 60 a minute.
+	leastWatchWait = 24 * time.Second
+	cursorName     = "watch"
+)
+
+// watch marks what moved. Its trouble is logged and is nobody else's: events
+// and reconciliation go on without it.
+func (s *Syncer) watch(ctx context.Context) error {
+	wait := s.watchEvery
+	for {
+		err := s.look(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			wait = min(2*wait, mostWatchWait)
+			s.logger.LogAttrs(ctx, slog.LevelWarn, "watching for changes failed", slog.Duration("wait", wait), slog.Any("err", err))
+		default:
+			wait = s.watchEvery
+		}
+		if sleep(ctx, wait) != nil {
+			return nil
+		}
+	}
+}
+
+// look asks once. The cursor is saved after the marks: what is asked for twice
+// is marked twice, and what was not marked is asked for again.
+func (s *Syncer) look(ctx context.Context) error {
+	cursor, err := s.queue.Load(ctx, cursorName)
+	if err != nil {
+		return err
+	}
+	ids, next, err := s.watcher.Changes(ctx, string(cursor))
+	if err != nil {
+		return err
+	}
+	if err := s.accept(ctx, channel.Event{Type: "watch", ProductIDs: ids}); err != nil {
+		return err
+	}
+	if next == string(cursor) {
+		return nil
+	}
+	return s.queue.Save(ctx, cursorName, []byte(next))
+}
