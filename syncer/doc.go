@@ -1,0 +1,55 @@
+// Package syncer keeps the stock that channels show equal to what a single
+// source of truth says may be sold.
+//
+// # Now
+//
+// [Syncer.SyncProducts] reads products at the source and makes every channel
+// show them, and waits for it. The [Report] says what each channel showed,
+// what was written, and what could not be.
+//
+// # By itself
+//
+// [Syncer.Run] does it as things happen. Products get marked as changed by the
+// source's events, through the handler of [Syncer.WebhookHandler]; by the host,
+// through [Syncer.Notify]; and by watching what moved, if the source is a
+// [Watcher]. A mark carries no figures. Run reads the present truth for what is
+// marked and pushes it, so that a lost, doubled, late or forged event cannot
+// make a wrong number, and many marks of one product cost one push.
+//
+// Marks wait in a [Queue]: in memory ([MemoryQueue]), or in a file that
+// survives a crash (package boltqueue).
+//
+// # Every day
+//
+// [Syncer.Reconcile] compares the whole catalogue with what every channel
+// really shows, and mends it; Run does so on a [Schedule]. [Syncer.Plan] only
+// says what it would do, as a [Plan] that can be kept, read and applied later.
+// A [Guard] for each channel holds what is past its limits until somebody has
+// looked: [ErrHeld].
+//
+// # What is shown
+//
+// A channel shows what the [Policy] of its [Target] makes of a product's
+// stock: by default what is available, and 0 where that is negative. A filter
+// leaves products out altogether.
+//
+// # What can be relied on
+//
+//   - A channel that can be read is read before it is written, and only
+//     differences are written: zeros first, then decreases, then increases.
+//   - Missing is not zero. A product that was not read, or was read badly, is
+//     changed nowhere.
+//   - For one channel and SKU an older figure never lands after a newer one,
+//     and never are two writes in flight.
+//   - A channel is an island. What fails is tried again on that channel alone,
+//     and nobody waits for it.
+//   - A product marked while it is being worked on is worked on again.
+//   - No goroutine outlives the call that started it.
+//
+// # Seeing it
+//
+// [Hooks] tell a host of every event, push, retry and change, to be counted as
+// it likes; [Syncer.Health] is cheap enough for a readiness probe; the Logger
+// gets a line for each run and each trouble, with the keys run, channel, sku,
+// product and err.
+package syncer
