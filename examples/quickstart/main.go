@@ -112,7 +112,9 @@ func real(ctx context.Context, productIDs ...string) error {
 	}
 	cfg := syncer.Config{Source: services.ECOSIRE}
 	for _, c := range services.Channels {
-		cfg.Targets = append(cfg.Targets, syncer.Target{Channel: c})
+		// A first sync may rightly change everything, so no guard holds it up.
+		// examples/reconcile has one, and shows its plan first.
+		cfg.Targets = append(cfg.Targets, syncer.Target{Channel: c, Guard: syncer.Guard{Zeroed: -1, Units: -1}})
 	}
 	s, err := syncer.New(cfg)
 	if err != nil {
