@@ -1,0 +1,27 @@
+// Package bench measures what keeping stock in step costs, at the real quotas:
+// the numbers of docs/performance.md.
+//
+// # What is measured
+//
+// Most of the time goes by waiting for quotas and servers, not by computing.
+// So whole runs take place in virtual time (testing/synctest) against the
+// in-memory services, each of which grants and takes what the real one does:
+// ECOSIRE 60 requests a minute, Shopify the points of its plan Standard, and a
+// WooCommerce shop the time that a small server was measured to take. Those
+// are tests that print their tables. What our own code costs is measured in
+// real time by benchmarks against services that answer at once.
+//
+// # How much of it runs
+//
+// By default there is only what is cheap, which is what an ordinary go test
+// runs: it asserts the number of requests, so that a change that spends more of
+// them fails. With STOCKSYNC_BENCH=short the tables go up to 10,000 products,
+// and with STOCKSYNC_BENCH=full up to 100,000. Tests given the flag -update
+// write their tables into docs/performance.md, from which the command charts
+// draws.
+//
+// # The baseline
+//
+// [Guide] is the way of ECOSIRE's Inventory Sync Guide, step by step, as Go.
+// It exists to be compared with, not to be used.
+package bench
