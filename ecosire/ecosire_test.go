@@ -89,6 +89,10 @@ func TestBreakingOffStopsTheReading(t *testing.T) {
 	assert.Len(t, s.Requests(), 1)
 }
 
+func onPageNumber(n string) func(channeltest.Request) bool {
+	return func(r channeltest.Request) bool { return r.URL.Query().Get("page") == n }
+}
+
 func TestPageDrift(t *testing.T) {
 	onPage := func(n string, f func()) channeltest.Fault {
 		return channeltest.Fault{Match: func(r channeltest.Request) bool {
@@ -124,11 +128,11 @@ func TestPageDrift(t *testing.T) {
 		require.ErrorIs(t, err, channel.ErrIncomplete)
 		assert.ErrorContains(t, err, "repeats")
 		assert.Len(t, got, 100)
-		assert.Len(t, s.Requests(), 2, "and is not read for ever")
+		assert.LessOrEqual(t, len(s.Requests()), 3, "and is not read for ever")
 	})
 	t.Run("fewer than the total", func(t *testing.T) {
 		s, _ := server(250)
-		s.Inject(channeltest.Fault{Match: channeltest.On("GET", "/products"), Skip: 2, Times: -1,
+		s.Inject(channeltest.Fault{Match: onPageNumber("3"), Times: -1,
 			Rewrite: func(status int, _ http.Header, body []byte) (int, []byte) {
 				return status, []byte(`{"data":[],"meta":{"total":250,"page":3,"limit":100,"totalPages":3}}`)
 			}})
@@ -139,7 +143,7 @@ func TestPageDrift(t *testing.T) {
 	})
 	t.Run("a later page fails", func(t *testing.T) {
 		s, _ := server(250)
-		s.Inject(channeltest.Fault{Match: channeltest.On("GET", "/products"), Skip: 1, Times: -1, Status: 418})
+		s.Inject(channeltest.Fault{Match: onPageNumber("2"), Times: -1, Status: 418})
 		got, err := collect(client(t, s, io.Discard).Stock(t.Context()))
 		require.ErrorIs(t, err, channel.ErrIncomplete)
 		assert.Len(t, got, 100)

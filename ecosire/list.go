@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"hash/maphash"
 	"iter"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/ecosire/stocksync/channel"
@@ -28,11 +30,26 @@ type list[T any] struct {
 	order string
 	// key tells entries apart.
 	key func(*T) string
+	// ahead is how many pages are under way at a time, once their number is
+	// known; 0 means one.
+	ahead int
 }
 
 type page[T any] struct {
 	entries []T       // only those that were not on an earlier page
 	sent    time.Time // when the page was asked for
+}
+
+// An answer is a page as ECOSIRE sends it.
+type answer[T any] struct {
+	Data *[]T `json:"data"`
+	Meta *struct {
+		Total      int `json:"total"`
+		TotalPages int `json:"totalPages"`
+	} `json:"meta"`
+
+	sent time.Time
+	err  error
 }
 
 // pages reads the list to its end. The last pair holds an error if the list
@@ -47,39 +64,43 @@ func (l list[T]) pages(ctx context.Context, c *Client) iter.Seq2[page[T], error]
 			query.Set("sortBy", l.order)
 			query.Set("sortOrder", "asc")
 		}
+		ctx, cancel := context.WithCancel(ctx)
+		var fetching sync.WaitGroup
+		defer fetching.Wait()
+		defer cancel()
+		// The pages asked for and not yet read, in their order.
+		var coming []chan answer[T]
+		asked := 0
+		ask := func() {
+			asked++
+			got, n := make(chan answer[T], 1), asked
+			coming = append(coming, got)
+			fetching.Go(func() { got <- l.page(ctx, c, query, n) })
+		}
+		ask()
 		// A catalogue may have a million products: their hashes are enough to
 		// know them again. Were two ever to collide, the count at the end would
 		// be short by one and say so.
 		seen, seed := make(map[uint64]struct{}), maphash.MakeSeed()
 		most := 0 // the largest total that any page stated
+		again := false
 		for n := 1; ; n++ {
-			query.Set("page", strconv.Itoa(n))
-			var answer struct {
-				Data *[]T `json:"data"`
-				Meta *struct {
-					Total      int `json:"total"`
-					TotalPages int `json:"totalPages"`
-				} `json:"meta"`
-			}
-			sent, err := c.call(ctx, http.MethodGet, l.path, query, nil, &answer)
-			if e, ok := err.(*Error); ok && n == 1 && query.Has("sortBy") &&
+			a := <-coming[0]
+			coming = coming[1:]
+			if e, ok := a.err.(*Error); ok && n == 1 && query.Has("sortBy") &&
 				(e.Status == http.StatusBadRequest || e.Status == http.StatusUnprocessableEntity) {
 				query.Del("sortBy")
 				query.Del("sortOrder")
-				n--
-				continue
+				a = l.page(ctx, c, query, 1)
 			}
-			if err == nil && (answer.Data == nil || answer.Meta == nil) {
-				err = &Error{Op: "GET " + l.path, Status: http.StatusOK, Message: "the answer has no data or no meta", nonsense: true}
-			}
-			if err != nil {
+			if a.err != nil {
 				if n > 1 && ctx.Err() == nil {
-					err = fmt.Errorf("page %d: %w: %w", n, channel.ErrIncomplete, err)
+					a.err = fmt.Errorf("page %d: %w: %w", n, channel.ErrIncomplete, a.err)
 				}
-				yield(page[T]{}, err)
+				yield(page[T]{}, a.err)
 				return
 			}
-			entries := *answer.Data
+			entries := *a.Data
 			fresh := entries[:0]
 			for i := range entries {
 				h := maphash.String(seed, l.key(&entries[i]))
@@ -88,22 +109,44 @@ func (l list[T]) pages(ctx context.Context, c *Client) iter.Seq2[page[T], error]
 					fresh = append(fresh, entries[i])
 				}
 			}
-			if len(entries) > 0 && len(fresh) == 0 {
+			if len(entries) > 0 && len(fresh) == 0 && !again {
 				yield(page[T]{}, &shortError{fmt.Sprintf("ecosire: %s: page %d repeats earlier ones", l.path, n)})
 				return
 			}
-			if len(fresh) > 0 && !yield(page[T]{fresh, sent}, nil) {
+			if len(fresh) > 0 && !yield(page[T]{fresh, a.sent}, nil) {
 				return
 			}
-			most = max(most, answer.Meta.Total)
-			if len(entries) == 0 || n >= answer.Meta.TotalPages {
+			most = max(most, a.Meta.Total)
+			if len(entries) == 0 || n >= a.Meta.TotalPages {
+				if len(seen) < most && l.ahead > 1 && !again {
+					// What is created while pages are under way side by side may
+					// come on the last page after that was read.
+					again, asked, coming = true, n-1, nil
+					ask()
+					n--
+					continue
+				}
 				if len(seen) < most {
 					yield(page[T]{}, &shortError{fmt.Sprintf("ecosire: %s: read %d of %d", l.path, len(seen), most)})
 				}
 				return
 			}
+			for len(coming) < max(1, l.ahead) && (asked < a.Meta.TotalPages || len(coming) == 0) {
+				ask()
+			}
 		}
 	}
+}
+
+// page reads page n.
+func (l list[T]) page(ctx context.Context, c *Client, query url.Values, n int) (a answer[T]) {
+	query = maps.Clone(query)
+	query.Set("page", strconv.Itoa(n))
+	a.sent, a.err = c.call(ctx, http.MethodGet, l.path, query, nil, &a)
+	if a.err == nil && (a.Data == nil || a.Meta == nil) {
+		a.err = &Error{Op: "GET " + l.path, Status: http.StatusOK, Message: "the answer has no data or no meta", nonsense: true}
+	}
+	return a
 }
 
 // all is pages entry by entry.

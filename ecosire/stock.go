@@ -101,6 +101,7 @@ var products = list[product]{
 	path:  "/inventory/products",
 	order: "productId",
 	key:   func(p *product) string { return p.ProductID },
+	ahead: 3,
 }
 
 func (c *Client) catalogue(ctx context.Context) iter.Seq2[channel.Stock, error] {
@@ -150,7 +151,7 @@ func (c *Client) ReadingTime(ctx context.Context, products int) time.Duration {
 // page stays unread.
 func (c *Client) named(ctx context.Context, ids []string, yield func(channel.Stock, error) bool) bool {
 	few := products
-	few.order = ""
+	few.order, few.ahead = "", 0
 	few.query = url.Values{"productIds": {strings.Join(ids, ",")}}
 	for p, err := range few.pages(ctx, c) {
 		if _, short := errors.AsType[*shortError](err); short {

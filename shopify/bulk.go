@@ -73,7 +73,8 @@ func (c *Client) everyItem(ctx context.Context, f func(sku string, id uint64) bo
 
 // await asks until the operation is done, less and less often.
 func (c *Client) await(ctx context.Context, id string) (*bulkOperation, error) {
-	for wait := 250 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
+	start := time.Now()
+	for wait := 250 * time.Millisecond; ; wait = min(max(wait, time.Since(start)/8), 3*time.Second) {
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:

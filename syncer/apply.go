@@ -54,6 +54,13 @@ func (s *Syncer) Apply(ctx context.Context, plan *Plan) (*Report, error) {
 	})
 	failed := s.named(ctx, r, fan, ids)
 	fan.wait()
+	for i := range r.Channels {
+		for _, c := range plan.Channels {
+			if c.Channel == r.Channels[i].Channel { // the shares stay those of the plan
+				r.Channels[i].compared, r.Channels[i].shown = c.Checked, c.Shown
+			}
+		}
+	}
 	return s.finish(ctx, r, failed)
 }
 

@@ -3,6 +3,7 @@ package syncer
 import (
 	"context"
 	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -12,8 +13,16 @@ import (
 
 const (
 	// groupSize is how many products are handed on together: full requests at
-	// the source (100 each) and at the channels (250 each on Shopify).
-	groupSize = 500
+	// the source (100 each) and at the channels (250 each on Shopify, 100 on
+	// WooCommerce, some side by side).
+	groupSize = 1000
+	// windowGroups is how many groups a catalogue's reading may be ahead of a
+	// channel. ECOSIRE gives a minute's requests at once and then nothing: a
+	// channel has that minute to work them off.
+	windowGroups = 6
+	// mostAge is how old a figure of a catalogue may be when its turn comes. An
+	// older one is read again.
+	mostAge = time.Minute
 	// patience is how long a catalogue's reading waits for a channel that is
 	// behind, before it goes on without it.
 	patience = time.Second
@@ -44,6 +53,7 @@ type fan struct {
 	feeds   []chan group
 	workers errgroup.Group
 	spill   bool
+	mu      sync.Mutex
 	spilled [][]string // by target: products that it could not take in time
 }
 
@@ -60,7 +70,11 @@ func (s *Syncer) fanOut(ctx context.Context, depth int, do func(ctx context.Cont
 		// does not cancel the others; a worker reports instead of failing.
 		f.workers.Go(func() error {
 			for g := range feed {
-				do(ctx, i, g)
+				if f.spill && len(g.stocks) > 0 && time.Since(g.stocks[0].AsOf) > mostAge {
+					f.leave(i, g)
+				} else {
+					do(ctx, i, g)
+				}
 				t.lane.end(g.began)
 			}
 			return nil
@@ -92,11 +106,18 @@ func (f *fan) send(g group) {
 			expired := make(chan time.Time)
 			close(expired)
 			late = expired
-			for _, s := range g.stocks {
-				f.spilled[i] = append(f.spilled[i], s.ProductID)
-			}
+			f.leave(i, g)
 			f.s.targets[i].lane.end(g.began)
 		}
+	}
+}
+
+// leave remembers what a target has to read again.
+func (f *fan) leave(target int, g group) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, s := range g.stocks {
+		f.spilled[target] = append(f.spilled[target], s.ProductID)
 	}
 }
 

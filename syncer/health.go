@@ -2,6 +2,7 @@ package syncer
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"time"
 )
@@ -62,7 +63,7 @@ func (h *health) state() (since time.Time, err error) {
 
 // record learns from a batch, whose err is the channel's as a whole or nil, and
 // returns how long to leave the channel alone.
-func (h *health) record(hooks *Hooks, channel string, err error) time.Duration {
+func (h *health) record(s *Syncer, channel string, err error) time.Duration {
 	h.mu.Lock()
 	since := h.since
 	if err != nil {
@@ -74,14 +75,16 @@ func (h *health) record(hooks *Hooks, channel string, err error) time.Duration {
 		h.failures++
 		h.mu.Unlock()
 		if since.IsZero() {
-			hooks.down(channel, err)
+			s.logger.Warn("channel down", slog.String("channel", channel), slog.Any("err", err))
+			s.hooks.down(channel, err)
 		}
 		return wait
 	}
 	h.since, h.failures, h.err = time.Time{}, 0, nil
 	h.mu.Unlock()
 	if !since.IsZero() {
-		hooks.up(channel, time.Since(since))
+		s.logger.Info("channel up", slog.String("channel", channel), slog.Duration("after", time.Since(since)))
+		s.hooks.up(channel, time.Since(since))
 	}
 	return 0
 }

@@ -17,6 +17,9 @@ type lane struct {
 	done map[string]time.Time     // when the newest figure dealt with was read
 	open map[time.Time]int        // when runs that are not over began to read
 	trim int                      // size of done at which it is trimmed
+	// floor is the newest time that was trimmed. About an older figure nothing
+	// is known any more, so it is not let through.
+	floor time.Time
 }
 
 func newLane() *lane {
@@ -58,6 +61,9 @@ func (l *lane) end(began time.Time) {
 	for sku, t := range l.done {
 		if oldest.IsZero() || !t.After(oldest) {
 			delete(l.done, sku)
+			if t.After(l.floor) {
+				l.floor = t
+			}
 		}
 	}
 	l.trim = max(1024, 2*len(l.done))
@@ -107,7 +113,7 @@ func (l *lane) leave(skus []string) {
 func (l *lane) admit(sku string, asOf time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if asOf.Before(l.done[sku]) {
+	if asOf.Before(l.done[sku]) || asOf.Before(l.floor) {
 		return false
 	}
 	l.done[sku] = asOf

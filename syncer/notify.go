@@ -17,7 +17,7 @@ type OrderSource interface {
 }
 
 // Notify marks products as changed on every channel, for what the source
-// sends no event for: an adjustment, a validated transfer, a return. [Run]
+// sends no event for: an adjustment, a validated transfer, a return. [Syncer.Run]
 // does the work, within a moment; before Run is called the marks wait. With no
 // ids it does nothing.
 //
@@ -49,6 +49,7 @@ func (s *Syncer) accept(ctx context.Context, event channel.Event) error {
 		return fmt.Errorf("syncer: marking: %w", err)
 	}
 	if len(event.ProductIDs) > 0 {
+		s.logger.LogAttrs(ctx, slog.LevelDebug, "products marked", slog.Int("products", len(event.ProductIDs)))
 		s.hooks.marked(event.ProductIDs)
 	}
 	return nil

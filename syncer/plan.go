@@ -167,7 +167,9 @@ func (s *Syncer) Plan(ctx context.Context, productIDs ...string) (*Plan, error) 
 	whole := len(productIDs) == 0
 	known := newSKUSet()
 	if whole {
-		s.preload(ctx)
+		for _, ready := range s.preload(ctx) {
+			<-ready
+		}
 	}
 	surveys := make([]survey, len(s.targets))
 	for i, t := range s.targets {

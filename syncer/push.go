@@ -88,13 +88,15 @@ func (t *target) make(ctx context.Context, pending []want, guard *budget, expect
 			changes = r.expected(t, changes, expect)
 		}
 		inOrder(changes)
+		compared, shown := len(pending), d.shown
+		if n > 1 {
+			compared, shown = 0, 0 // counted before
+		}
+		r.compared += compared
+		r.shown += shown
 		if guard != nil && t.reader != nil {
-			compared := 0
-			if n == 1 {
-				compared = len(pending)
-			}
 			var held []change
-			changes, held = guard.pass(changes, compared, d.shown)
+			changes, held = guard.pass(changes, compared, shown)
 			r.hold(t, held)
 		}
 		pending = t.write(ctx, changes, r, n < attempts)

@@ -50,7 +50,7 @@ func (s *Syncer) Reconcile(ctx context.Context) (*Report, error) {
 	defer s.reconciling.Store(false)
 	r := s.newReport("reconcile")
 	ctx = channel.WithRun(channel.WithReserve(ctx, s.reserve), r.Run)
-	s.preload(ctx)
+	ready := s.preload(ctx)
 	progress := s.newProgress(ctx, r)
 
 	budgets := make([]*budget, len(s.targets))
@@ -58,19 +58,25 @@ func (s *Syncer) Reconcile(ctx context.Context) (*Report, error) {
 		budgets[i] = &budget{Guard: t.Guard.orDefault()}
 	}
 	show := func(ctx context.Context, i int, g group) {
+		<-ready[i]
 		s.targets[i].show(ctx, g.stocks, budgets[i], &r.Channels[i])
 		progress.did(i, &r.Channels[i])
 	}
-	fan := s.fanOut(ctx, 2, show)
+	fan := s.fanOut(ctx, windowGroups, show)
 	fan.spill = true
 	failed := s.catalogue(ctx, r, fan, newSKUSet(), progress)
 	fan.wait()
+	for i := range s.targets {
+		<-ready[i] // even if there was nothing to show
+	}
 	s.catchUp(ctx, r, fan.spilled, show)
 
 	if failed == nil && ctx.Err() == nil {
 		failed = s.suspicious(ctx, r)
-		if err := s.remember(ctx, reconciled{At: r.Started, Products: r.Read}); err != nil {
+		if err := s.remember(ctx, reconciled{At: r.Started, Products: r.Read + r.Unread}); err != nil {
 			failed = errors.Join(failed, err)
+		} else {
+			r.complete = true
 		}
 	}
 	for _, c := range r.Channels {
@@ -97,13 +103,14 @@ func (s *Syncer) catalogue(ctx context.Context, r *Report, f *fan, known *skuSet
 		}
 	}()
 	var failed error
-	last := time.Now()
-	g := s.begin(last)
+	// What is still to come was asked for after the page before the last few:
+	// a source may have some requests under way at a time.
+	pages := []time.Time{time.Now()}
+	g := s.begin(pages[0])
 	flush := time.NewTimer(0)
 	defer flush.Stop()
 	send := func() {
-		// A page that is being read now was asked for after the last one.
-		next := s.begin(last)
+		next := s.begin(slices.MinFunc(pages, time.Time.Compare))
 		f.send(g)
 		g = next
 		p.read(ctx, r.Read)
@@ -133,7 +140,10 @@ func (s *Syncer) catalogue(ctx context.Context, r *Report, f *fan, known *skuSet
 				}
 				r.Read++
 				g.add(stock.Stock)
-				last = later(last, stock.AsOf)
+				if asOf := g.stocks[len(g.stocks)-1].AsOf; !asOf.Equal(pages[len(pages)-1]) {
+					pages = append(pages, asOf)
+					pages = pages[max(0, len(pages)-5):]
+				}
 				if len(g.stocks) == groupSize {
 					send()
 				}
@@ -142,28 +152,34 @@ func (s *Syncer) catalogue(ctx context.Context, r *Report, f *fan, known *skuSet
 	}
 }
 
-func later(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
-}
-
-// catchUp gives each target what it could not take in time, read anew.
+// catchUp gives each target what it could not take in time, read anew: the
+// next group is read while one is shown.
 func (s *Syncer) catchUp(ctx context.Context, r *Report, spilled [][]string, show func(context.Context, int, group)) {
 	var wg sync.WaitGroup
 	for i, ids := range spilled {
 		t, c := s.targets[i], &r.Channels[i]
+		type chunk struct {
+			group
+			unread []Problem
+		}
+		feed := make(chan chunk)
 		wg.Go(func() {
-			for some := range slices.Chunk(ids, batchSize) {
-				g := s.begin(time.Now())
-				s.read(ctx, &g, some, func(p Problem) {
+			defer close(feed)
+			for some := range slices.Chunk(ids, groupSize) {
+				next := chunk{group: s.begin(time.Now())}
+				s.read(ctx, &next.group, some, func(p Problem) {
 					p.Channel = t.name
-					c.fail(p)
+					next.unread = append(next.unread, p)
 				})
-				show(ctx, i, g)
+				feed <- next
+			}
+		})
+		wg.Go(func() {
+			for next := range feed {
+				c.fail(next.unread...)
+				show(ctx, i, next.group)
 				for _, t := range s.targets {
-					t.lane.end(g.began)
+					t.lane.end(next.began)
 				}
 			}
 		})
@@ -171,20 +187,26 @@ func (s *Syncer) catchUp(ctx context.Context, r *Report, spilled [][]string, sho
 	wg.Wait()
 }
 
-// preload lets the channels prepare, side by side.
-func (s *Syncer) preload(ctx context.Context) {
-	var wg sync.WaitGroup
+// preload lets the channels prepare, side by side. Each target's channel in
+// the answer is closed when its channel is ready.
+func (s *Syncer) preload(ctx context.Context) (ready []chan struct{}) {
 	for _, t := range s.targets {
-		if p, ok := channel.As[channel.Preloader](t.Channel); ok {
-			wg.Go(func() {
-				if err := p.Preload(ctx); err != nil && ctx.Err() == nil {
-					s.logger.LogAttrs(ctx, slog.LevelWarn, "preloading failed; the run is slower for it",
-						slog.String("channel", t.name), slog.Any("err", err))
-				}
-			})
+		done := make(chan struct{})
+		ready = append(ready, done)
+		p, ok := channel.As[channel.Preloader](t.Channel)
+		if !ok {
+			close(done)
+			continue
 		}
+		go func() { // whoever called waits for it
+			defer close(done)
+			if err := p.Preload(ctx); err != nil && ctx.Err() == nil {
+				s.logger.LogAttrs(ctx, slog.LevelWarn, "preloading failed; the run is slower for it",
+					slog.String("channel", t.name), slog.Any("err", err))
+			}
+		}()
 	}
-	wg.Wait()
+	return ready
 }
 
 // suspicious returns what in a complete run looks like trouble all the same.

@@ -246,21 +246,21 @@ func TestReportIsBoundedAndTheStreamIsNot(t *testing.T) {
 func TestTwoReconciliationsNeverOverlap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, m := catalogue(1)
-		source.delay = time.Hour
+		source.delay = 30 * time.Second
 		s := build(t, source, m)
 		go s.Reconcile(t.Context())
-		time.Sleep(time.Minute)
+		time.Sleep(10 * time.Second)
 		_, err := s.Reconcile(t.Context())
 		assert.ErrorIs(t, err, syncer.ErrReconciling)
-		time.Sleep(time.Hour)
+		time.Sleep(time.Minute)
 	})
 }
 
 func TestASlowChannelDoesNotDelayAReconciliation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		source, slow := catalogue(5000)
+		source, slow := catalogue(20_000)
 		fast := channeltest.NewMemory("fast")
-		for i := range 5000 {
+		for i := range 20_000 {
 			fast.Set(fmt.Sprintf("SKU-%d", i), 1)
 			slow.Set(fmt.Sprintf("SKU-%d", i), 1)
 		}
@@ -271,7 +271,7 @@ func TestASlowChannelDoesNotDelayAReconciliation(t *testing.T) {
 			OnLevels: func(ctx context.Context, next channel.Reader, skus []string) ([]channel.Level, error) {
 				reads++
 				time.Sleep(time.Minute)
-				if n, _ := fast.Quantity("SKU-4999"); n == 10 && when == 0 {
+				if n, _ := fast.Quantity("SKU-19999"); n == 10 && when == 0 {
 					when = time.Since(start)
 				}
 				return next.Levels(ctx, skus)
@@ -279,8 +279,8 @@ func TestASlowChannelDoesNotDelayAReconciliation(t *testing.T) {
 		r, err := s.Reconcile(t.Context())
 		require.NoError(t, err)
 		require.NoError(t, r.Err())
-		assert.Equal(t, 5000, r.Channels[0].Updated)
-		assert.Equal(t, 5000, r.Channels[1].Updated)
+		assert.Equal(t, 20_000, r.Channels[0].Updated)
+		assert.Equal(t, 20_000, r.Channels[1].Updated)
 		assert.Less(t, when, 2*time.Minute, "the fast channel was done when the slow one had barely begun")
 		assert.Greater(t, source.asks, 1, "what the slow one got later was read anew")
 	})
@@ -402,7 +402,7 @@ func TestProgress(t *testing.T) {
 }
 
 // scheduled runs s for so long and returns when it reconciled.
-func scheduled(t *testing.T, cfg syncer.Config, source *stock, m *channeltest.Memory, d time.Duration) []time.Time {
+func scheduled(t *testing.T, cfg syncer.Config, source *stock, m channel.Channel, d time.Duration) []time.Time {
 	t.Helper()
 	var times []time.Time
 	cfg.Source = source
@@ -459,8 +459,11 @@ func TestAFailedRunIsTriedAgain(t *testing.T) {
 func TestARunThatLastsLongerThanADay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, m := catalogue(1)
-		source.delay = 30 * time.Hour
-		got := scheduled(t, syncer.Config{}, source, m, 96*time.Hour)
+		slow := &channeltest.Intercept{Channel: m, OnLevels: func(ctx context.Context, next channel.Reader, skus []string) ([]channel.Level, error) {
+			time.Sleep(30 * time.Hour)
+			return next.Levels(ctx, skus)
+		}}
+		got := scheduled(t, syncer.Config{}, source, slow, 90*time.Hour)
 		require.Len(t, got, 2, "two runs never overlap")
 		assert.Equal(t, 2, got[1].Hour())
 	})

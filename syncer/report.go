@@ -37,6 +37,8 @@ type Report struct {
 	// Replanned has what Apply did not write because the channel or the source
 	// had changed since the plan was made, planned anew; or it is nil.
 	Replanned *Plan
+
+	complete bool // a reconciliation of everything that the source has
 }
 
 // A ChannelReport says what became of the products on one channel. Each one
@@ -70,6 +72,7 @@ type ChannelReport struct {
 
 	held, replanned []Line
 	superseded      []string             // products
+	compared, shown int                  // what a guard\'s shares are of
 	observe         func(string, Change) // may be nil
 }
 
@@ -120,7 +123,7 @@ func (r *Report) unread(p Problem) {
 func (r *Report) planOf(lines func(ChannelReport) []Line) *Plan {
 	p := &Plan{Run: r.Run, Made: r.Started, Read: r.Read}
 	for _, c := range r.Channels {
-		p.Channels = append(p.Channels, PlanChannel{Channel: c.Channel, Checked: c.Checked, Agreed: c.Unchanged + c.Updated})
+		p.Channels = append(p.Channels, PlanChannel{Channel: c.Channel, Checked: c.compared, Agreed: c.Unchanged + c.Updated, Shown: c.shown})
 		p.Lines = append(p.Lines, lines(c)...)
 	}
 	if len(p.Lines) == 0 {

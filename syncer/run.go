@@ -173,7 +173,7 @@ func (s *Syncer) push(ctx context.Context, f *fresh, t *target, tasks []Task) (t
 	f.drop(report.superseded)
 	var wait time.Duration
 	if report.Checked > 0 && ctx.Err() == nil { // else nothing was learned of the channel
-		wait = t.health.record(&s.hooks, t.name, report.Err)
+		wait = t.health.record(s, t.name, report.Err)
 	}
 	for _, task := range tasks {
 		stock, ok := stocks[task.ID]

@@ -2,7 +2,6 @@ package syncer
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"time"
@@ -100,7 +99,7 @@ func (s *Syncer) keepSchedule(accept context.Context) error {
 		switch {
 		case accept.Err() != nil:
 			return nil
-		case err == nil, errors.Is(err, ErrHeld), errors.Is(err, ErrEmpty), errors.Is(err, ErrShrunk), errors.Is(err, ErrForeign):
+		case r != nil && r.complete: // whatever was wrong, another attempt would find the same
 			due = s.schedule.Next(time.Now())
 		default:
 			due = time.Now().Add(retryReconcile)

@@ -386,7 +386,7 @@ func TestASlowChannelDelaysNobody(t *testing.T) {
 		n, _ := fast.Quantity("p1999")
 		assert.Equal(t, 1999, n, "the fast channel is done at its usual time")
 		<-done
-		assert.Equal(t, 4*time.Hour, time.Since(start))
+		assert.Equal(t, 2*time.Hour, time.Since(start))
 	})
 }
 

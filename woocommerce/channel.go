@@ -226,7 +226,7 @@ func (ch *Channel) Push(ctx context.Context, updates []channel.Update) error {
 			}
 		}
 	}
-	ch.read(ctx, unread, p.errs, add)
+	p.halt = ch.read(ctx, unread, p.errs, add)
 
 	var products, variations []*write
 	for _, same := range writes {
@@ -245,13 +245,14 @@ func (ch *Channel) Push(ctx context.Context, updates []channel.Update) error {
 		}
 	}
 	p.run(ctx, products, variations)
-	return p.errs.Err()
+	return p.err(len(updates))
 }
 
-// read looks up what was not read before, and adds what differs.
-func (ch *Channel) read(ctx context.Context, updates []channel.Update, errs channel.Errors, add func(channel.Update, item)) {
+// read looks up what was not read before, and adds what differs. Its error is
+// that of the lookup, which is that of all these updates too.
+func (ch *Channel) read(ctx context.Context, updates []channel.Update, errs channel.Errors, add func(channel.Update, item)) error {
 	if len(updates) == 0 {
-		return
+		return nil
 	}
 	skus := make([]string, len(updates))
 	for i, u := range updates {
@@ -286,6 +287,7 @@ func (ch *Channel) read(ctx context.Context, updates []channel.Update, errs chan
 			add(u, items[u.SKU])
 		}
 	}
+	return err
 }
 
 // agree checks that one figure is wanted of all that write the same item.

@@ -118,3 +118,8 @@ func failures(t testing.TB, err error) channel.Errors {
 	require.True(t, ok, "%v", err)
 	return errs
 }
+
+func isErrors(err error) bool {
+	_, ok := err.(channel.Errors)
+	return ok
+}

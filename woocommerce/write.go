@@ -79,6 +79,20 @@ func (p *push) stop(writes []*write, err error) {
 	p.fail(writes, err)
 }
 
+// err is what becomes of so many updates: the shop's failure as a whole, if
+// nothing is known of any of them, or else their errors.
+func (p *push) err(updates int) error {
+	if p.halt == nil || len(p.errs) < updates {
+		return p.errs.Err()
+	}
+	for _, err := range p.errs {
+		if !errors.Is(err, channel.ErrUnauthorized) && !errors.Is(err, channel.ErrUnavailable) {
+			return p.errs
+		}
+	}
+	return p.halt
+}
+
 func (p *push) halted() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
