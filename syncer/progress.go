@@ -57,7 +57,7 @@ func (p *progress) read(ctx context.Context, products int) {
 		return
 	}
 	p.tell(func(q *Progress) {
-		q.Read = products
+		q.Read, q.Ends = products, time.Time{}
 		if e, ok := p.s.source.(estimator); ok && q.Total > products {
 			q.Ends = time.Now().Add(e.ReadingTime(ctx, q.Total-products))
 		}

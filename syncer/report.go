@@ -233,6 +233,11 @@ func (r *Report) Err() error {
 	for _, c := range r.Channels {
 		failed += c.Failed + c.Replanned
 		held += c.Held
+		if c.Err != nil {
+			// It explains most of the others, so it comes before them.
+			errs = slices.Insert(errs, 0, fmt.Errorf("%s: %w", c.Channel, c.Err))
+			failed = max(failed, 1)
+		}
 		for _, p := range c.Problems {
 			if !unknown(p.Err) {
 				errs = append(errs, p.Err)
