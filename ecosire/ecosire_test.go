@@ -546,3 +546,45 @@ func TestConstructorSaysWhatToDo(t *testing.T) {
 	_, err := ecosire.New(ecosire.Config{APIKey: "k", BaseURL: "http://127.0.0.1:8080/api/"})
 	assert.NoError(t, err)
 }
+
+// Steady work of one or two requests a second must not find the quota spent in
+// the second half of the minute.
+func TestPaceSpreadsSteadyWork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, ids := server(1)
+		c := client(t, s, io.Discard)
+		// Meanwhile the catalogue is read with what is left over.
+		go func() {
+			for t.Context().Err() == nil {
+				collect(c.Stock(channel.WithReserve(t.Context(), 1.0/6)))
+			}
+		}()
+		var worst time.Duration
+		start := time.Now()
+		for time.Since(start) < 10*time.Minute {
+			asked := time.Now()
+			require.NoError(t, c.Pace(t.Context()))
+			_, err := collect(c.Stock(t.Context(), ids...))
+			require.NoError(t, err)
+			if time.Since(start) > 3*time.Minute { // it takes a window to be noticed
+				worst = max(worst, time.Since(asked))
+			}
+			time.Sleep(300 * time.Millisecond)
+		}
+		assert.LessOrEqual(t, worst, 1500*time.Millisecond)
+	})
+}
+
+func TestPaceLetsABurstGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, ids := server(1)
+		c := client(t, s, io.Discard)
+		start := time.Now()
+		for range 25 {
+			require.NoError(t, c.Pace(t.Context()))
+			_, err := collect(c.Stock(t.Context(), ids...))
+			require.NoError(t, err)
+		}
+		assert.Zero(t, time.Since(start))
+	})
+}

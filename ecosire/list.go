@@ -71,13 +71,13 @@ func (l list[T]) pages(ctx context.Context, c *Client) iter.Seq2[page[T], error]
 		// The pages asked for and not yet read, in their order.
 		var coming []chan answer[T]
 		asked := 0
-		ask := func() {
+		ask := func(ctx context.Context) {
 			asked++
 			got, n := make(chan answer[T], 1), asked
 			coming = append(coming, got)
 			fetching.Go(func() { got <- l.page(ctx, c, query, n) })
 		}
-		ask()
+		ask(ctx)
 		// A catalogue may have a million products: their hashes are enough to
 		// know them again. Were two ever to collide, the count at the end would
 		// be short by one and say so.
@@ -122,7 +122,7 @@ func (l list[T]) pages(ctx context.Context, c *Client) iter.Seq2[page[T], error]
 					// What is created while pages are under way side by side may
 					// come on the last page after that was read.
 					again, asked, coming = true, n-1, nil
-					ask()
+					ask(ctx)
 					n--
 					continue
 				}
@@ -131,8 +131,17 @@ func (l list[T]) pages(ctx context.Context, c *Client) iter.Seq2[page[T], error]
 				}
 				return
 			}
-			for len(coming) < max(1, l.ahead) && (asked < a.Meta.TotalPages || len(coming) == 0) {
-				ask()
+			if len(coming) == 0 {
+				ask(ctx)
+			}
+			// More only while the quota has some: pages that wait would get theirs in
+			// any order, and the figures of a later one grow old.
+			for len(coming) < l.ahead && asked < a.Meta.TotalPages {
+				paid, ok := c.quota.advance(ctx)
+				if !ok {
+					break
+				}
+				ask(paid)
 			}
 		}
 	}

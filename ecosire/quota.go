@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ecosire/stocksync/channel"
@@ -22,19 +23,26 @@ const (
 // window, and counts what is under way as spent.
 type quota struct {
 	mu       sync.Mutex
-	limit    int       // requests in a window
-	left     int       // left in this window, those under way not yet taken off
-	inflight int       // sent and not answered
-	urgent   int       // sent in this window by work that does not wait
-	assumed  bool      // no answer has told about this window yet
-	reset    time.Time // when the window ends; zero before the first request
+	limit    int             // requests in a window
+	left     int             // left in this window, those under way not yet taken off
+	inflight int             // sent and not answered
+	used     map[float64]int // sent in this window, by the reserve that it leaves
+	before   int             // sent in the window before by work that does not wait
+	starved  bool            // that work had to wait long in this window
+	sent     time.Time       // when work that does not wait was last let through
+	next     time.Time       // when pace lets it through again
+	assumed  bool            // no answer has told about this window yet
+	reset    time.Time       // when the window ends; zero before the first request
 }
 
-func newQuota() *quota { return &quota{limit: defaultLimit} }
+func newQuota() *quota { return &quota{limit: defaultLimit, used: make(map[float64]int)} }
 
 // wait takes one request from the quota, as soon as there is one. Work that
 // can wait leaves some of them to other work; see [channel.WithReserve].
 func (q *quota) wait(ctx context.Context) error {
+	if paid, ok := ctx.Value(paidKey{}).(*atomic.Bool); ok && paid.Swap(false) {
+		return nil
+	}
 	for {
 		until, ok := q.take(channel.Reserve(ctx))
 		if ok {
@@ -50,27 +58,107 @@ func (q *quota) wait(ctx context.Context) error {
 	}
 }
 
+// together is how soon after another one work may follow unpaced.
+const together = 200 * time.Millisecond
+
+// long is longer than work that does not wait should.
+const long = 1500 * time.Millisecond
+
+type paidKey struct{}
+
+// advance takes a request from the quota if there is one now. It is for the one
+// request that is made with the context returned.
+func (q *quota) advance(ctx context.Context) (paid context.Context, ok bool) {
+	if _, ok := q.take(channel.Reserve(ctx)); !ok {
+		return ctx, false
+	}
+	once := new(atomic.Bool)
+	once.Store(true)
+	return context.WithValue(ctx, paidKey{}, once), true
+}
+
 func (q *quota) take(reserve float64) (until time.Time, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if now := time.Now(); !now.Before(q.reset) {
-		q.left, q.assumed, q.reset, q.urgent = q.limit, true, now.Add(defaultWindow), 0
+		q.roll(now)
+		q.left, q.assumed, q.reset = q.limit, true, now.Add(defaultWindow)
 	}
 	if q.left-q.inflight <= q.kept(reserve) {
 		return q.reset, false
 	}
 	q.inflight++
+	q.used[reserve]++
 	if reserve == 0 {
-		q.urgent++
+		q.sent = time.Now()
 	}
 	return time.Time{}, true
 }
 
+// roll begins a new window.
+func (q *quota) roll(now time.Time) {
+	q.before = q.used[0]
+	clear(q.used)
+	if q.starved {
+		q.before, q.starved = q.limit, false // it would have taken more
+	}
+	if now.Sub(q.reset) > defaultWindow {
+		q.before = 0 // that was long ago
+	}
+}
+
 // kept is how many requests of this window are kept from work that can wait:
-// the reserve, less what other work has had of it already. At least one in a
-// window is for everybody, or a small quota could never be used.
+// the reserve, less what work that can wait less has had of it already; or as
+// many as work that does not wait took in the window before, up to five sixths,
+// less what that has had, if this is more. At least one in a window is for
+// everybody, or a small quota could never be used.
 func (q *quota) kept(reserve float64) int {
-	return max(0, min(int(reserve*float64(q.limit)), q.limit-1)-q.urgent)
+	if reserve == 0 {
+		return 0
+	}
+	kept := int(reserve * float64(q.limit))
+	for less, n := range q.used {
+		if less < reserve {
+			kept -= n
+		}
+	}
+	return max(0, min(max(kept, min(q.before, q.limit*5/6)-q.used[0]), q.limit-1))
+}
+
+// pace waits until work that does not wait may be sent such that what is left
+// lasts until the window ends. Half of a window may go at once, and a thirtieth
+// in any case, unless more than half was needed in the window before.
+func (q *quota) pace(ctx context.Context) error {
+	q.mu.Lock()
+	now := time.Now()
+	at := now
+	switch left := q.left - q.inflight; {
+	case now.Before(q.next):
+		at = q.next
+	case now.Before(q.next.Add(together)): // the read of whoever went just now may do
+		q.mu.Unlock()
+		return ctx.Err()
+	case !now.Before(q.reset):
+	case left <= 0:
+		at = q.reset
+	case q.before > q.limit/2, left < q.limit/2 && q.used[0] >= q.limit/30:
+		at = q.sent.Add(q.reset.Sub(now) / time.Duration(left))
+	}
+	q.next = later(at, now)
+	if at.Sub(now) > long {
+		q.starved = true
+	}
+	q.mu.Unlock()
+	timer := time.NewTimer(at.Sub(now))
+	defer timer.Stop()
+	// Whoever comes meanwhile waits for the same moment, so that one request can
+	// serve them all. Nobody looks again.
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
 }
 
 // answered learns from an answer; nil means that none came.
@@ -100,7 +188,8 @@ func (q *quota) answered(resp *httpx.Response) {
 	switch {
 	case q.assumed, reset.After(q.reset.Add(rounding)):
 		if !q.assumed {
-			q.urgent = max(0, q.limit-left) // others', or this one
+			q.roll(time.Now())
+			q.used[0] = max(0, q.limit-left) // others', or this one
 		}
 		q.left, q.reset, q.assumed = left, reset, false
 	case reset.After(q.reset.Add(-rounding)):

@@ -142,6 +142,11 @@ func (c *Client) ReadingTime(ctx context.Context, products int) time.Duration {
 	return c.quota.time((products+pageSize-1)/pageSize, channel.Reserve(ctx))
 }
 
+// Pace waits, for a moment at most while requests are left, so that steady
+// work has some until the minute's end rather than none in its second half. A
+// syncer's Run asks before it decides what to read.
+func (c *Client) Pace(ctx context.Context) error { return c.quota.pace(ctx) }
+
 // named reads at most a page of products, whose ids are sorted. It reports
 // whether to go on.
 //

@@ -44,10 +44,10 @@ func (t *target) wants(stocks []channel.Stock) (wants []want, problems []Problem
 
 // A diff is what comes of comparing wants with levels.
 type diff struct {
-	changes   []change  // to be written
-	problems  []Problem // cannot be written
-	unchanged int
-	shown     int // the units shown of all that could be compared
+	changes  []change  // to be written
+	problems []Problem // cannot be written
+	agreed   []want
+	shown    int // the units shown of all that could be compared
 }
 
 // A change is an update with the product that it is for.
@@ -81,7 +81,7 @@ func (t *target) compare(wants []want, levels []channel.Level) diff {
 			d.changes = append(d.changes, change{w, &ls[0]})
 			continue
 		default:
-			d.unchanged++
+			d.agreed = append(d.agreed, w)
 			continue
 		}
 		d.problems = append(d.problems, t.problem(w, err))

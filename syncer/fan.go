@@ -16,6 +16,9 @@ const (
 	// the source (100 each) and at the channels (250 each on Shopify, 100 on
 	// WooCommerce, some side by side).
 	groupSize = 1000
+	// turnSize is how many products of a group a reconciliation takes at a time
+	// from other runs: what an event about one of them may have to wait for.
+	turnSize = 400
 	// windowGroups is how many groups a catalogue's reading may be ahead of a
 	// channel. ECOSIRE gives a minute's requests at once and then nothing: a
 	// channel has that minute to work them off.
@@ -60,8 +63,9 @@ type fan struct {
 // fanOut starts a worker for each target, which does its work on each group;
 // wait ends them. A target that is depth groups behind makes send wait, or, if
 // the fan spills, is left behind after a moment: it reads those products again
-// by itself, when it can.
-func (s *Syncer) fanOut(ctx context.Context, depth int, do func(ctx context.Context, target int, g group)) *fan {
+// by itself, when it can. A target begins when its channel of ready, if there
+// is one, is closed.
+func (s *Syncer) fanOut(ctx context.Context, depth int, do func(ctx context.Context, target int, g group), ready ...chan struct{}) *fan {
 	f := &fan{s: s, spilled: make([][]string, len(s.targets))}
 	for i, t := range s.targets {
 		feed := make(chan group, depth)
@@ -69,6 +73,9 @@ func (s *Syncer) fanOut(ctx context.Context, depth int, do func(ctx context.Cont
 		// The group is without a context of its own, so that a failing target
 		// does not cancel the others; a worker reports instead of failing.
 		f.workers.Go(func() error {
+			if i < len(ready) {
+				<-ready[i]
+			}
 			for g := range feed {
 				if f.spill && len(g.stocks) > 0 && time.Since(g.stocks[0].AsOf) > mostAge {
 					f.leave(i, g)

@@ -81,6 +81,9 @@ func (f *fresh) drop(productIDs []string) {
 	}
 }
 
+// close forgets everything.
+func (f *fresh) close() { f.expire(time.Now().Add(time.Hour)) }
+
 // expire forgets what was read before a time.
 func (f *fresh) expire(before time.Time) {
 	for len(f.reads) > 0 && f.reads[0].began.Before(before) {

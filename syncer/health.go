@@ -41,6 +41,14 @@ func (s *Syncer) Health(ctx context.Context) (Health, error) {
 		if c.Depth, err = s.queue.Depth(ctx, t.name); err != nil {
 			return h, err
 		}
+		watched, err := s.queue.Depth(ctx, quietLane(t.name))
+		if err != nil {
+			return h, err
+		}
+		c.Tasks += watched.Tasks
+		if c.Oldest.IsZero() || !watched.Oldest.IsZero() && watched.Oldest.Before(c.Oldest) {
+			c.Oldest = watched.Oldest
+		}
 		c.DownSince, c.Err = t.health.state()
 		h.Channels = append(h.Channels, c)
 	}

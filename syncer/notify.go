@@ -23,15 +23,15 @@ type OrderSource interface {
 //
 // It returns nil when the marks are stored, as safely as the queue stores.
 func (s *Syncer) Notify(ctx context.Context, productIDs ...string) error {
-	return s.accept(ctx, channel.Event{ProductIDs: productIDs})
+	return s.accept(ctx, channel.Event{ProductIDs: productIDs}, urgentLane)
 }
 
-// accept stores the marks of an event.
-func (s *Syncer) accept(ctx context.Context, event channel.Event) error {
+// accept stores the marks of an event in one of each channel's lanes.
+func (s *Syncer) accept(ctx context.Context, event channel.Event, lane func(channel string) string) error {
 	keys := make([]Key, 0, len(event.ProductIDs)*len(s.targets)+len(event.OrderIDs))
 	for _, t := range s.targets {
 		for _, id := range event.ProductIDs {
-			keys = append(keys, Key{t.name, id})
+			keys = append(keys, Key{lane(t.name), id})
 		}
 	}
 	for _, id := range event.OrderIDs {
@@ -57,3 +57,8 @@ func (s *Syncer) accept(ctx context.Context, event channel.Event) error {
 
 // orderLane is the lane of orders whose products are not known yet.
 const orderLane = ""
+
+// Each channel has a lane for what somebody said has changed, and one for what
+// was noticed by watching.
+func urgentLane(channel string) string { return channel }
+func quietLane(channel string) string  { return channel + " (watched)" }

@@ -223,7 +223,7 @@ func (sv *survey) add(ctx context.Context, stocks []channel.Stock) {
 		sv.Error = err.Error()
 		return
 	}
-	sv.Agreed += d.unchanged
+	sv.Agreed += len(d.agreed)
 	sv.Shown += d.shown
 	inOrder(d.changes)
 	passed, held := d.changes, []change(nil)

@@ -19,6 +19,7 @@ type target struct {
 	reader channel.Reader // nil if the channel cannot be read
 	size   int            // updates in a batch; 0 means any number
 	lane   *lane
+	lately lately
 
 	health         health
 	sourceFailures int // in a row; the worker's own
@@ -65,6 +66,7 @@ func (t *target) make(ctx context.Context, pending []want, guard *budget, expect
 		return
 	}
 	defer t.lane.leave(skus)
+	t.lately.drop(pending)
 	pending = slices.DeleteFunc(pending, func(w want) bool {
 		admitted := t.lane.admit(w.SKU, w.AsOf)
 		if !admitted {
@@ -80,8 +82,9 @@ func (t *target) make(ctx context.Context, pending []want, guard *budget, expect
 			r.failAll(t, pending, err)
 			return
 		}
-		r.Checked += d.unchanged
-		r.Unchanged += d.unchanged
+		r.Checked += len(d.agreed)
+		r.Unchanged += len(d.agreed)
+		t.lately.put(d.agreed...)
 		r.fail(d.problems...)
 		changes := d.changes
 		if expect != nil {
@@ -146,6 +149,7 @@ func (t *target) write(ctx context.Context, changes []change, r *ChannelReport, 
 			switch err := errs[c.SKU]; {
 			case err == nil:
 				r.done(c)
+				t.lately.put(c.want)
 			case again && t.reader != nil && errors.Is(err, channel.ErrConflict):
 				pending = append(pending, c.want)
 			default:

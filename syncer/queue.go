@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// A Queue keeps the marks of what is to be synced until it is done. It has a
-// lane for each channel, named like it, and one named "" for orders whose
+// A Queue keeps the marks of what is to be synced until it is done. It has
+// lanes, which the syncer names: for each channel one named like it, and one
+// for what was noticed without an event; and one named "" for orders whose
 // products are not known yet. What waits in a lane is an id, a product's or an
 // order's.
 //
@@ -57,7 +58,7 @@ type Queue interface {
 
 // A Key is what a mark is about.
 type Key struct {
-	Lane string // a channel's name, or "" for orders
+	Lane string // such as a channel's name, or "" for orders
 	ID   string // a product's id, or an order's
 }
 

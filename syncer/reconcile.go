@@ -58,17 +58,15 @@ func (s *Syncer) Reconcile(ctx context.Context) (*Report, error) {
 		budgets[i] = &budget{Guard: t.Guard.orDefault()}
 	}
 	show := func(ctx context.Context, i int, g group) {
-		<-ready[i]
-		s.targets[i].show(ctx, g.stocks, budgets[i], &r.Channels[i])
+		for some := range slices.Chunk(g.stocks, turnSize) {
+			s.targets[i].show(ctx, some, budgets[i], &r.Channels[i])
+		}
 		progress.did(i, &r.Channels[i])
 	}
-	fan := s.fanOut(ctx, windowGroups, show)
+	fan := s.fanOut(ctx, windowGroups, show, ready...)
 	fan.spill = true
 	failed := s.catalogue(ctx, r, fan, newSKUSet(), progress)
 	fan.wait()
-	for i := range s.targets {
-		<-ready[i] // even if there was nothing to show
-	}
 	s.catchUp(ctx, r, fan.spilled, show)
 
 	if failed == nil && ctx.Err() == nil {

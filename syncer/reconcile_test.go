@@ -451,8 +451,24 @@ func TestAFailedRunIsTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, m := catalogue(1)
 		source.fail = channel.ErrUnavailable
-		got := scheduled(t, syncer.Config{}, source, m, 3*time.Hour)
-		assert.Len(t, got, 7, "every ten minutes from two o'clock on")
+		got := scheduled(t, syncer.Config{}, source, m, 5*time.Hour)
+		assert.Len(t, got, 5, "at 2:00, 2:10, 2:30, 3:10 and 4:30")
+	})
+}
+
+func TestARunWithAChannelDownIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, m := catalogue(1)
+		m.Set("SKU-0", 99)
+		down := &channeltest.Intercept{Channel: m, OnLevels: func(ctx context.Context, next channel.Reader, skus []string) ([]channel.Level, error) {
+			if time.Now().Before(time.Date(2000, 1, 1, 2, 15, 0, 0, time.UTC)) {
+				return nil, channel.ErrUnavailable
+			}
+			return next.Levels(ctx, skus)
+		}}
+		got := scheduled(t, syncer.Config{}, source, down, 12*time.Hour)
+		assert.Len(t, got, 3, "at 2:00, 2:10 and 2:30")
+		shows(t, m, 10)
 	})
 }
 

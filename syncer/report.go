@@ -119,6 +119,11 @@ func (r *Report) unread(p Problem) {
 	}
 }
 
+// down reports whether a channel as a whole failed.
+func (r *Report) down() bool {
+	return slices.ContainsFunc(r.Channels, func(c ChannelReport) bool { return c.Err != nil })
+}
+
 // planOf makes a plan of lines that were left, or nil.
 func (r *Report) planOf(lines func(ChannelReport) []Line) *Plan {
 	p := &Plan{Run: r.Run, Made: r.Started, Read: r.Read}

@@ -69,12 +69,22 @@ func (s *Syncer) Run(ctx context.Context) error {
 	})
 	defer graceEnds()
 
-	f := newFresh(s)
-	defer f.expire(time.Now().Add(24 * 365 * time.Hour))
+	urgent, quiet := newFresh(s), newFresh(s)
+	defer urgent.close()
+	defer quiet.close()
 	for _, t := range s.targets {
-		w := &worker{s: s, lane: t.name, do: func(tasks []Task) (time.Duration, error) { return s.push(work, f, t, tasks) }}
-		w.small = t.isDown
-		group.Go(func() error { return w.run(accept) })
+		marked := &worker{s: s, lane: t.name, small: t.isDown, do: func(tasks []Task) (time.Duration, error) {
+			return s.push(work, urgent, t, tasks, false)
+		}}
+		if p, ok := s.source.(Pacer); ok {
+			marked.pace = p.Pace
+		}
+		group.Go(func() error { return marked.run(accept) })
+		// What was noticed without an event must not make an event wait.
+		noticed := &worker{s: s, lane: quietLane(t.name), small: t.isDown, do: func(tasks []Task) (time.Duration, error) {
+			return s.push(channel.WithReserve(work, s.reserve*2/3), quiet, t, tasks, true)
+		}}
+		group.Go(func() error { return noticed.run(accept) })
 	}
 	if s.orders != nil {
 		w := &worker{s: s, lane: orderLane, do: func(tasks []Task) (time.Duration, error) { return s.resolve(work, tasks) }}
@@ -91,11 +101,20 @@ func (s *Syncer) Run(ctx context.Context) error {
 	return err
 }
 
+// A Pacer is a [channel.Source] with a quota that steady work could spend too
+// early.
+type Pacer interface {
+	// Pace waits until it is well to read, and returns nil, or ctx's error. What
+	// comes meanwhile is read with the rest.
+	Pace(ctx context.Context) error
+}
+
 // A worker works on one lane.
 type worker struct {
 	s     *Syncer
 	lane  string
-	small func() bool // whether to take one task only; nil means never
+	small func() bool                 // whether to take one task only; nil means never
+	pace  func(context.Context) error // waits for the source; may be nil
 	// do works on tasks, and acknowledges or puts back every one. It returns
 	// how long to leave the lane alone.
 	do func(tasks []Task) (time.Duration, error)
@@ -108,6 +127,9 @@ func (w *worker) run(ctx context.Context) error {
 		}
 		if !full { // else more is waiting already than a turn takes
 			if err := sleep(ctx, w.s.gather); err != nil {
+				return nil
+			}
+			if w.pace != nil && w.pace(ctx) != nil {
 				return nil
 			}
 		}
@@ -141,8 +163,9 @@ func ended(ctx context.Context, err error) error {
 	return fmt.Errorf("syncer: the queue failed: %w", err)
 }
 
-// push makes one channel show the products of tasks.
-func (s *Syncer) push(ctx context.Context, f *fresh, t *target, tasks []Task) (time.Duration, error) {
+// push makes one channel show the products of tasks. If they were only noticed,
+// those are left out that the channel showed lately as it should.
+func (s *Syncer) push(ctx context.Context, f *fresh, t *target, tasks []Task, noticed bool) (time.Duration, error) {
 	out := outcome{s: s, channel: t.name}
 	stocks, err := f.read(ctx, tasks)
 	if err != nil {
@@ -159,7 +182,7 @@ func (s *Syncer) push(ctx context.Context, f *fresh, t *target, tasks []Task) (t
 	var known []channel.Stock
 	for _, task := range tasks {
 		stock, ok := stocks[task.ID]
-		if ok && stock.Err == nil {
+		if ok && stock.Err == nil && !(noticed && t.lately.shows(stock.SKU, t.Policy(stock))) {
 			known = append(known, stock)
 		}
 	}

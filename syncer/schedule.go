@@ -61,7 +61,8 @@ func (j jitter) Next(t time.Time) time.Time {
 }
 
 const (
-	// retryReconcile is how long after a failure the next attempt is made.
+	// retryReconcile is how long after a failure the next attempt is made. It
+	// doubles with each one, until the schedule's next time.
 	retryReconcile = 10 * time.Minute
 	// mostSleep bounds how long a scheduler sleeps without a look at the clock,
 	// which may be set, or stand still while a machine sleeps.
@@ -83,6 +84,7 @@ func (s *Syncer) keepSchedule(accept context.Context) error {
 	if s.atStart {
 		due = time.Now()
 	}
+	retry := retryReconcile
 	for {
 		if due.IsZero() {
 			<-accept.Done()
@@ -99,10 +101,10 @@ func (s *Syncer) keepSchedule(accept context.Context) error {
 		switch {
 		case accept.Err() != nil:
 			return nil
-		case r != nil && r.complete: // whatever was wrong, another attempt would find the same
-			due = s.schedule.Next(time.Now())
+		case r != nil && r.complete && !r.down(): // whatever else is wrong, another attempt would find the same
+			due, retry = s.schedule.Next(time.Now()), retryReconcile
 		default:
-			due = time.Now().Add(retryReconcile)
+			due, retry = time.Now().Add(retry), 2*retry
 			if next := s.schedule.Next(time.Now()); !next.IsZero() && next.Before(due) {
 				due = next
 			}

@@ -54,11 +54,12 @@ func (s *Syncer) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ids, next, err := s.watcher.Changes(ctx, string(cursor))
+	// A third of what a reconciliation leaves may go for this.
+	ids, next, err := s.watcher.Changes(channel.WithReserve(ctx, s.reserve*2/3), string(cursor))
 	if err != nil {
 		return err
 	}
-	if err := s.accept(ctx, channel.Event{Type: "watch", ProductIDs: ids}); err != nil {
+	if err := s.accept(ctx, channel.Event{Type: "watch", ProductIDs: ids}, quietLane); err != nil {
 		return err
 	}
 	if next == string(cursor) {

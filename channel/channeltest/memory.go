@@ -153,6 +153,10 @@ func (m *Memory) push(u channel.Update) error {
 // SKUs implements [channel.Lister].
 func (m *Memory) SKUs(ctx context.Context) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
+		if err := ctx.Err(); err != nil {
+			yield("", err)
+			return
+		}
 		m.mu.Lock()
 		skus := slices.Sorted(maps.Keys(m.items))
 		m.mu.Unlock()

@@ -58,6 +58,9 @@ type Request struct {
 //   - Rewrite: the server's answer is changed on its way back.
 //   - none of them: the request passes.
 type Fault struct {
+	// Name says what it is, for the texts of tests; it changes nothing.
+	Name string
+
 	// Match chooses requests; nil means all.
 	Match func(Request) bool
 	// Skip lets so many matching requests pass first.

@@ -95,7 +95,7 @@ func run(ctx context.Context) error {
 	go func() { ended <- s.Run(running) }()
 
 	w.ecosire.Sell(w.tea, 3)
-	if err := deliver(ctx, server.URL+"/webhooks/ecosire", secret, w.tea); err != nil {
+	if err := deliver(ctx, server.URL+"/webhooks/ecosire", secret, w.tea, http.StatusAccepted); err != nil {
 		return err
 	}
 	if err := w.await(ctx, pushed); err != nil {
@@ -103,16 +103,25 @@ func run(ctx context.Context) error {
 	}
 	fmt.Println("an order for 3 is on every channel")
 
-	if err := source.PostAdjustment(ctx, ecosire.Adjustment{ProductID: w.cup, LocationID: "main", Quantity: 5, Reason: "count"}); err != nil {
-		return err
+	for location, err := range source.Locations(ctx) {
+		if err != nil {
+			return err
+		}
+		if err := source.PostAdjustment(ctx, ecosire.Adjustment{ProductID: w.cup, LocationID: location.ID, Quantity: 5, Reason: "count"}); err != nil {
+			return err
+		}
+		break
+	}
+	if p, _ := w.ecosire.Product(w.cup); p.OnHand != 12 {
+		return fmt.Errorf("the adjustment left %d on hand", p.OnHand)
 	}
 	if err := w.await(ctx, pushed); err != nil {
 		return fmt.Errorf("after the adjustment: %w", err)
 	}
 	fmt.Println("an adjustment by 5 is on every channel")
 
-	if err := deliver(ctx, server.URL+"/webhooks/ecosire", "whsec_forged", w.tea); err == nil {
-		return errors.New("a forged event was accepted")
+	if err := deliver(ctx, server.URL+"/webhooks/ecosire", "whsec_forged", w.tea, http.StatusUnauthorized); err != nil {
+		return err
 	}
 	fmt.Println("a forged event was refused")
 
@@ -133,8 +142,9 @@ func run(ctx context.Context) error {
 	return nil
 }
 
-// deliver sends an event as ECOSIRE would, signed with key.
-func deliver(ctx context.Context, url, key, productID string) error {
+// deliver sends an event as ECOSIRE would, signed with key, and checks the
+// status of the answer.
+func deliver(ctx context.Context, url, key, productID string, want int) error {
 	body := fmt.Appendf(nil, `{"id":"evt_1","event":"checkout.completed","data":{"lineItems":[{"productId":%q,"quantity":3}]}}`, productID)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
@@ -147,8 +157,8 @@ func deliver(ctx context.Context, url, key, productID string) error {
 		return err
 	}
 	resp.Body.Close()
-	if resp.StatusCode != http.StatusAccepted {
-		return fmt.Errorf("the event was answered with %s", resp.Status)
+	if resp.StatusCode != want {
+		return fmt.Errorf("the event was answered with %s, and not with %d", resp.Status, want)
 	}
 	return nil
 }
