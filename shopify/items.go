@@ -3,6 +3,7 @@ package shopify
 import (
 	"context"
 	"hash/maphash"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,7 +37,24 @@ func newIndex() *index {
 	return &index{seed: maphash.MakeSeed(), one: map[uint64]uint64{}, more: map[uint64][]uint64{}}
 }
 
-func (x *index) key(sku string) uint64 { return maphash.String(x.seed, fold(sku)) }
+// key is the hash of the folded SKU. Short SKUs of ASCII, which nearly all are,
+// are folded without a copy of them on the heap.
+func (x *index) key(sku string) uint64 {
+	var buf [64]byte
+	b := buf[:0]
+	for i := range len(sku) {
+		switch c := sku[i]; {
+		case c >= 0x80 || len(sku) > len(buf):
+			return maphash.String(x.seed, fold(sku))
+		case c == ' ' || c >= '\t' && c <= '\r':
+		case c >= 'A' && c <= 'Z':
+			b = append(b, c+'a'-'A')
+		default:
+			b = append(b, c)
+		}
+	}
+	return maphash.Bytes(x.seed, b)
+}
 
 // fold drops what people overlook: case, and blanks anywhere.
 func fold(sku string) string {
@@ -48,16 +66,32 @@ func fold(sku string) string {
 	}, sku)
 }
 
-// ids returns the items that the SKU may stand for.
-func (x *index) ids(sku string) []uint64 {
-	x.mu.RLock()
-	defer x.mu.RUnlock()
-	key := x.key(sku)
-	id, ok := x.one[key]
-	if !ok {
-		return nil
+// all yields the items that the SKU may stand for.
+func (x *index) all(sku string) iter.Seq[uint64] {
+	return func(yield func(uint64) bool) {
+		x.mu.RLock()
+		key := x.key(sku)
+		id, ok := x.one[key]
+		more := x.more[key]
+		x.mu.RUnlock()
+		if !ok || !yield(id) {
+			return
+		}
+		for _, id := range more {
+			if !yield(id) {
+				return
+			}
+		}
 	}
-	return append([]uint64{id}, x.more[key]...)
+}
+
+// count is how many these are.
+func (x *index) count(sku string) int {
+	n := 0
+	for range x.all(sku) {
+		n++
+	}
+	return n
 }
 
 func (x *index) add(sku string, id uint64) {
@@ -190,7 +224,7 @@ func (c *Client) find(ctx context.Context, location string, skus []string) (map[
 
 	var cold []string
 	for _, sku := range skus {
-		if !whole && len(c.items.ids(sku)) == 0 {
+		if !whole && c.items.count(sku) == 0 {
 			cold = append(cold, sku)
 		}
 	}
@@ -201,7 +235,7 @@ func (c *Client) find(ctx context.Context, location string, skus []string) (map[
 	for {
 		var unread []uint64
 		for _, sku := range skus {
-			for _, id := range c.items.ids(sku) {
+			for id := range c.items.all(sku) {
 				if _, ok := nodes[id]; !ok {
 					nodes[id] = nil
 					unread = append(unread, id)
@@ -247,7 +281,7 @@ func (c *Client) duplicates(n *node) int {
 // sift compares the items that the SKU may stand for with the SKUs that they
 // have. Those that are gone or renamed leave the index: stale.
 func (c *Client) sift(sku string, nodes map[uint64]*node) (m match, stale bool) {
-	for _, id := range c.items.ids(sku) {
+	for id := range c.items.all(sku) {
 		n, read := nodes[id]
 		switch {
 		case !read: // another call has just found it

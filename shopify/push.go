@@ -119,7 +119,7 @@ func (p *push) rows(ctx context.Context, updates []channel.Update) []row {
 
 // seen returns the item that was seen, if nothing speaks against relying on it.
 func (p *push) seen(u channel.Update) (item uint64, ok bool) {
-	if u.Seen == nil || u.Seen.Err != nil || u.Seen.Unset || len(p.client.items.ids(u.SKU)) > 1 {
+	if u.Seen == nil || u.Seen.Err != nil || u.Seen.Unset || p.client.items.count(u.SKU) > 1 {
 		return 0, false
 	}
 	return itemNumber(u.Seen.Ref)

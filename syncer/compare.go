@@ -59,14 +59,33 @@ type change struct {
 // compare compares what a channel should show with what it shows. Every want
 // ends up in exactly one place.
 func (t *target) compare(wants []want, levels []channel.Level) diff {
-	found := make(map[string][]channel.Level, len(levels))
-	for _, l := range levels {
-		found[l.SKU] = append(found[l.SKU], l)
+	// Most SKUs have one level: that is kept where it is.
+	first := make(map[string]int, len(levels))
+	var several map[string][]channel.Level
+	for i, l := range levels {
+		n, twice := first[l.SKU]
+		switch {
+		case !twice:
+			first[l.SKU] = i
+		case several == nil:
+			several = make(map[string][]channel.Level)
+			fallthrough
+		default:
+			if several[l.SKU] == nil {
+				several[l.SKU] = levels[n : n+1 : n+1]
+			}
+			several[l.SKU] = append(several[l.SKU], l)
+		}
 	}
 	var d diff
 	for _, w := range wants {
 		var err error
-		ls := found[w.SKU]
+		var ls []channel.Level
+		if i, ok := first[w.SKU]; ok {
+			if ls = several[w.SKU]; ls == nil {
+				ls = levels[i : i+1]
+			}
+		}
 		if len(ls) == 1 && ls[0].Err == nil {
 			d.shown += max(0, ls[0].Quantity)
 		}

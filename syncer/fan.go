@@ -25,7 +25,7 @@ const (
 	windowGroups = 6
 	// mostAge is how old a figure of a catalogue may be when its turn comes. An
 	// older one is read again.
-	mostAge = time.Minute
+	mostAge = 2 * time.Minute
 	// patience is how long a catalogue's reading waits for a channel that is
 	// behind, before it goes on without it.
 	patience = time.Second

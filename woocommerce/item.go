@@ -72,6 +72,10 @@ func (f *figure) UnmarshalJSON(data []byte) error {
 	if string(data) == "null" {
 		return nil
 	}
+	if n, err := strconv.Atoi(string(data)); err == nil && n < 1<<53 && n > -1<<53 {
+		f.n, f.whole = n, true
+		return nil
+	}
 	var number json.Number
 	if err := json.Unmarshal(bytes.Trim(data, `"`), &number); err != nil {
 		return fmt.Errorf("stock_quantity is %.20q", data)
@@ -103,9 +107,9 @@ type item struct {
 // ref is the item as a channel.Level's Ref: readable, and enough to write
 // without looking the SKU up again.
 func (it item) ref() string {
-	text := fmt.Sprintf("product %d", it.id)
+	text := "product " + strconv.FormatInt(it.id, 10)
 	if it.parent != 0 {
-		text = fmt.Sprintf("variation %d of %d", it.id, it.parent)
+		text = "variation " + strconv.FormatInt(it.id, 10) + " of " + strconv.FormatInt(it.parent, 10)
 	}
 	if it.stock != managed {
 		text += ", " + string(it.stock)
@@ -122,9 +126,13 @@ func parseRef(ref string) (item, bool) {
 	}
 	var err error
 	if ids, ok := strings.CutPrefix(name, "variation "); ok {
-		_, err = fmt.Sscanf(ids, "%d of %d", &it.id, &it.parent)
+		id, parent, _ := strings.Cut(ids, " of ")
+		it.id, err = strconv.ParseInt(id, 10, 64)
+		if err == nil {
+			it.parent, err = strconv.ParseInt(parent, 10, 64)
+		}
 	} else {
-		_, err = fmt.Sscanf(name, "product %d", &it.id)
+		it.id, err = strconv.ParseInt(strings.TrimPrefix(name, "product "), 10, 64)
 	}
 	return it, err == nil && it.id > 0 && it.parent >= 0 && it.ref() == ref &&
 		(it.stock == managed || it.stock == unmanaged || it.stock == byParent && it.parent > 0)

@@ -33,8 +33,11 @@ const (
 // lookups splits SKUs into as few questions as possible. Those that the API
 // cannot be asked for come back as levels that say why.
 func (c *Client) lookups(skus []string) (asks []lookup, refused []channel.Level) {
+	// Every page but the first has a page parameter.
+	room := maxURL - len(c.endpoint("products", lookupQuery("sku", "", maxPages)).String())
 	var list lookup
 	size := 0 // SKUs in list.value
+	used := 0 // bytes of list.value in a URL
 	flush := func() {
 		if size > 0 {
 			asks = append(asks, list)
@@ -59,7 +62,8 @@ func (c *Client) lookups(skus []string) (asks []lookup, refused []channel.Level)
 			// The start of the parameter is trimmed, that of a later SKU is not.
 			ask.value, n = strings.TrimLeft(sku, " ")+","+sku, 2
 		}
-		if !c.fits(ask.param, ask.value) {
+		bytes := escapedLen(ask.value)
+		if bytes > room {
 			refused = append(refused, refuse(sku, "it is too long for a URL"))
 			continue
 		}
@@ -67,14 +71,15 @@ func (c *Client) lookups(skus []string) (asks []lookup, refused []channel.Level)
 			asks = append(asks, ask) // a comma separates SKUs, unless this SKU is all there is
 			continue
 		}
-		if size > 0 && (size+n > pageSize || !c.fits("sku", list.value+","+ask.value)) {
+		if size > 0 && (size+n > pageSize || used+3+bytes > room) {
 			flush()
 		}
 		if size == 0 {
-			list, size = ask, n
+			list, size, used = ask, n, bytes
 			continue
 		}
 		list.value += "," + ask.value
+		used += 3 + bytes
 		list.skus = append(list.skus, sku)
 		size += n
 	}
@@ -126,11 +131,6 @@ func fragment(sku string) string {
 		}
 	}
 	return longest
-}
-
-func (c *Client) fits(param, value string) bool {
-	// Every page but the first has a page parameter.
-	return len(c.endpoint("products", lookupQuery(param, value, maxPages)).String()) <= maxURL
 }
 
 func lookupQuery(param, value string, page int) url.Values {
@@ -211,12 +211,12 @@ func (l lookup) expected() func(sku string) bool {
 		return func(sku string) bool { return !ascii(sku) || strings.Contains(strings.ToLower(sku), part) }
 	}
 	asked := append(strings.Split(l.value, ","), l.value)
-	folded := make(map[string]bool, len(asked))
+	exact := make(map[string]bool, len(asked))
 	for _, sku := range asked {
-		folded[fold(sku)] = true
+		exact[sku] = true
 	}
 	return func(sku string) bool {
-		return folded[fold(sku)] || slices.ContainsFunc(asked, func(a string) bool { return alike(a, sku) })
+		return exact[sku] || slices.ContainsFunc(asked, func(a string) bool { return fold(a) == fold(sku) }) || slices.ContainsFunc(asked, func(a string) bool { return alike(a, sku) })
 	}
 }
 
@@ -247,4 +247,18 @@ func fold(sku string) string { return strings.ToLower(strings.TrimRight(sku, " "
 
 func ascii(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf })
+}
+
+// escapedLen is the length of url.QueryEscape(s).
+func escapedLen(s string) int {
+	n := 0
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '-', c == '_', c == '.', c == '~', c == ' ':
+			n++
+		default:
+			n += 3
+		}
+	}
+	return n
 }
