@@ -16,18 +16,17 @@ const (
 	// the source (100 each) and at the channels (250 each on Shopify, 100 on
 	// WooCommerce, some side by side).
 	groupSize = 1000
-	// turnSize is how many products of a group a reconciliation takes at a time
-	// from other runs: what an event about one of them may have to wait for.
-	turnSize = 400
 	// windowGroups is how many groups a catalogue's reading may be ahead of a
-	// channel. ECOSIRE gives a minute's requests at once and then nothing: a
-	// channel has that minute to work them off.
-	windowGroups = 6
+	// channel: two minutes' worth. ECOSIRE gives a minute's requests at once and
+	// then nothing, which the channel has to work them off, and a large shop's
+	// preloading may take as long.
+	windowGroups = 12
 	// mostAge is how old a figure of a catalogue may be when its turn comes. An
 	// older one is read again.
 	mostAge = 2 * time.Minute
 	// patience is how long a catalogue's reading waits for a channel that is
-	// behind, before it goes on without it.
+	// behind, before it goes on without it; and how long products that were
+	// read wait for others to go on with.
 	patience = time.Second
 )
 

@@ -58,9 +58,7 @@ func (s *Syncer) Reconcile(ctx context.Context) (*Report, error) {
 		budgets[i] = &budget{Guard: t.Guard.orDefault()}
 	}
 	show := func(ctx context.Context, i int, g group) {
-		for some := range slices.Chunk(g.stocks, turnSize) {
-			s.targets[i].show(ctx, some, budgets[i], &r.Channels[i])
-		}
+		s.targets[i].show(ctx, g.stocks, budgets[i], &r.Channels[i])
 		progress.did(i, &r.Channels[i])
 	}
 	fan := s.fanOut(ctx, windowGroups, show, ready...)

@@ -258,9 +258,9 @@ func TestTwoReconciliationsNeverOverlap(t *testing.T) {
 
 func TestASlowChannelDoesNotDelayAReconciliation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		source, slow := catalogue(20_000)
+		source, slow := catalogue(30_000)
 		fast := channeltest.NewMemory("fast")
-		for i := range 20_000 {
+		for i := range 30_000 {
 			fast.Set(fmt.Sprintf("SKU-%d", i), 1)
 			slow.Set(fmt.Sprintf("SKU-%d", i), 1)
 		}
@@ -271,7 +271,7 @@ func TestASlowChannelDoesNotDelayAReconciliation(t *testing.T) {
 			OnLevels: func(ctx context.Context, next channel.Reader, skus []string) ([]channel.Level, error) {
 				reads++
 				time.Sleep(time.Minute)
-				if n, _ := fast.Quantity("SKU-19999"); n == 10 && when == 0 {
+				if n, _ := fast.Quantity("SKU-29999"); n == 10 && when == 0 {
 					when = time.Since(start)
 				}
 				return next.Levels(ctx, skus)
@@ -279,8 +279,8 @@ func TestASlowChannelDoesNotDelayAReconciliation(t *testing.T) {
 		r, err := s.Reconcile(t.Context())
 		require.NoError(t, err)
 		require.NoError(t, r.Err())
-		assert.Equal(t, 20_000, r.Channels[0].Updated)
-		assert.Equal(t, 20_000, r.Channels[1].Updated)
+		assert.Equal(t, 30_000, r.Channels[0].Updated)
+		assert.Equal(t, 30_000, r.Channels[1].Updated)
 		assert.Less(t, when, 2*time.Minute, "the fast channel was done when the slow one had barely begun")
 		assert.Greater(t, source.asks, 1, "what the slow one got later was read anew")
 	})
