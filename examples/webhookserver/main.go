@@ -238,7 +238,7 @@ func newWorld() *world {
 		woo:     woocommercetest.New(woocommercetest.Config{RequestTime: latencyWoo, ItemWriteTime: 5 * time.Millisecond}),
 	}
 	for i := range 40 {
-		p := ecosiretest.Product{SKU: fmt.Sprintf("MUG-%02d", i), OnHand: 1_000_000}
+		p := ecosiretest.Product{SKU: fmt.Sprintf("MUG-%02d", i), OnHand: 1000}
 		p.ID = w.ecosire.Add(p)[0]
 		w.shopify.Add(shopifytest.Item{SKU: p.SKU, Available: p.OnHand})
 		w.woo.Add(woocommercetest.Product{SKU: p.SKU, Quantity: p.OnHand})
