@@ -21,7 +21,12 @@ lint: ## gofmt, go vet, staticcheck, go mod tidy
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) mod tidy -diff
 
-bench: ## run the benchmarks
+bench: ## measure speed at real quotas, in virtual time, and our own cost
+	STOCKSYNC_BENCH=short $(GO) test -count 1 -v ./internal/bench
+
+bench-full: ## the same for larger catalogues, into docs/performance.md; all benchmarks
+	STOCKSYNC_BENCH=full $(GO) test -count 1 -timeout 30m -v ./internal/bench -update
+	$(GO) run ./internal/bench/charts
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 fuzz: ## fuzz each target for FUZZTIME
@@ -33,9 +38,12 @@ fuzz: ## fuzz each target for FUZZTIME
 
 examples: ## build and run the examples on their embedded fakes
 	$(GO) run ./examples/quickstart
+	$(GO) run ./examples/webhookserver -demo
+	$(GO) run ./examples/reconcile >/dev/null
+	$(GO) run ./examples/customchannel
 
 tidy: ## format, and tidy go.mod
 	gofmt -w .
 	$(GO) mod tidy
 
-.PHONY: help test race lint bench fuzz examples tidy
+.PHONY: help test race lint bench bench-full fuzz examples tidy

@@ -3,7 +3,6 @@ package ecosire
 import (
 	"context"
 	"fmt"
-	"hash/maphash"
 	"iter"
 	"maps"
 	"net/http"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/internal/hashset"
 )
 
 // pageSize is the most that ECOSIRE puts on a page, and the most product ids
@@ -78,10 +78,9 @@ func (l list[T]) pages(ctx context.Context, c *Client) iter.Seq2[page[T], error]
 			fetching.Go(func() { got <- l.page(ctx, c, query, n) })
 		}
 		ask(ctx)
-		// A catalogue may have a million products: their hashes are enough to
-		// know them again. Were two ever to collide, the count at the end would
-		// be short by one and say so.
-		seen, seed := make(map[uint64]struct{}), maphash.MakeSeed()
+		// Were two entries ever to have one hash, the count at the end would be
+		// short by one and say so.
+		seen := hashset.New()
 		most := 0 // the largest total that any page stated
 		again := false
 		for n := 1; ; n++ {
@@ -103,9 +102,7 @@ func (l list[T]) pages(ctx context.Context, c *Client) iter.Seq2[page[T], error]
 			entries := *a.Data
 			fresh := entries[:0]
 			for i := range entries {
-				h := maphash.String(seed, l.key(&entries[i]))
-				if _, old := seen[h]; !old {
-					seen[h] = struct{}{}
+				if seen.Add(l.key(&entries[i])) {
 					fresh = append(fresh, entries[i])
 				}
 			}
@@ -118,7 +115,7 @@ func (l list[T]) pages(ctx context.Context, c *Client) iter.Seq2[page[T], error]
 			}
 			most = max(most, a.Meta.Total)
 			if len(entries) == 0 || n >= a.Meta.TotalPages {
-				if len(seen) < most && l.ahead > 1 && !again {
+				if seen.Len() < most && l.ahead > 1 && !again {
 					// What is created while pages are under way side by side may
 					// come on the last page after that was read.
 					again, asked, coming = true, n-1, nil
@@ -126,8 +123,8 @@ func (l list[T]) pages(ctx context.Context, c *Client) iter.Seq2[page[T], error]
 					n--
 					continue
 				}
-				if len(seen) < most {
-					yield(page[T]{}, &shortError{fmt.Sprintf("ecosire: %s: read %d of %d", l.path, len(seen), most)})
+				if seen.Len() < most {
+					yield(page[T]{}, &shortError{fmt.Sprintf("ecosire: %s: read %d of %d", l.path, seen.Len(), most)})
 				}
 				return
 			}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/internal/hashset"
 )
 
 // A Plan says what would be written, and why. It is data: it can be kept as
@@ -103,7 +103,7 @@ func (c change) shown() *int {
 	if c.seen == nil || c.seen.Unset {
 		return nil
 	}
-	return &c.seen.Quantity
+	return new(c.seen.Quantity) // a copy: the level is one of many in an array
 }
 
 func (t *target) line(c change) Line {
@@ -165,7 +165,7 @@ func (s *Syncer) Plan(ctx context.Context, productIDs ...string) (*Plan, error) 
 	ctx = channel.WithRun(channel.WithReserve(ctx, s.reserve), r.Run)
 	plan := &Plan{Run: r.Run, Made: r.Started}
 	whole := len(productIDs) == 0
-	known := newSKUSet()
+	known := hashset.New()
 	if whole {
 		for _, ready := range s.preload(ctx) {
 			<-ready
@@ -244,7 +244,7 @@ func (sv *survey) add(ctx context.Context, stocks []channel.Stock) {
 }
 
 // extras finds what is on the channel and not in the source.
-func (sv *survey) extras(ctx context.Context, known *skuSet) {
+func (sv *survey) extras(ctx context.Context, known *hashset.Set) {
 	lister, ok := channel.As[channel.Lister](sv.target.Channel)
 	if !ok {
 		return
@@ -254,7 +254,7 @@ func (sv *survey) extras(ctx context.Context, known *skuSet) {
 			sv.Error = "listing: " + err.Error()
 			return
 		}
-		if sku == "" || known.has(sku) {
+		if sku == "" || known.Has(sku) {
 			continue
 		}
 		sv.Extra++
@@ -262,26 +262,6 @@ func (sv *survey) extras(ctx context.Context, known *skuSet) {
 			sv.ExtraSKUs = append(sv.ExtraSKUs, sku)
 		}
 	}
-}
-
-// A skuSet remembers SKUs by their hashes: a million take some 20 MB.
-type skuSet struct {
-	seed maphash.Seed
-	in   map[uint64]struct{}
-}
-
-func newSKUSet() *skuSet { return &skuSet{maphash.MakeSeed(), make(map[uint64]struct{})} }
-
-func (s *skuSet) has(sku string) bool {
-	_, ok := s.in[maphash.String(s.seed, sku)]
-	return ok
-}
-
-// add reports whether the SKU is new.
-func (s *skuSet) add(sku string) bool {
-	n := len(s.in)
-	s.in[maphash.String(s.seed, sku)] = struct{}{}
-	return len(s.in) > n
 }
 
 // String is the plan as text: the channels, then the lines.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 
 	"github.com/ecosire/stocksync/channel"
 )
@@ -22,7 +23,7 @@ type target struct {
 	lately lately
 
 	health         health
-	sourceFailures int // in a row; the worker's own
+	sourceFailures atomic.Int64 // of reads for it, in a row
 }
 
 func (t *target) isDown() bool {

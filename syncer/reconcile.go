@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/internal/hashset"
 )
 
 // How a reconciliation can end otherwise than well.
@@ -63,7 +64,7 @@ func (s *Syncer) Reconcile(ctx context.Context) (*Report, error) {
 	}
 	fan := s.fanOut(ctx, windowGroups, show, ready...)
 	fan.spill = true
-	failed := s.catalogue(ctx, r, fan, newSKUSet(), progress)
+	failed := s.catalogue(ctx, r, fan, hashset.New(), progress)
 	fan.wait()
 	s.catchUp(ctx, r, fan.spilled, show)
 
@@ -86,7 +87,7 @@ func (s *Syncer) Reconcile(ctx context.Context) (*Report, error) {
 // catalogue reads every product and sends them in groups. A group does not
 // wait for more products when these are long in coming, as they are when the
 // source's quota is spent.
-func (s *Syncer) catalogue(ctx context.Context, r *Report, f *fan, known *skuSet, p *progress) error {
+func (s *Syncer) catalogue(ctx context.Context, r *Report, f *fan, known *hashset.Set, p *progress) error {
 	type read struct {
 		channel.Stock
 		err error
@@ -127,7 +128,7 @@ func (s *Syncer) catalogue(ctx context.Context, r *Report, f *fan, known *skuSet
 				failed = stock.err
 			case stock.Err != nil:
 				r.unread(Problem{ProductID: stock.ProductID, SKU: stock.SKU, Err: stock.Err})
-			case stock.SKU != "" && !known.add(stock.SKU):
+			case stock.SKU != "" && !known.Add(stock.SKU):
 				r.unread(Problem{ProductID: stock.ProductID, SKU: stock.SKU,
 					Err: fmt.Errorf("%w %q: another product of the source has it", channel.ErrAmbiguousSKU, stock.SKU)})
 			default:

@@ -170,14 +170,13 @@ func (s *Syncer) push(ctx context.Context, f *fresh, t *target, tasks []Task, no
 	stocks, err := f.read(ctx, tasks)
 	if err != nil {
 		// The source's trouble: nothing is known of any product.
-		wait := pause(err, t.sourceFailures, mostChannelBackoff)
-		t.sourceFailures++
+		wait := pause(err, int(t.sourceFailures.Add(1)-1), mostChannelBackoff)
 		for _, task := range tasks {
 			out.retry(task, wait, err)
 		}
 		return wait, out.settle(ctx)
 	}
-	t.sourceFailures = 0
+	t.sourceFailures.Store(0)
 
 	var known []channel.Stock
 	for _, task := range tasks {

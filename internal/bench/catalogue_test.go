@@ -40,15 +40,39 @@ func reconcile(t *testing.T, n int, channels Channels, fill Fill, guide bool) (r
 }
 
 func TestCatalogue(t *testing.T) {
+	measured(t)
 	out := newTable("catalogue", "products", "shops", "case", "requests to ECOSIRE", "Shopify", "WooCommerce", "time", "bound", "ratio")
-	for _, n := range sizes(1_000, 10_000, 100_000) {
+	sizes := []int{1_000, 10_000}
+	if mode == "full" {
+		sizes = append(sizes, 100_000)
+	}
+	for _, n := range sizes {
 		for _, channels := range []Channels{Shopify, WooCommerce, Both} {
+			if n == 100_000 && channels != Both {
+				continue // it takes a while
+			}
 			for _, fill := range []Fill{Fresh, Agreed, Percent, Off} {
 				r := reconcile(t, n, channels, fill, false)
 				bound := Bound(n, fill.Differing(n), channels)
 				out.row(number(n), channels, fill, number(r.ecosire), number(r.shopify), number(r.woocommerce),
 					span(r.took), span(bound), fmt.Sprintf("%.3f", r.took.Seconds()/bound.Seconds()))
 			}
+		}
+	}
+	out.done(t)
+}
+
+func TestGuide(t *testing.T) {
+	measured(t)
+	out := newTable("guide", "products", "shops", "requests, the guide's way", "Syncer", "factor", "time, the guide's way", "Syncer", "factor")
+	for _, n := range []int{1_000, 10_000} {
+		for _, channels := range []Channels{Shopify, WooCommerce, Both} {
+			if n == 10_000 && (channels != Both || mode != "full") {
+				continue // it takes a while
+			}
+			ours, guide := reconcile(t, n, channels, Percent, false), reconcile(t, n, channels, Percent, true)
+			out.row(number(n), channels, number(guide.requests()), number(ours.requests()), fmt.Sprintf("%.0f", float64(guide.requests())/float64(ours.requests())),
+				span(guide.took), span(ours.took), fmt.Sprintf("%.0f", guide.took.Seconds()/ours.took.Seconds()))
 		}
 	}
 	out.done(t)

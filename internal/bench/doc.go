@@ -13,12 +13,11 @@
 //
 // # How much of it runs
 //
-// By default there is only what is cheap, which is what an ordinary go test
-// runs: it asserts the number of requests, so that a change that spends more of
-// them fails. With STOCKSYNC_BENCH=short the tables go up to 10,000 products,
-// and with STOCKSYNC_BENCH=full up to 100,000. Tests given the flag -update
-// write their tables into docs/performance.md, from which the command charts
-// draws.
+// An ordinary go test only asserts the number of requests, so that a change
+// that spends more of them fails. STOCKSYNC_BENCH=short makes the tables, for up
+// to 10,000 products, and STOCKSYNC_BENCH=full for up to 100,000. With the flag
+// -update they are written into docs/performance.md, from which the command
+// charts draws.
 //
 // # The baseline
 //

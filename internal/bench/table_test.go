@@ -18,17 +18,6 @@ const document = "../../docs/performance.md"
 // mode is what STOCKSYNC_BENCH asks for: "", "short" or "full".
 var mode = os.Getenv("STOCKSYNC_BENCH")
 
-// sizes picks the catalogues to measure.
-func sizes(tiny, short, full int) []int {
-	switch mode {
-	case "full":
-		return []int{tiny, short, full}
-	case "short":
-		return []int{tiny, short}
-	}
-	return []int{tiny}
-}
-
 // measured skips what only measures, unless that is asked for.
 func measured(t testing.TB) {
 	t.Helper()

@@ -1,0 +1,389 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/ecosire"
+	"github.com/ecosire/stocksync/ecosire/ecosiretest"
+	"github.com/ecosire/stocksync/shopify"
+	"github.com/ecosire/stocksync/shopify/shopifytest"
+	"github.com/ecosire/stocksync/syncer"
+	"github.com/ecosire/stocksync/woocommerce"
+	"github.com/ecosire/stocksync/woocommerce/woocommercetest"
+)
+
+// costProducts is the catalogue of the benchmarks of our own code.
+const costProducts = 10_000
+
+// free is a source and a channel that cost next to nothing: what they answer
+// is there already. One product in a hundred differs.
+type free struct {
+	stocks []channel.Stock
+	levels map[string]channel.Level
+}
+
+func newFree(n int) *free {
+	f := &free{levels: make(map[string]channel.Level, n)}
+	for i := range n {
+		s := channel.Stock{ProductID: fmt.Sprintf("018e5678-abcd-7000-8000-%012x", i), SKU: SKU(i), OnHand: Start(i), Available: Start(i)}
+		f.stocks = append(f.stocks, s)
+		f.levels[s.SKU] = channel.Level{SKU: s.SKU, Quantity: Percent.shows(i), Ref: "1"}
+	}
+	return f
+}
+
+func (f *free) Name() string { return "free" }
+
+func (f *free) Stock(context.Context, ...string) iter.Seq2[channel.Stock, error] {
+	return func(yield func(channel.Stock, error) bool) {
+		asOf := time.Now()
+		for _, s := range f.stocks {
+			s.AsOf = asOf
+			if !yield(s, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (f *free) Levels(_ context.Context, skus []string) ([]channel.Level, error) {
+	levels := make([]channel.Level, len(skus))
+	for i, sku := range skus {
+		levels[i] = f.levels[sku]
+	}
+	return levels, nil
+}
+
+func (f *free) Push(context.Context, []channel.Update) error { return nil }
+
+// replay answers a request that it has seen before with the answer that it got
+// then, so that the service costs next to nothing.
+type replay struct {
+	next http.RoundTripper
+	mu   sync.Mutex
+	seen map[string]*recorded
+}
+
+type recorded struct {
+	header http.Header
+	body   []byte
+}
+
+func newReplay(next http.RoundTripper) *http.Client {
+	return &http.Client{Transport: &replay{next: next, seen: make(map[string]*recorded)}}
+}
+
+func (p *replay) RoundTrip(r *http.Request) (*http.Response, error) {
+	var body []byte
+	if r.Body != nil {
+		var err error
+		if body, err = io.ReadAll(r.Body); err != nil {
+			return nil, err
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+	}
+	key := r.URL.RequestURI() + " " + string(body)
+	if bytes.Contains(body, []byte("SetQuantities")) {
+		key = "SetQuantities" // it has a key of its own each time, and the same answer
+	}
+	p.mu.Lock()
+	known := p.seen[key]
+	p.mu.Unlock()
+	if known == nil {
+		resp, err := p.next.RoundTrip(r)
+		if err != nil {
+			return nil, err
+		}
+		text, err := io.ReadAll(resp.Body)
+		if err != nil {
+			return nil, err
+		}
+		known = &recorded{resp.Header, text}
+		p.mu.Lock()
+		p.seen[key] = known
+		p.mu.Unlock()
+	}
+	header := known.header
+	if header.Get("X-RateLimit-Limit") != "" { // ECOSIRE's quota is not what is measured
+		header = header.Clone()
+		header.Set("X-RateLimit-Limit", "1000000000")
+		header.Set("X-RateLimit-Remaining", "1000000000")
+		header.Set("X-RateLimit-Reset", strconv.FormatInt(time.Now().Unix()+30, 10))
+		header.Del("Date")
+	}
+	return &http.Response{
+		StatusCode: http.StatusOK, Header: header, Body: io.NopCloser(bytes.NewReader(known.body)), Request: r,
+	}, nil
+}
+
+// plain hides what else a channel can do, such as preloading, which takes a
+// while by the clock and no work.
+type plain struct {
+	channel.Channel
+	channel.Reader
+}
+
+// clients are our clients before services that answer at once.
+type clients struct {
+	source               *ecosire.Client
+	shopify, woocommerce plain
+	skus                 []string
+}
+
+func newClients(tb testing.TB, n int) *clients {
+	tb.Helper()
+	e := ecosiretest.New(ecosiretest.Config{Limit: 1 << 30})
+	s := shopifytest.New(shopifytest.Config{Bucket: 1e9, RestoreRate: 1e9})
+	w := woocommercetest.New(woocommercetest.Config{})
+	c := new(clients)
+	for i := range n {
+		c.skus = append(c.skus, SKU(i))
+		e.Add(ecosiretest.Product{SKU: SKU(i), OnHand: Start(i)})
+		s.Add(shopifytest.Item{SKU: SKU(i), Available: Percent.shows(i)})
+		w.Add(woocommercetest.Product{SKU: SKU(i), Quantity: Percent.shows(i)})
+	}
+	check := func(err error) {
+		if err != nil {
+			tb.Helper()
+			tb.Fatal(err)
+		}
+	}
+	var err error
+	c.source, err = ecosire.New(ecosire.Config{APIKey: "eco_live_test", HTTPClient: newReplay(e.Wire)})
+	check(err)
+	shop, err := shopify.New(shopify.Config{Shop: "test-shop", Token: shopify.StaticToken("shpat_test"), HTTPClient: newReplay(s.Wire)})
+	check(err)
+	location, err := shop.Channel(shopify.ChannelConfig{LocationID: s.Location()})
+	check(err)
+	check(location.Preload(context.Background()))
+	c.shopify = plain{location, location}
+	site, err := woocommerce.New(woocommerce.Config{URL: "https://shop.example", ConsumerKey: "ck_test", ConsumerSecret: "cs_test", HTTPClient: newReplay(w.Wire)})
+	check(err)
+	store, err := site.Channel(woocommerce.ChannelConfig{})
+	check(err)
+	c.woocommerce = plain{store, store}
+	return c
+}
+
+// A cost is one thing that our own code does with each product of a catalogue.
+type cost struct {
+	name string
+	run  func() error // for costProducts products
+}
+
+// costs are what is measured of our own code.
+func costs(tb testing.TB) []cost {
+	f, c := newFree(costProducts), newClients(tb, costProducts)
+	return []cost{
+		// The syncer alone: grouping, comparing, guarding, reporting.
+		{"planning", reconciliation(tb, f, f)},
+		// Reading from services whose answers are there already.
+		{"decoding/ecosire", func() error {
+			for _, err := range c.source.Stock(context.Background()) {
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		}},
+		{"decoding/shopify", levels(c.shopify, c.skus)},
+		{"decoding/woocommerce", levels(c.woocommerce, c.skus)},
+		// Writing every product, after it was read.
+		{"pushing/shopify", pushes(tb, c.shopify, c.skus)},
+		{"pushing/woocommerce", pushes(tb, c.woocommerce, c.skus)},
+		// All of it together; one product in a hundred differs.
+		{"reconciling/shopify", reconciliation(tb, c.source, c.shopify)},
+		{"reconciling/woocommerce", reconciliation(tb, c.source, c.woocommerce)},
+		{"reconciling/both", reconciliation(tb, c.source, c.shopify, c.woocommerce)},
+	}
+}
+
+const costGroup = 1_000 // products in a call
+
+func levels(ch plain, skus []string) func() error {
+	return func() error {
+		for some := range slices.Chunk(skus, costGroup) {
+			levels, err := ch.Levels(context.Background(), some)
+			if err != nil || len(levels) != len(some) {
+				return fmt.Errorf("%d of %d levels: %w", len(levels), len(some), err)
+			}
+		}
+		return nil
+	}
+}
+
+func pushes(tb testing.TB, ch plain, skus []string) func() error {
+	levels, err := ch.Levels(context.Background(), skus)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	updates := make([]channel.Update, len(levels))
+	for i, l := range levels {
+		updates[i] = channel.Update{SKU: l.SKU, Quantity: l.Quantity + 1, Seen: &l}
+	}
+	return func() error {
+		for some := range slices.Chunk(updates, costGroup) {
+			if err := ch.Push(context.Background(), some); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+func reconciliation(tb testing.TB, source channel.Source, channels ...channel.Channel) func() error {
+	cfg := syncer.Config{Source: source}
+	for _, c := range channels {
+		cfg.Targets = append(cfg.Targets, syncer.Target{Channel: c})
+	}
+	s, err := syncer.New(cfg)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return func() error {
+		r, err := s.Reconcile(context.Background())
+		if err == nil && r.Channels[0].Unchanged != costProducts-costProducts/100 {
+			err = fmt.Errorf("%d products are unchanged", r.Channels[0].Unchanged)
+		}
+		return err
+	}
+}
+
+// BenchmarkCost measures what our own code costs for each product, in time and
+// memory, on one core.
+func BenchmarkCost(b *testing.B) {
+	for _, c := range costs(b) {
+		b.Run(c.name, c.measure)
+	}
+}
+
+// TestCost makes a table of BenchmarkCost.
+func TestCost(t *testing.T) {
+	measured(t)
+	out := newTable("cost", "work", "ns/product", "bytes/product", "allocations/product", "products/s on one core")
+	for _, c := range costs(t) {
+		r := testing.Benchmark(c.measure)
+		if r.N == 0 {
+			t.Fatalf("%s failed", c.name)
+		}
+		out.row(c.name, number(int(r.Extra["ns/product"])), number(int(r.Extra["B/product"])),
+			fmt.Sprintf("%.1f", r.Extra["allocs/product"]), number(int(r.Extra["products/s"])/1000*1000))
+	}
+	out.done(t)
+}
+
+// measure runs c once before it measures, so that all answers are recorded.
+func (c cost) measure(b *testing.B) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	run := func() {
+		if err := c.run(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	run()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for b.Loop() {
+		run()
+	}
+	runtime.ReadMemStats(&after)
+	each := float64(b.N) * costProducts
+	ns := float64(b.Elapsed().Nanoseconds()) / each
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(ns, "ns/product")
+	b.ReportMetric(float64(after.TotalAlloc-before.TotalAlloc)/each, "B/product")
+	b.ReportMetric(float64(after.Mallocs-before.Mallocs)/each, "allocs/product")
+	b.ReportMetric(1e9/ns, "products/s")
+}
+
+// generated is free without memory of its own, so that what the heap holds is
+// the syncer's.
+type generated int
+
+func (g generated) Name() string { return "generated" }
+
+func (g generated) Stock(context.Context, ...string) iter.Seq2[channel.Stock, error] {
+	return func(yield func(channel.Stock, error) bool) {
+		for i := range int(g) {
+			if !yield(channel.Stock{ProductID: strconv.Itoa(i), SKU: "SKU-" + strconv.Itoa(i), Available: Start(i), AsOf: time.Now()}, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (g generated) Levels(_ context.Context, skus []string) ([]channel.Level, error) {
+	levels := make([]channel.Level, len(skus))
+	for i, sku := range skus {
+		n, err := strconv.Atoi(strings.TrimPrefix(sku, "SKU-"))
+		if err != nil {
+			return nil, err
+		}
+		levels[i] = channel.Level{SKU: sku, Quantity: Percent.shows(n)}
+	}
+	return levels, nil
+}
+
+func (g generated) Push(context.Context, []channel.Update) error { return nil }
+
+// peak runs f and returns by how much the live heap grew at most meanwhile.
+func peak(f func()) uint64 {
+	live := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before, most := live(), uint64(0)
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(5 * time.Millisecond):
+				most = max(most, live())
+			}
+		}
+	})
+	f()
+	close(stop)
+	wg.Wait()
+	return most - min(most, before)
+}
+
+func TestHeap(t *testing.T) {
+	measured(t)
+	out := newTable("heap", "products", "peak of the live heap, MiB")
+	all := []int{10_000, 100_000}
+	if mode == "full" {
+		all = append(all, 1_000_000)
+	}
+	for _, n := range all {
+		s, err := syncer.New(syncer.Config{Source: generated(n), Targets: []syncer.Target{{Channel: generated(n)}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		grown := peak(func() {
+			if r, err := s.Reconcile(t.Context()); err != nil || r.Channels[0].Checked != n {
+				t.Error(err)
+			}
+		})
+		out.row(number(n), fmt.Sprintf("%.1f", float64(grown)/(1<<20)))
+	}
+	out.done(t)
+}
