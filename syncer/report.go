@@ -97,6 +97,7 @@ type Problem struct {
 	Err            error
 
 	wanted int
+	many   int // for so many products alike
 }
 
 func (p Problem) String() string {
@@ -105,7 +106,10 @@ func (p Problem) String() string {
 		where = "source"
 	}
 	name := fmt.Sprintf("%q", p.SKU)
-	if p.SKU == "" {
+	switch {
+	case p.many > 0:
+		name = fmt.Sprintf("%d products", p.many)
+	case p.SKU == "":
 		name = "product " + p.ProductID
 	}
 	return fmt.Sprintf("%s: %s: %v", where, name, p.Err)
@@ -299,7 +303,7 @@ func (r *Report) write(w io.Writer) {
 				problems = append(problems, p)
 			}
 		}
-		problems = append(problems, Problem{Channel: c.Channel, SKU: fmt.Sprintf("%d products", failed), Err: c.Err})
+		problems = append(problems, Problem{Channel: c.Channel, many: failed, Err: c.Err})
 	}
 	table.Flush()
 	const most = 20

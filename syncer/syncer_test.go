@@ -350,7 +350,7 @@ func TestAChannelIsAnIsland(t *testing.T) {
 			assert.Equal(t, 2, r.Channels[0].Failed)
 			assert.Error(t, r.Channels[0].Err)
 			assert.NoError(t, r.Channels[1].Err)
-			assert.Contains(t, r.String(), `a: "2 products": `+r.Channels[0].Err.Error(), "one line says it for all")
+			assert.Contains(t, r.String(), `a: 2 products: `+r.Channels[0].Err.Error(), "one line says it for all")
 		})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/ecosire/stocksync/channel"
@@ -77,6 +78,33 @@ var troubleRules = []rule{
 		},
 	},
 	{
+		name:    "ErrorsKeepSecrets",
+		promise: "an error has no credentials and no query string in its text: it ends up in logs",
+		advice:  "take the *url.Error off what http.Client.Do returns, since it prints the whole URL, and never print a header",
+		run: func(k *kit) {
+			k.open(level("A-1", 1))
+			if k.Wire == nil {
+				k.t.Skip("Subject.Wire is nil")
+			}
+			for _, f := range []Fault{{Times: -1, Cut: true}, {Times: -1, Status: 400, Body: "{}"}} {
+				k.Wire.Inject(f)
+				errs := []error{k.push(k.t.Context(), update("A-1", 5)).whole}
+				if k.reader != nil {
+					_, err := k.levels(k.t.Context(), "A-1")
+					errs = append(errs, err)
+				}
+				for _, r := range k.Wire.Requests() {
+					for _, err := range errs {
+						if secret := leak(err, r); secret != "" {
+							k.errorf("an error has the request's %s in it", secret)
+						}
+					}
+				}
+				k.Wire.Heal()
+			}
+		},
+	},
+	{
 		name:    "DoneContext",
 		promise: "with a context that is done a call returns soon; what it reports as done is done all the same",
 		advice:  "ask ctx.Err() before the work, and pass ctx to every request",
@@ -95,8 +123,13 @@ var troubleRules = []rule{
 			}
 			if k.reader != nil {
 				k.returns("Levels", func() {
-					if got, err := k.levels(ctx, "A-1"); err == nil {
+					got, err := k.levels(ctx, "A-1")
+					switch {
+					case err != nil, out.whole != nil: // or it is not clear what is shown
+					case len(out.errs) > 0:
 						k.answers(got, "A-1", 1)
+					default:
+						k.answers(got, "A-1", 5)
 					}
 				})
 			}
@@ -145,6 +178,33 @@ var troubleRules = []rule{
 			k.done(updates...)
 		},
 	},
+}
+
+// leak names what of a request an error shows that it must not, or "".
+func leak(err error, r Request) string {
+	if err == nil {
+		return ""
+	}
+	text := err.Error()
+	if q := r.URL.RawQuery; len(q) >= 4 && strings.Contains(text, q) {
+		return "query string"
+	}
+	for name, values := range r.Header {
+		switch name {
+		case "Accept", "Accept-Encoding", "Content-Length", "Content-Type", "User-Agent":
+			continue
+		}
+		for _, v := range values {
+			// A scheme such as Bearer comes before the credential itself.
+			if _, credential, found := strings.Cut(v, " "); found {
+				v = credential
+			}
+			if len(v) >= 4 && strings.Contains(text, v) {
+				return "header " + name
+			}
+		}
+	}
+	return ""
 }
 
 // broken breaks the service, or skips the test.

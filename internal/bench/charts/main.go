@@ -135,8 +135,8 @@ func (c *chart) add(name, dash string, rows [][]string, x, y int, pick func([]st
 
 // The drawing, in pixels.
 const (
-	width, height            = 760, 420
-	left, right, top, bottom = 70, 230, 40, 50
+	width, height            = 800, 420
+	left, right, top, bottom = 70, 270, 40, 50
 )
 
 var colours = []string{"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#555555", "#e69f00"}
