@@ -14,8 +14,8 @@
 // # How much of it runs
 //
 // An ordinary go test only asserts the number of requests, so that a change
-// that spends more of them fails. STOCKSYNC_BENCH=short makes the tables, for up
-// to 10,000 products, and STOCKSYNC_BENCH=full for up to 100,000. With the flag
+// that spends more of them fails. STOCKSYNC_BENCH=short makes the tables, of
+// 100,000 products with a single row, and STOCKSYNC_BENCH=full makes all of them. With the flag
 // -update they are written into docs/performance.md, from which the command
 // charts draws.
 //
