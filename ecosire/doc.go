@@ -34,9 +34,16 @@
 // ECOSIRE allows 60 requests a minute for each API key, and tells with each
 // answer how many are left and when the next minute begins. A Client, which is
 // safe for concurrent use, spends them at once while there are any, and then
-// waits for the reset. Share one Client in a process: two of them with one key
+// waits for the reset. Calls made with [channel.WithReserve] leave a share to
+// the others, and more than that when the others took more in the last minute;
+// [Client.Pace] spreads steady work over the minute. Share one Client in a process: two of them with one key
 // learn of each other only by being refused, which costs time though nothing
 // else.
+//
+// # Events
+//
+// [Webhooks] authenticates and reads what ECOSIRE sends; [Client.Changes] finds
+// what moved without an event. Neither carries figures: read them.
 //
 // # Errors
 //
