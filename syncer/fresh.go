@@ -81,6 +81,19 @@ func (f *fresh) drop(productIDs []string) {
 	}
 }
 
+// tidy forgets what is no longer fresh, again and again until ctx is done. A
+// read that nobody forgets would keep the lanes from forgetting, too.
+func (f *fresh) tidy(ctx context.Context) {
+	for sleep(ctx, freshFor) == nil {
+		select {
+		case <-f.turn:
+			f.expire(time.Now().Add(-freshFor))
+			f.turn <- struct{}{}
+		default: // somebody reads, and tidies up first
+		}
+	}
+}
+
 // close forgets everything.
 func (f *fresh) close() { f.expire(time.Now().Add(time.Hour)) }
 

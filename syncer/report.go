@@ -25,8 +25,9 @@ type Report struct {
 	// the source, where these count ([channel.Meter]). What other runs sent
 	// meanwhile is included.
 	Requests map[string]int64
-	// Unread is the number of products that could not be read, and Problems
-	// are those, with no Channel; none of them was changed anywhere.
+	// Unread is the number of products that could not be read, or that share
+	// their SKU with an earlier one of the catalogue, and Problems are those, with
+	// no Channel; the run changed none of them anywhere.
 	Unread   int
 	Problems []Problem
 	// Channels has one entry for each target, in the order of Config.Targets.

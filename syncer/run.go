@@ -93,6 +93,9 @@ func (s *Syncer) Run(ctx context.Context) error {
 	if s.watcher != nil {
 		group.Go(func() error { return s.watch(accept) })
 	}
+	for _, f := range []*fresh{urgent, quiet} {
+		group.Go(func() error { f.tidy(accept); return nil })
+	}
 	group.Go(func() error { return s.keepSchedule(accept) })
 	err := group.Wait()
 	if ctx.Err() != nil && (err == nil || errors.Is(err, ctx.Err())) {
