@@ -5,7 +5,8 @@ import "context"
 type reserveKey struct{}
 
 // WithReserve returns a context for work that can wait: a source with a quota
-// leaves this share of it, from 0 to 1, to calls without a reserve.
+// leaves this share of it, from 0 to 1, to calls without a reserve, for as long
+// as these can still use it.
 func WithReserve(ctx context.Context, share float64) context.Context {
 	return context.WithValue(ctx, reserveKey{}, min(max(share, 0), 1))
 }

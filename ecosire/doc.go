@@ -36,9 +36,10 @@
 // safe for concurrent use, spends them at once while there are any, and then
 // waits for the reset. Calls made with [channel.WithReserve] leave a share to
 // the others, and more than that when the others took more in the last minute;
-// [Client.Pace] spreads steady work over the minute. Share one Client in a process: two of them with one key
-// learn of each other only by being refused, which costs time though nothing
-// else.
+// what the others can no longer use, in the last seconds of the minute, they
+// get. [Client.Pace] spreads steady work over the minute. Share one Client in a
+// process: two of them with one key learn of each other only by being refused,
+// which costs time though nothing else.
 //
 // # Events
 //

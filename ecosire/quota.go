@@ -2,6 +2,7 @@ package ecosire
 
 import (
 	"context"
+	"math"
 	"net/http"
 	"strconv"
 	"sync"
@@ -23,19 +24,19 @@ const (
 // window, and counts what is under way as spent.
 type quota struct {
 	mu       sync.Mutex
-	limit    int             // requests in a window
-	left     int             // left in this window, those under way not yet taken off
-	inflight int             // sent and not answered
-	used     map[float64]int // sent in this window, by the reserve that it leaves
-	before   int             // sent in the window before by work that does not wait
-	starved  bool            // that work had to wait long in this window
-	sent     time.Time       // when work that does not wait was last let through
-	next     time.Time       // when pace lets it through again
-	assumed  bool            // no answer has told about this window yet
-	reset    time.Time       // when the window ends; zero before the first request
+	limit    int       // requests in a window
+	left     int       // left in this window, those under way not yet taken off
+	inflight int       // sent and not answered
+	urgent   int       // sent in this window by work that does not wait
+	before   int       // the same in the window before
+	starved  bool      // that work had to wait long in this window
+	sent     time.Time // when work that does not wait was last let through
+	next     time.Time // when pace lets it through again
+	assumed  bool      // no answer has told about this window yet
+	reset    time.Time // when the window ends; zero before the first request
 }
 
-func newQuota() *quota { return &quota{limit: defaultLimit, used: make(map[float64]int)} }
+func newQuota() *quota { return &quota{limit: defaultLimit} }
 
 // wait takes one request from the quota, as soon as there is one. Work that
 // can wait leaves some of them to other work; see [channel.WithReserve].
@@ -77,28 +78,39 @@ func (q *quota) advance(ctx context.Context) (paid context.Context, ok bool) {
 	return context.WithValue(ctx, paidKey{}, once), true
 }
 
+// take takes one request, or says when there may be one. Work that can wait
+// leaves what is kept for other work, but no more than that can still use at the
+// pace of five sixths of the quota. So as the window ends it gets one request
+// after the other, and a quota that nobody else wants is used up.
 func (q *quota) take(reserve float64) (until time.Time, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if now := time.Now(); !now.Before(q.reset) {
+	now := time.Now()
+	if !now.Before(q.reset) {
 		q.roll(now)
 		q.left, q.assumed, q.reset = q.limit, true, now.Add(defaultWindow)
 	}
-	if q.left-q.inflight <= q.kept(reserve) {
+	rest := q.left - q.inflight - 1
+	if rest < 0 {
 		return q.reset, false
 	}
+	if rest < q.kept(reserve) {
+		usable := defaultWindow / time.Duration(max(1, q.limit*5/6)) * time.Duration(rest)
+		if until = q.reset.Add(-max(usable, long)); now.Before(until) {
+			return until, false
+		}
+	}
 	q.inflight++
-	q.used[reserve]++
 	if reserve == 0 {
-		q.sent = time.Now()
+		q.urgent++
+		q.sent = now
 	}
 	return time.Time{}, true
 }
 
 // roll begins a new window.
 func (q *quota) roll(now time.Time) {
-	q.before = q.used[0]
-	clear(q.used)
+	q.before, q.urgent = q.urgent, 0
 	if q.starved {
 		q.before, q.starved = q.limit, false // it would have taken more
 	}
@@ -107,22 +119,15 @@ func (q *quota) roll(now time.Time) {
 	}
 }
 
-// kept is how many requests of this window are kept from work that can wait:
-// the reserve, less what work that can wait less has had of it already; or as
-// many as work that does not wait took in the window before, up to five sixths,
-// less what that has had, if this is more. At least one in a window is for
+// kept is how many requests of a whole window are kept from work that can
+// wait: its reserve, or half as many again as other work took in the window
+// before, up to five sixths, if that is more. At least one in a window is for
 // everybody, or a small quota could never be used.
 func (q *quota) kept(reserve float64) int {
 	if reserve == 0 {
 		return 0
 	}
-	kept := int(reserve * float64(q.limit))
-	for less, n := range q.used {
-		if less < reserve {
-			kept -= n
-		}
-	}
-	return max(0, min(max(kept, min(q.before, q.limit*5/6)-q.used[0]), q.limit-1))
+	return min(max(int(math.Ceil(reserve*float64(q.limit))), min(q.before*3/2, q.limit*5/6)), q.limit-1)
 }
 
 // pace waits until work that does not wait may be sent such that what is left
@@ -141,7 +146,7 @@ func (q *quota) pace(ctx context.Context) error {
 	case !now.Before(q.reset):
 	case left <= 0:
 		at = q.reset
-	case q.before > q.limit/2, left < q.limit/2 && q.used[0] >= q.limit/30:
+	case q.before > q.limit/2, left < q.limit/2 && q.urgent >= q.limit/30:
 		at = q.sent.Add(q.reset.Sub(now) / time.Duration(left))
 	}
 	q.next = later(at, now)
@@ -189,7 +194,7 @@ func (q *quota) answered(resp *httpx.Response) {
 	case q.assumed, reset.After(q.reset.Add(rounding)):
 		if !q.assumed {
 			q.roll(time.Now())
-			q.used[0] = max(0, q.limit-left) // others', or this one
+			q.urgent = max(0, q.limit-left) // others', or this one
 		}
 		q.left, q.reset, q.assumed = left, reset, false
 	case reset.After(q.reset.Add(-rounding)):
@@ -211,11 +216,15 @@ func later(a, b time.Time) time.Time {
 func (q *quota) time(requests int, reserve float64) time.Duration {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	requests -= max(0, q.left-q.inflight-q.kept(reserve))
+	kept := q.kept(reserve)
+	requests -= max(0, q.left-q.inflight-kept)
 	if requests <= 0 {
 		return 0
 	}
-	each := max(1, q.limit-int(reserve*float64(q.limit)))
+	each := q.limit
+	if kept > int(math.Ceil(reserve*float64(q.limit))) {
+		each -= kept // work that does not wait will take it
+	}
 	return max(0, time.Until(q.reset)) + time.Duration((requests-1)/each)*defaultWindow
 }
 

@@ -101,7 +101,7 @@ var products = list[product]{
 	path:  "/inventory/products",
 	order: "productId",
 	key:   func(p *product) string { return p.ProductID },
-	ahead: 3,
+	ahead: 4,
 }
 
 func (c *Client) catalogue(ctx context.Context) iter.Seq2[channel.Stock, error] {

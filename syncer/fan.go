@@ -17,17 +17,19 @@ const (
 	// WooCommerce, some side by side).
 	groupSize = 1000
 	// windowGroups is how many groups a catalogue's reading may be ahead of a
-	// channel: two minutes' worth. ECOSIRE gives a minute's requests at once and
-	// then nothing, which the channel has to work them off, and a large shop's
-	// preloading may take as long.
-	windowGroups = 12
+	// channel: two minutes' worth, of which some groups are small. ECOSIRE gives
+	// a minute's requests at once and then few, which the channel has to work them
+	// off, and a large shop's preloading may take as long.
+	windowGroups = 18
 	// mostAge is how old a figure of a catalogue may be when its turn comes. An
 	// older one is read again.
 	mostAge = 2 * time.Minute
 	// patience is how long a catalogue's reading waits for a channel that is
-	// behind, before it goes on without it; and how long products that were
-	// read wait for others to go on with.
+	// behind, before it goes on without it.
 	patience = time.Second
+	// company is how long products of a catalogue that were read wait for others
+	// to go on with. The last requests of ECOSIRE's minute come seconds apart.
+	company = 5 * time.Second
 )
 
 // groups is how many groups n products make.

@@ -133,7 +133,7 @@ func (s *Syncer) catalogue(ctx context.Context, r *Report, f *fan, known *hashse
 					Err: fmt.Errorf("%w %q: another product of the source has it", channel.ErrAmbiguousSKU, stock.SKU)})
 			default:
 				if len(g.stocks) == 0 {
-					flush.Reset(patience)
+					flush.Reset(company)
 				}
 				r.Read++
 				g.add(stock.Stock)

@@ -50,8 +50,8 @@ type Config struct {
 	// ReconcileAtStart makes Run reconcile as soon as it starts.
 	ReconcileAtStart bool
 	// Reserve is the share of the source's quota that reconciling and planning
-	// leave to other work, where the source knows of such a share; 0 means a
-	// sixth, and a negative share none.
+	// leave to other work until it is too late for that to use it, where the
+	// source knows of such a share; 0 means a sixth, and a negative share none.
 	Reserve float64
 	// Hooks are called as things happen.
 	Hooks Hooks

@@ -16,5 +16,5 @@ func ExampleBound() {
 	}
 	// Output:
 	// 5000 6s 57s
-	// 100000 19m6s 19m57s
+	// 100000 16m5s 19m5s
 }

@@ -95,11 +95,11 @@ func TestBound(t *testing.T) {
 		want         time.Duration
 	}{
 		{100, 0, Shopify, 300 * time.Millisecond},
-		{5_000, 5_000, Shopify, 500 * time.Millisecond},
-		{5_001, 0, Shopify, time.Minute + 300*time.Millisecond},
-		{100_000, 0, Shopify, 19*time.Minute + 300*time.Millisecond},
+		{6_000, 6_000, Shopify, 500 * time.Millisecond},
+		{6_001, 0, Shopify, time.Minute + 300*time.Millisecond},
+		{100_000, 0, Shopify, 16*time.Minute + 300*time.Millisecond},
 		{100, 100, WooCommerce, 100*time.Millisecond + (2*45+100*2+100*20)*time.Millisecond/2},
-		{100_000, 0, Both, 19*time.Minute + 100*time.Millisecond + 50*245*time.Millisecond/2},
+		{100_000, 0, Both, 16*time.Minute + 100*time.Millisecond + 40*245*time.Millisecond/2},
 	} {
 		assert.Equal(t, tt.want, Bound(tt.n, tt.differing, tt.channels), "%+v", tt)
 	}

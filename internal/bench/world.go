@@ -30,7 +30,6 @@ const (
 	wooWrite    = 20 * time.Millisecond  // for each product written
 
 	ecosireLimit  = 60 // requests in a minute
-	ecosireShare  = 50 // of them, those that a reconciliation may use
 	ecosirePage   = 100
 	shopifyBucket = 2000 // points
 	shopifyRate   = 100  // points in a second
@@ -218,10 +217,10 @@ func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f
 // Bound is the least time in which the quotas allow to read n products, of
 // which so many differ on each channel, and to make the channels right.
 //
-// ECOSIRE gives a hundred products for a request, and of its 60 requests a
-// minute a reconciliation leaves ten to other work: 5,000 products at the
-// start of each minute. So the last products of n are asked for when
-// ⌈n/5000⌉−1 minutes have passed, and are answered 100 ms later.
+// ECOSIRE gives a hundred products for a request and 60 requests a minute,
+// which may all be made at its start: 6,000 products. So the last products of n
+// are asked for when ⌈n/6000⌉−1 minutes have passed, and are answered 100 ms
+// later.
 //
 // Whatever minute k begins with can only be shown from then on. For the
 // products that are left at that time
@@ -234,7 +233,7 @@ func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f
 //
 // The bound is the latest end over all minutes and channels.
 func Bound(n, differing int, channels Channels) time.Duration {
-	const perMinute = ecosireShare * ecosirePage
+	const perMinute = ecosireLimit * ecosirePage
 	var bound time.Duration
 	for minute := 0; minute == 0 || minute*perMinute < n; minute++ {
 		left := n - minute*perMinute
@@ -248,7 +247,7 @@ func Bound(n, differing int, channels Channels) time.Duration {
 				latency *= 2
 			}
 			// The bucket has not been touched before the first minute only, but
-			// in a minute it gets more points than 5,000 products cost.
+			// in a minute it gets more points than 6,000 products cost.
 			bound = max(bound, begin+max(quota, latency))
 		}
 		if channels&WooCommerce != 0 {
