@@ -81,6 +81,7 @@ func (l list[T]) pages(ctx context.Context, c *Client) iter.Seq2[page[T], error]
 		// Were two entries ever to have one hash, the count at the end would be
 		// short by one and say so.
 		seen := hashset.New()
+		defer seen.Close()
 		most := 0 // the largest total that any page stated
 		again := false
 		for n := 1; ; n++ {
@@ -102,7 +103,12 @@ func (l list[T]) pages(ctx context.Context, c *Client) iter.Seq2[page[T], error]
 			entries := *a.Data
 			fresh := entries[:0]
 			for i := range entries {
-				if seen.Add(l.key(&entries[i])) {
+				isNew, err := seen.Add(l.key(&entries[i]))
+				if err != nil {
+					yield(page[T]{}, fmt.Errorf("ecosire: %s: page %d: %w: %w", l.path, n, channel.ErrIncomplete, err))
+					return
+				}
+				if isNew {
 					fresh = append(fresh, entries[i])
 				}
 			}

@@ -15,7 +15,9 @@ import (
 	"github.com/ecosire/stocksync/internal/httpx"
 )
 
-// loadItems fills the index anew by a bulk operation. See [Channel.Preload].
+// loadItems adds every item to the index by a bulk operation. What is in the
+// index and gone from the shop stays until somebody asks for it: two indexes
+// side by side would take twice the memory. See [Channel.Preload].
 func (c *Client) loadItems(ctx context.Context) error {
 	select {
 	case c.loading <- struct{}{}:
@@ -27,16 +29,14 @@ func (c *Client) loadItems(ctx context.Context) error {
 	if c.items.whole(run) {
 		return nil
 	}
-	fresh := newIndex()
 	err := c.everyItem(ctx, func(sku string, id uint64) bool {
-		fresh.add(sku, id)
+		c.items.add(sku, id)
 		return true
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		c.items.filled(run)
 	}
-	c.items.replace(fresh, run)
-	return nil
+	return err
 }
 
 // everyItem calls f with the SKU and the number of each item that has an SKU,

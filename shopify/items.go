@@ -135,11 +135,11 @@ func (x *index) whole(run string) bool {
 	return run != "" && x.run == run
 }
 
-// replace takes over the entries of another one, made for the run.
-func (x *index) replace(other *index, run string) {
+// filled tells that every item was added for the run.
+func (x *index) filled(run string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.seed, x.one, x.more, x.run = other.seed, other.one, other.more, run
+	x.run = run
 }
 
 func itemNumber(gid string) (uint64, bool) {

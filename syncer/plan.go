@@ -166,6 +166,7 @@ func (s *Syncer) Plan(ctx context.Context, productIDs ...string) (*Plan, error) 
 	plan := &Plan{Run: r.Run, Made: r.Started}
 	whole := len(productIDs) == 0
 	known := hashset.New()
+	defer known.Close()
 	if whole {
 		for _, ready := range s.preload(ctx) {
 			<-ready
@@ -254,7 +255,14 @@ func (sv *survey) extras(ctx context.Context, known *hashset.Set) {
 			sv.Error = "listing: " + err.Error()
 			return
 		}
-		if sku == "" || known.Has(sku) {
+		if sku == "" {
+			continue
+		}
+		switch has, err := known.Has(sku); {
+		case err != nil:
+			sv.Error = "listing: " + err.Error()
+			return
+		case has:
 			continue
 		}
 		sv.Extra++

@@ -32,7 +32,10 @@ var (
 // Reconcile reads the whole catalogue at the source and makes every channel
 // show it, in bounded memory: while one group of products is compared and
 // mended on the channels, the next is read. What is written was read moments
-// before, and an event that comes meanwhile wins over an older figure.
+// before, and an event that comes meanwhile wins over an older figure. To find
+// an SKU that comes twice, a catalogue of over 100,000 products makes use of a
+// temporary file, eight bytes a product; see [os.TempDir]. Where there can be
+// none it is memory.
 //
 // The [Guard] of each channel holds what is past its limits; the run then ends
 // with an error that matches [ErrHeld]. Only what was read is written: missing
@@ -64,7 +67,9 @@ func (s *Syncer) Reconcile(ctx context.Context) (*Report, error) {
 	}
 	fan := s.fanOut(ctx, windowGroups, show, ready...)
 	fan.spill = true
-	failed := s.catalogue(ctx, r, fan, hashset.New(), progress)
+	known := hashset.New()
+	defer known.Close()
+	failed := s.catalogue(ctx, r, fan, known, progress)
 	fan.wait()
 	s.catchUp(ctx, r, fan.spilled, show)
 
@@ -93,9 +98,11 @@ func (s *Syncer) catalogue(ctx context.Context, r *Report, f *fan, known *hashse
 		err error
 	}
 	feed := make(chan read, batchSize)
+	reading, stop := context.WithCancel(ctx)
+	defer stop()
 	go func() {
 		defer close(feed)
-		for stock, err := range s.source.Stock(ctx) {
+		for stock, err := range s.source.Stock(reading) {
 			feed <- read{stock, err}
 		}
 	}()
@@ -124,14 +131,22 @@ func (s *Syncer) catalogue(ctx context.Context, r *Report, f *fan, known *hashse
 				f.send(g)
 				p.read(ctx, r.Read)
 				return failed
+			case failed != nil: // what still comes may be anything
 			case stock.err != nil:
 				failed = stock.err
 			case stock.Err != nil:
 				r.unread(Problem{ProductID: stock.ProductID, SKU: stock.SKU, Err: stock.Err})
-			case stock.SKU != "" && !known.Add(stock.SKU):
-				r.unread(Problem{ProductID: stock.ProductID, SKU: stock.SKU,
-					Err: fmt.Errorf("%w %q: another product of the source has it", channel.ErrAmbiguousSKU, stock.SKU)})
 			default:
+				switch isNew, err := known.Add(stock.SKU); {
+				case err != nil:
+					failed = err
+					stop()
+					continue
+				case !isNew && stock.SKU != "":
+					r.unread(Problem{ProductID: stock.ProductID, SKU: stock.SKU,
+						Err: fmt.Errorf("%w %q: another product of the source has it", channel.ErrAmbiguousSKU, stock.SKU)})
+					continue
+				}
 				if len(g.stocks) == 0 {
 					flush.Reset(company)
 				}

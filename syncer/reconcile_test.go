@@ -3,11 +3,7 @@ package syncer_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"iter"
-	"runtime"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -398,93 +394,4 @@ func TestProgress(t *testing.T) {
 	last := told[len(told)-1]
 	assert.Equal(t, 1200, last.Read)
 	assert.Equal(t, 1200, last.Channels[0].Compared)
-}
-
-// generated is a source and a channel whose answers are made as they are asked
-// for, so that what is measured is the syncer.
-type generated struct{ products int }
-
-func (g generated) Stock(ctx context.Context, ids ...string) iter.Seq2[channel.Stock, error] {
-	return func(yield func(channel.Stock, error) bool) {
-		asOf := time.Now()
-		for i := range g.products {
-			if i%100 == 0 {
-				asOf = time.Now()
-			}
-			s := channel.Stock{ProductID: fmt.Sprintf("018e5678-abcd-7000-8000-%012d", i), SKU: fmt.Sprintf("SKU-%09d", i), Available: i % 50, AsOf: asOf}
-			if !yield(s, nil) {
-				return
-			}
-		}
-	}
-}
-
-func (g generated) Name() string { return "generated" }
-
-// Levels shows something else for one product in a hundred.
-func (g generated) Levels(_ context.Context, skus []string) ([]channel.Level, error) {
-	levels := make([]channel.Level, len(skus))
-	for i, sku := range skus {
-		var n int
-		fmt.Sscanf(sku, "SKU-%d", &n)
-		levels[i] = channel.Level{SKU: sku, Quantity: n % 50}
-		if n%100 == 0 {
-			levels[i].Quantity++
-		}
-	}
-	return levels, nil
-}
-
-func (g generated) Push(context.Context, []channel.Update) error { return nil }
-
-// peak runs f and returns by how much the heap grew at most meanwhile.
-func peak(f func()) uint64 {
-	var m runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&m)
-	before, most := m.HeapAlloc, uint64(0)
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-				runtime.GC() // what is left after it is live
-				var m runtime.MemStats
-				runtime.ReadMemStats(&m)
-				most = max(most, m.HeapAlloc)
-			}
-		}
-	})
-	f()
-	close(stop)
-	wg.Wait()
-	return most - min(most, before)
-}
-
-func BenchmarkReconcileHeap(b *testing.B) {
-	for _, n := range []int{10_000, 100_000, 1_000_000} {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			g := generated{n}
-			s, err := syncer.New(syncer.Config{Source: g, Targets: []syncer.Target{{Channel: g}}})
-			if err != nil {
-				b.Fatal(err)
-			}
-			for b.Loop() {
-				grown := peak(func() {
-					r, err := s.Reconcile(context.Background())
-					if err != nil || r.Channels[0].Checked != n {
-						b.Fatal(errors.Join(err, r.Err()))
-					}
-				})
-				b.ReportMetric(float64(grown)/(1<<20), "peak-MiB")
-				if limit := uint64(64 << 20); grown > limit {
-					b.Fatalf("the heap grew by %d MiB", grown>>20)
-				}
-			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/product")
-		})
-	}
 }

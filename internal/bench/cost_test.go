@@ -10,7 +10,6 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -307,83 +306,4 @@ func (c cost) measure(b *testing.B) {
 	b.ReportMetric(float64(after.TotalAlloc-before.TotalAlloc)/each, "B/product")
 	b.ReportMetric(float64(after.Mallocs-before.Mallocs)/each, "allocs/product")
 	b.ReportMetric(1e9/ns, "products/s")
-}
-
-// generated is free without memory of its own, so that what the heap holds is
-// the syncer's.
-type generated int
-
-func (g generated) Name() string { return "generated" }
-
-func (g generated) Stock(context.Context, ...string) iter.Seq2[channel.Stock, error] {
-	return func(yield func(channel.Stock, error) bool) {
-		for i := range int(g) {
-			if !yield(channel.Stock{ProductID: strconv.Itoa(i), SKU: "SKU-" + strconv.Itoa(i), Available: Start(i), AsOf: time.Now()}, nil) {
-				return
-			}
-		}
-	}
-}
-
-func (g generated) Levels(_ context.Context, skus []string) ([]channel.Level, error) {
-	levels := make([]channel.Level, len(skus))
-	for i, sku := range skus {
-		n, err := strconv.Atoi(strings.TrimPrefix(sku, "SKU-"))
-		if err != nil {
-			return nil, err
-		}
-		levels[i] = channel.Level{SKU: sku, Quantity: Percent.shows(n)}
-	}
-	return levels, nil
-}
-
-func (g generated) Push(context.Context, []channel.Update) error { return nil }
-
-// peak runs f and returns by how much the live heap grew at most meanwhile.
-func peak(f func()) uint64 {
-	live := func() uint64 {
-		runtime.GC()
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return m.HeapAlloc
-	}
-	before, most := live(), uint64(0)
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for {
-			select {
-			case <-stop:
-				return
-			case <-time.After(5 * time.Millisecond):
-				most = max(most, live())
-			}
-		}
-	})
-	f()
-	close(stop)
-	wg.Wait()
-	return most - min(most, before)
-}
-
-func TestHeap(t *testing.T) {
-	measured(t)
-	out := newTable("heap", "products", "peak of the live heap, MiB")
-	all := []int{10_000, 100_000}
-	if mode == "full" {
-		all = append(all, 1_000_000)
-	}
-	for _, n := range all {
-		s, err := syncer.New(syncer.Config{Source: generated(n), Targets: []syncer.Target{{Channel: generated(n)}}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		grown := peak(func() {
-			if r, err := s.Reconcile(t.Context()); err != nil || r.Channels[0].Checked != n {
-				t.Error(err)
-			}
-		})
-		out.row(number(n), fmt.Sprintf("%.1f", float64(grown)/(1<<20)))
-	}
-	out.done(t)
 }
