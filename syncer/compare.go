@@ -24,6 +24,7 @@ func (t *target) wants(stocks []channel.Stock) (wants []want, problems []Problem
 	for _, s := range stocks {
 		count[s.SKU]++
 	}
+	wants = make([]want, 0, len(stocks))
 	for _, s := range stocks {
 		var err error
 		switch {
@@ -77,7 +78,7 @@ func (t *target) compare(wants []want, levels []channel.Level) diff {
 			several[l.SKU] = append(several[l.SKU], l)
 		}
 	}
-	var d diff
+	d := diff{agreed: make([]want, 0, len(wants))}
 	for _, w := range wants {
 		var err error
 		var ls []channel.Level

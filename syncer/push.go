@@ -85,7 +85,9 @@ func (t *target) make(ctx context.Context, pending []want, guard *budget, expect
 		}
 		r.Checked += len(d.agreed)
 		r.Unchanged += len(d.agreed)
-		t.lately.put(d.agreed...)
+		if guard == nil { // a whole catalogue would crowd out what events were about
+			t.lately.put(d.agreed...)
+		}
 		r.fail(d.problems...)
 		changes := d.changes
 		if expect != nil {
@@ -127,7 +129,11 @@ func (t *target) plan(ctx context.Context, pending []want) (diff, error) {
 		if err != nil {
 			return diff{}, err
 		}
-		levels = append(levels, ls...)
+		if levels == nil { // most often there is one batch
+			levels = slices.Clip(ls)
+		} else {
+			levels = append(levels, ls...)
+		}
 	}
 	return t.compare(pending, levels), nil
 }

@@ -200,14 +200,15 @@ func (ch *Channel) writable(it item) error {
 // of the source and the write is overwritten until the source knows of it.
 func (ch *Channel) Push(ctx context.Context, updates []channel.Update) error {
 	p := &push{ch: ch, errs: make(channel.Errors)}
-	writes := make(map[int64][]*write) // by the id of what is written
+	room := make([]write, 0, len(updates))
+	writes := make([]*write, 0, len(updates))
 	add := func(u channel.Update, it item) {
 		if err := ch.writable(it); err != nil {
 			p.errs[u.SKU] = err
 			return
 		}
-		w := ch.write(u, it)
-		writes[w.id] = append(writes[w.id], w)
+		room = append(room, ch.write(u, it))
+		writes = append(writes, &room[len(room)-1])
 	}
 	var unread []channel.Update
 	for _, u := range updates {
@@ -228,15 +229,21 @@ func (ch *Channel) Push(ctx context.Context, updates []channel.Update) error {
 	}
 	p.halt = ch.read(ctx, unread, p.errs, add)
 
+	slices.SortFunc(writes, inOrder)
 	var products, variations []*write
-	for _, same := range writes {
-		w := same[0]
+	for len(writes) > 0 {
+		w, n := writes[0], 1
+		for n < len(writes) && writes[n].id == w.id {
+			n++ // variations that all write their parent
+		}
+		same := writes[:n]
+		writes = writes[n:]
 		if err := agree(same); err != nil {
 			p.fail(same, err)
 			continue
 		}
 		for _, other := range same[1:] {
-			w.skus = append(w.skus, other.skus...)
+			w.also = append(w.also, other.sku)
 		}
 		if w.parent == 0 {
 			products = append(products, w)
@@ -299,7 +306,7 @@ func agree(same []*write) error {
 	differ := false
 	for _, w := range same {
 		differ = differ || w.quantity != same[0].quantity
-		figures = append(figures, fmt.Sprintf("%q %d", w.skus[0], w.quantity))
+		figures = append(figures, fmt.Sprintf("%q %d", w.sku, w.quantity))
 	}
 	if !differ {
 		return nil

@@ -57,6 +57,7 @@ type Client struct {
 
 	signs  atomic.Bool  // sign requests, because the shop ignored Basic authentication
 	single atomic.Bool  // the shop takes variations of one parent a batch
+	uncut  atomic.Bool  // the shop is not asked for parts of its answers
 	limit  atomic.Int64 // items a batch
 }
 

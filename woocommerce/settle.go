@@ -69,7 +69,7 @@ func nextRead(elapsed time.Duration, done, left int) time.Duration {
 func (c *Client) left(ctx context.Context, part []*write) (now []figure, left []*write, err error) {
 	skus := make([]string, len(part))
 	for i, w := range part {
-		skus[i] = w.skus[0]
+		skus[i] = w.sku
 	}
 	rows, _, err := c.find(ctx, skus)
 	if err != nil {

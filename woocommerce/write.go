@@ -21,7 +21,8 @@ type write struct {
 	parent   int64 // of a variation, otherwise 0
 	quantity int
 	manage   bool     // start to manage its stock
-	skus     []string // whose figure it is; several for a parent
+	sku      string   // whose figure it is
+	also     []string // of a parent, further SKUs with this figure
 
 	alone bool // it was refused in a batch of several parents
 	tries int  // how often it is suspected to have broken a batch
@@ -35,8 +36,13 @@ func (w *write) root() int64 {
 	return w.id
 }
 
-func (ch *Channel) write(u channel.Update, it item) *write {
-	w := &write{id: it.id, parent: it.parent, quantity: u.Quantity, skus: []string{u.SKU}}
+// inOrder keeps the variations of a parent together.
+func inOrder(a, b *write) int {
+	return cmp.Or(cmp.Compare(a.parent, b.parent), cmp.Compare(a.id, b.id))
+}
+
+func (ch *Channel) write(u channel.Update, it item) write {
+	w := write{id: it.id, parent: it.parent, quantity: u.Quantity, sku: u.SKU}
 	switch {
 	case it.stock == byParent:
 		w.id, w.parent = it.parent, 0
@@ -63,7 +69,8 @@ func (p *push) fail(writes []*write, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, w := range writes {
-		for _, sku := range w.skus {
+		p.errs[w.sku] = err
+		for _, sku := range w.also {
 			p.errs[sku] = err
 		}
 	}
@@ -117,9 +124,7 @@ func (p *push) run(ctx context.Context, products, variations []*write) {
 // that change the same parent wait for each other.
 func (c *Client) pack(writes []*write) [][]*write {
 	limit, single := int(c.limit.Load()), c.single.Load()
-	slices.SortFunc(writes, func(a, b *write) int {
-		return cmp.Or(cmp.Compare(a.parent, b.parent), cmp.Compare(a.id, b.id))
-	})
+	slices.SortFunc(writes, inOrder)
 	var batches [][]*write
 	var batch []*write
 	flush := func() {

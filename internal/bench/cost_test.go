@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"iter"
 	"net/http"
@@ -73,7 +74,9 @@ func (f *free) Push(context.Context, []channel.Update) error { return nil }
 type replay struct {
 	next http.RoundTripper
 	mu   sync.Mutex
-	seen map[string]*recorded
+	seen map[uint64]*recorded
+	seed maphash.Seed
+	body bytes.Buffer // of the latest request
 }
 
 type recorded struct {
@@ -82,24 +85,26 @@ type recorded struct {
 }
 
 func newReplay(next http.RoundTripper) *http.Client {
-	return &http.Client{Transport: &replay{next: next, seen: make(map[string]*recorded)}}
+	return &http.Client{Transport: &replay{next: next, seen: make(map[uint64]*recorded), seed: maphash.MakeSeed()}}
 }
 
 func (p *replay) RoundTrip(r *http.Request) (*http.Response, error) {
-	var body []byte
+	p.mu.Lock()
+	p.body.Reset()
 	if r.Body != nil {
-		var err error
-		if body, err = io.ReadAll(r.Body); err != nil {
+		if _, err := p.body.ReadFrom(r.Body); err != nil {
+			p.mu.Unlock()
 			return nil, err
 		}
-		r.Body = io.NopCloser(bytes.NewReader(body))
 	}
-	key := r.URL.RequestURI() + " " + string(body)
-	if bytes.Contains(body, []byte("SetQuantities")) {
-		key = "SetQuantities" // it has a key of its own each time, and the same answer
+	key := maphash.String(p.seed, r.URL.RequestURI()) ^ maphash.Bytes(p.seed, p.body.Bytes())
+	if bytes.Contains(p.body.Bytes()[:min(100, p.body.Len())], []byte("SetQuantities")) {
+		key = 0 // it has a key of its own each time, and the same answer
 	}
-	p.mu.Lock()
 	known := p.seen[key]
+	if known == nil {
+		r.Body = io.NopCloser(bytes.NewReader(bytes.Clone(p.body.Bytes())))
+	}
 	p.mu.Unlock()
 	if known == nil {
 		resp, err := p.next.RoundTrip(r)
