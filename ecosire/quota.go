@@ -131,8 +131,9 @@ func (q *quota) kept(reserve float64) int {
 }
 
 // pace waits until work that does not wait may be sent such that what is left
-// lasts until the window ends. Half of a window may go at once, and a thirtieth
-// in any case, unless more than half was needed in the window before.
+// lasts until the window ends. As long as most of the window is left, and nobody
+// wanted much of the one before, it waits for a part of that time only, so that
+// a few events after one another are not held up.
 func (q *quota) pace(ctx context.Context) error {
 	q.mu.Lock()
 	now := time.Now()
@@ -146,8 +147,11 @@ func (q *quota) pace(ctx context.Context) error {
 	case !now.Before(q.reset):
 	case left <= 0:
 		at = q.reset
-	case q.before > q.limit/2, left < q.limit/2 && q.urgent >= q.limit/30:
+	case q.before > q.limit/2:
 		at = q.sent.Add(q.reset.Sub(now) / time.Duration(left))
+	case q.urgent >= q.limit/30: // less than that is for everybody
+		gone := min(1, float64(q.limit-left)/(0.4*float64(q.limit)))
+		at = q.sent.Add(time.Duration(gone * float64(q.reset.Sub(now)) / float64(left)))
 	}
 	q.next = later(at, now)
 	if at.Sub(now) > long {

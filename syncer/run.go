@@ -19,6 +19,9 @@ const (
 	// batchSize is how many products a turn takes: a request to ECOSIRE
 	// carries so many.
 	batchSize = 100
+	// backlogSize is the same when more than that is waiting, so that a channel
+	// that takes two requests at a time gets them.
+	backlogSize = 200
 	// firstBackoff doubles with each failure.
 	firstBackoff = time.Second
 	// mostChannelBackoff is how long a channel that is down stays unasked, and
@@ -38,8 +41,9 @@ var ErrRunning = errors.New("syncer: Run is running already")
 // goroutine of its own or in its main.
 //
 // Each channel has a worker. It waits a moment to gather a burst (see
-// Config.Gather), takes up to 100 marked products, reads them at the source, or
-// uses what another worker just read, and makes the channel show them. What
+// Config.Gather), takes up to 100 marked products, or 200 if more are waiting,
+// reads them at the source, or uses what another worker has just read, and makes
+// the channel show them. What
 // fails is tried again on that channel alone, with growing waits; a channel
 // that fails as a whole is probed with one product until it works again.
 // Products that the channel does not have, and the like, are given up until
@@ -137,8 +141,11 @@ func (w *worker) run(ctx context.Context) error {
 			}
 		}
 		n := batchSize
-		if w.small != nil && w.small() {
+		switch {
+		case w.small != nil && w.small():
 			n = 1
+		case full:
+			n = backlogSize
 		}
 		tasks, err := w.s.queue.Lease(ctx, w.lane, n)
 		if err != nil {
