@@ -13,11 +13,11 @@
 //
 // # How much of it runs
 //
-// An ordinary go test only asserts the number of requests, so that a change
-// that spends more of them fails. STOCKSYNC_BENCH=short makes the tables, of
-// 100,000 products with a single row, and STOCKSYNC_BENCH=full makes all of them. With the flag
-// -update they are written into docs/performance.md, from which the command
-// charts draws.
+// An ordinary go test only asserts the number of requests, and two times in
+// virtual time, so that a change that spends more fails. STOCKSYNC_BENCH=short
+// makes the tables, of 100,000 products with a single row, and
+// STOCKSYNC_BENCH=full makes all of them. With the flag -update they are written
+// into docs/performance.md, from which the command charts draws.
 //
 // # The baseline
 //

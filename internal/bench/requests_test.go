@@ -88,6 +88,19 @@ func TestRequestsOfEvents(t *testing.T) {
 	}
 }
 
+// Virtual time depends on no machine.
+func TestAReconciliationKeepsToItsBound(t *testing.T) {
+	const n = 10_000
+	r := reconcile(t, n, Both, Percent, false)
+	assert.LessOrEqual(t, r.took.Seconds()/Bound(n, Percent.Differing(n), Both).Seconds(), 1.05)
+}
+
+func TestEventsAreVisibleSoonDuringAReconciliation(t *testing.T) {
+	d := latency(t, 1_500, 10, reconciling)
+	assert.LessOrEqual(t, percentile(d.shopify, 99), 2*time.Second)
+	assert.LessOrEqual(t, percentile(d.woocommerce, 99), 2200*time.Millisecond, "2 s, give or take some order of goroutines")
+}
+
 func TestBound(t *testing.T) {
 	for _, tt := range []struct {
 		n, differing int

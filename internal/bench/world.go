@@ -37,7 +37,7 @@ const (
 	shopifyRead   = 3  // points of reading a page of items, about
 	shopifyWrite  = 10 // points of writing a page
 	wooPage       = 100
-	wooParallel   = 2 // requests that a shop gets at a time
+	wooParallel   = 2 // requests that a shop gets at a time, and its cores
 )
 
 // Channels says which shops there are.
@@ -116,7 +116,7 @@ func NewWorld(n int, channels Channels, fill Fill, stock func(i int) int, edit f
 			Latency: shopifyTime, BulkTime: bulkTime * time.Duration(n), Bucket: shopifyBucket, RestoreRate: shopifyRate,
 		}),
 		WooCommerce: woocommercetest.New(woocommercetest.Config{
-			RequestTime: wooTime, ItemReadTime: wooRead, ItemWriteTime: wooWrite,
+			RequestTime: wooTime, ItemReadTime: wooRead, ItemWriteTime: wooWrite, Cores: wooParallel,
 		}),
 	}
 	products := make([]ecosiretest.Product, n)

@@ -156,7 +156,7 @@ func (s *Server) list(c *call, parent int) reply {
 		}
 	}
 	s.mu.Unlock()
-	pause(c.Context(), time.Duration(len(rows))*s.cfg.ItemReadTime)
+	s.compute(c.Context(), time.Duration(len(rows))*s.cfg.ItemReadTime)
 
 	rep := jsonReply(http.StatusOK, rows)
 	pages := (total + sel.perPage - 1) / sel.perPage

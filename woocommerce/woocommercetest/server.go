@@ -35,6 +35,9 @@ type Config struct {
 	// and saving that product. 0 means no time. A client that gives up does
 	// not stop the shop: a write is then finished without waiting.
 	RequestTime, ItemReadTime, ItemWriteTime time.Duration
+	// Cores is how many requests can use this time at once: with more of them,
+	// each one only gets slower. 0 means any number.
+	Cores int
 }
 
 // A Server is a WooCommerce shop in memory. Its requests come through the
@@ -55,6 +58,7 @@ type Server struct {
 	writes   int
 	slowly   []time.Duration
 	nonces   map[string]time.Time // OAuth nonces used, with their timestamp
+	cores    chan struct{}        // holds one element for each that is busy; nil if they are not counted
 }
 
 // New returns an empty shop.
@@ -72,6 +76,9 @@ func New(cfg Config) *Server {
 		// Products are created at a rate; a day is long enough for millions.
 		opened: time.Now().Add(-24 * time.Hour),
 		nonces: map[string]time.Time{},
+	}
+	if cfg.Cores > 0 {
+		s.cores = make(chan struct{}, cfg.Cores)
 	}
 	s.Wire = channeltest.NewWire(http.HandlerFunc(s.serve))
 	return s
@@ -114,7 +121,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		htmlReply(http.StatusRequestURITooLong, "414 Request-URI Too Large").write(w, r)
 		return
 	}
-	pause(r.Context(), s.cfg.RequestTime)
+	s.compute(r.Context(), s.cfg.RequestTime)
 	s.answer(r).write(w, r)
 }
 
@@ -241,6 +248,18 @@ func number(route []string, i int) (n int, ok bool) {
 		n = n*10 + int(d-'0')
 	}
 	return n, true
+}
+
+// compute takes the time d of a core. Without a client that waits it takes none.
+func (s *Server) compute(ctx context.Context, d time.Duration) {
+	if s.cores != nil && d > 0 {
+		select {
+		case s.cores <- struct{}{}:
+			defer func() { <-s.cores }()
+		case <-ctx.Done():
+		}
+	}
+	pause(ctx, d)
 }
 
 // pause waits for d, or until ctx is done. It reports which.

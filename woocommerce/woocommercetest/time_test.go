@@ -36,6 +36,21 @@ func TestTimes(t *testing.T) {
 	})
 }
 
+func TestCores(t *testing.T) {
+	for cores, want := range map[int]time.Duration{1: 4 * time.Second, 2: 2 * time.Second, 4: time.Second, 8: time.Second, 0: time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			s := batchShop(woocommercetest.Config{RequestTime: time.Second, Cores: cores})
+			start := time.Now()
+			var wg sync.WaitGroup
+			for range 4 {
+				wg.Go(func() { ask(t, s, "GET", "products/1", "") })
+			}
+			wg.Wait()
+			assert.Equal(t, want, time.Since(start), "%d cores", cores)
+		})
+	}
+}
+
 // TestNoCompareAndSet puts an order of 2 between the loading and the saving
 // of a product that starts at 100.
 func TestNoCompareAndSet(t *testing.T) {

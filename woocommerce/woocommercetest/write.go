@@ -113,7 +113,7 @@ func (s *Server) update(c *call, parent, id int) reply {
 
 // read answers GET of one product or variation.
 func (s *Server) read(c *call, parent, id int) reply {
-	pause(c.Context(), s.cfg.ItemReadTime)
+	s.compute(c.Context(), s.cfg.ItemReadTime)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := s.products[id]
@@ -142,7 +142,7 @@ func (s *Server) create(c *call, parent int) reply {
 		return (&apiError{status: http.StatusBadRequest, code: "woocommerce_rest_product_exists",
 			message: "Cannot create existing product."}).reply()
 	}
-	pause(c.Context(), s.cfg.ItemWriteTime)
+	s.compute(c.Context(), s.cfg.ItemWriteTime)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := product{kind: "simple", status: "publish", backorders: "no", unmanagedStatus: "instock"}
@@ -188,7 +188,7 @@ func (s *Server) save(ctx context.Context, c *call, parent, id int, fields map[s
 	}
 	if window > 0 {
 		s.mu.Unlock()
-		pause(ctx, window)
+		s.compute(ctx, window)
 		s.mu.Lock()
 		if s.products[id] != p {
 			return nil, invalidID(http.StatusBadRequest, parent)
