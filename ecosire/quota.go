@@ -131,9 +131,9 @@ func (q *quota) kept(reserve float64) int {
 }
 
 // pace waits until work that does not wait may be sent such that what is left
-// lasts until the window ends. As long as most of the window is left, and nobody
-// wanted much of the one before, it waits for a part of that time only, so that
-// a few events after one another are not held up.
+// lasts until the window ends. While the first fifth of a window goes, and if
+// nobody wanted much of the one before, it waits for a part of that time only, so
+// that a few events after one another are not held up.
 func (q *quota) pace(ctx context.Context) error {
 	q.mu.Lock()
 	now := time.Now()
@@ -150,8 +150,8 @@ func (q *quota) pace(ctx context.Context) error {
 	case q.before > q.limit/2:
 		at = q.sent.Add(q.reset.Sub(now) / time.Duration(left))
 	case q.urgent >= q.limit/30: // less than that is for everybody
-		gone := min(1, float64(q.limit-left)/(0.4*float64(q.limit)))
-		at = q.sent.Add(time.Duration(gone * float64(q.reset.Sub(now)) / float64(left)))
+		strictly := min(1, 5*float64(q.limit-left)/float64(q.limit))
+		at = q.sent.Add(time.Duration(strictly * float64(q.reset.Sub(now)) / float64(left)))
 	}
 	q.next = later(at, now)
 	if at.Sub(now) > long {
