@@ -124,6 +124,8 @@ func (x *index) drop(sku string, id uint64) {
 	}
 	if len(rest) > 1 {
 		x.more[key] = rest[1:]
+	} else if len(x.more) == 0 {
+		x.more = map[uint64][]uint64{} // a map that was large stays so
 	}
 }
 

@@ -63,7 +63,9 @@ func (f *fresh) read(ctx context.Context, tasks []Task) (map[string]channel.Stoc
 			s.AsOf = g.began
 		}
 		found[s.ProductID] = s
-		f.stock[s.ProductID] = s
+		if s.Err == nil { // else the next attempt must ask again
+			f.stock[s.ProductID] = s
+		}
 		g.stocks = append(g.stocks, s)
 	}
 	return found, nil

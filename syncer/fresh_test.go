@@ -54,3 +54,53 @@ func TestAnIdleRunLetsTheLanesForget(t *testing.T) {
 		require.NoError(t, <-ended)
 	})
 }
+
+// once is a source whose figure cannot be read the first time.
+type once struct {
+	one
+	asked int
+}
+
+func (o *once) Stock(ctx context.Context, ids ...string) iter.Seq2[channel.Stock, error] {
+	if o.asked++; o.asked > 1 {
+		return o.one.Stock(ctx, ids...)
+	}
+	return func(yield func(channel.Stock, error) bool) {
+		yield(channel.Stock{ProductID: "p", SKU: "A", AsOf: time.Now(), Err: channel.ErrUnavailable}, nil)
+	}
+}
+
+func TestAFigureThatCouldNotBeReadIsAskedForAgainSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := channeltest.NewMemory("a")
+		m.Set("A", 9)
+		s, err := New(Config{Source: new(once), Targets: []Target{{Channel: m}}, Schedule: Never})
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- s.Run(ctx) }()
+		require.NoError(t, s.Notify(ctx, "p"))
+		time.Sleep(3 * time.Second)
+		shown, _ := m.Quantity("A")
+		assert.Equal(t, 1, shown)
+		cancel()
+		assert.NoError(t, <-done)
+	})
+}
+
+func TestAReconciliationLeavesWhatEventsWereAboutAlone(t *testing.T) {
+	m := channeltest.NewMemory("a")
+	m.Set("A", 9)
+	s, err := New(Config{Source: one{}, Targets: []Target{{Channel: m}}})
+	require.NoError(t, err)
+	_, err = s.SyncProducts(t.Context(), "p")
+	require.NoError(t, err)
+	require.True(t, s.targets[0].lately.shows("A", 1))
+	_, err = s.Reconcile(t.Context())
+	require.NoError(t, err)
+	assert.True(t, s.targets[0].lately.shows("A", 1))
+	m.Set("A", 9)
+	_, err = s.Reconcile(t.Context())
+	require.NoError(t, err)
+	assert.True(t, s.targets[0].lately.shows("A", 1), "what was written counts")
+}

@@ -25,14 +25,24 @@ func (l *lately) put(wants ...want) {
 	}
 }
 
-// drop forgets figures that are about to change.
-func (l *lately) drop(wants []want) {
+// drop forgets figures that may be about to change, and returns the SKUs of
+// which it had any.
+func (l *lately) drop(wants []want) (had map[string]bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, w := range wants {
-		delete(l.new, w.SKU)
-		delete(l.old, w.SKU)
+		_, young := l.new[w.SKU]
+		_, old := l.old[w.SKU]
+		if young || old {
+			if had == nil {
+				had = make(map[string]bool)
+			}
+			had[w.SKU] = true
+			delete(l.new, w.SKU)
+			delete(l.old, w.SKU)
+		}
 	}
+	return had
 }
 
 func (l *lately) shows(sku string, quantity int) bool {

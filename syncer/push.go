@@ -67,7 +67,7 @@ func (t *target) make(ctx context.Context, pending []want, guard *budget, expect
 		return
 	}
 	defer t.lane.leave(skus)
-	t.lately.drop(pending)
+	had := t.lately.drop(pending)
 	pending = slices.DeleteFunc(pending, func(w want) bool {
 		admitted := t.lane.admit(w.SKU, w.AsOf)
 		if !admitted {
@@ -85,8 +85,10 @@ func (t *target) make(ctx context.Context, pending []want, guard *budget, expect
 		}
 		r.Checked += len(d.agreed)
 		r.Unchanged += len(d.agreed)
-		if guard == nil { // a whole catalogue would crowd out what events were about
-			t.lately.put(d.agreed...)
+		for _, w := range d.agreed {
+			if guard == nil || had[w.SKU] { // a whole catalogue would crowd out what events were about
+				t.lately.put(w)
+			}
 		}
 		r.fail(d.problems...)
 		changes := d.changes

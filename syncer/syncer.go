@@ -52,6 +52,8 @@ type Config struct {
 	// Reserve is the share of the source's quota that reconciling and planning
 	// leave to other work until it is too late for that to use it, where the
 	// source knows of such a share; 0 means a sixth, and a negative share none.
+	// At ECOSIRE more than a third keeps a steady pace rather than room for a
+	// burst, and more than five sixths is no more than that.
 	Reserve float64
 	// Hooks are called as things happen.
 	Hooks Hooks

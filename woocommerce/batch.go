@@ -3,9 +3,11 @@ package woocommerce
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/ecosire/stocksync/internal/httpx"
 )
@@ -51,12 +53,48 @@ func path(part []*write) string {
 
 // post sends one batch. Without an error there is an answer to each item, in
 // their order, that has an error or shows a figure.
+//
+// It asks for the parts of the answer that are needed, which is not documented.
+// A shop, or a firewall before it, that does not bear that is asked for whole
+// answers from then on: it is only slower.
 func (c *Client) post(ctx context.Context, part []*write) ([]answer, error) {
+	if c.uncut.Load() {
+		return c.postAsking(ctx, part, "")
+	}
+	answers, err := c.postAsking(ctx, part, answerFields(len(part)))
+	e, ok := errors.AsType[*Error](err)
+	switch {
+	case !ok:
+	case e.Status < 300, e.Status == http.StatusInternalServerError:
+		c.uncut.Store(true) // for the next request: this one may have been done
+	case refusesRequest(e):
+		again, err := c.postAsking(ctx, part, "")
+		if err == nil {
+			c.uncut.Store(true)
+		}
+		return again, err
+	}
+	return answers, err
+}
+
+// refusesRequest reports whether a request was refused, and nothing done, by
+// somebody who looked at its form. WooCommerce's own codes are about what it asks.
+func refusesRequest(e *Error) bool {
+	switch e.Status {
+	case http.StatusBadRequest, http.StatusForbidden, http.StatusNotAcceptable, http.StatusRequestEntityTooLarge:
+		return !strings.HasPrefix(e.Code, "woocommerce_rest_")
+	}
+	return false
+}
+
+// postAsking sends one batch that asks for these fields of the answer; "" means
+// all.
+func (c *Client) postAsking(ctx context.Context, part []*write, fields string) ([]answer, error) {
 	several := part[0].parent != part[len(part)-1].parent
 	body := struct {
 		Fields string   `json:"_fields,omitzero"`
 		Update []update `json:"update"`
-	}{Update: make([]update, len(part))}
+	}{fields, make([]update, len(part))}
 	for i, w := range part {
 		u := update{ID: w.id, ManageStock: w.manage, Quantity: w.quantity}
 		if several {
@@ -66,10 +104,6 @@ func (c *Client) post(ctx context.Context, part []*write) ([]answer, error) {
 			u.Fields = "id,manage_stock,stock_quantity"
 		}
 		body.Update[i] = u
-	}
-	cut := !c.uncut.Load()
-	if cut {
-		body.Fields = answerFields(len(part))
 	}
 	data, err := json.Marshal(body)
 	if err != nil {
@@ -81,9 +115,6 @@ func (c *Client) post(ctx context.Context, part []*write) ([]answer, error) {
 	}
 	answers, err := decodeAnswers(resp, part)
 	if err != nil {
-		if cut { // and if that was too much, not again
-			c.uncut.Store(true)
-		}
 		return nil, c.nonsense(http.MethodPost, path(part), resp, err.Error())
 	}
 	return answers, nil
@@ -110,7 +141,7 @@ func decodeAnswers(resp *httpx.Response, part []*write) ([]answer, error) {
 // answerFields are the fields of n answers. WooCommerce shows each product
 // whole, in 2.4 kB, unless it is asked in two ways that are not documented: by
 // the fields of each item, which are for products only and leave 270 bytes, and
-// by these paths, which leave 60. A shop that knows neither is only slower.
+// by these paths, which leave 60.
 func answerFields(n int) string {
 	b := make([]byte, 0, n*90)
 	for i := range n {

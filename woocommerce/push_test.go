@@ -315,6 +315,45 @@ func TestAShopThatCutsItsAnswersOtherwise(t *testing.T) {
 	})
 }
 
+// Whoever refuses the request for its form has done nothing, and gets another one
+// at once. After PHP's end it is the next attempt.
+func TestAShopThatDoesNotBearWhatItIsAsked(t *testing.T) {
+	for _, fault := range []channeltest.Fault{
+		{Status: 400, Body: `{"code":"rest_invalid_param","message":"Invalid parameter(s): _fields"}`},
+		{Status: 403, Body: page},
+		{Status: 406, Body: page},
+		{Status: 413, Body: page},
+		{Status: 500, Body: `{"code":"internal_server_error","message":"<p>critical</p>"}`},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			shop := woocommercetest.New(woocommercetest.Config{})
+			skus := append(simple(shop, 3), variations(shop, 1, 2)...)
+			ch := open(t, shop, woocommerce.ChannelConfig{})
+			fault.Times = -1
+			fault.Match = func(r channeltest.Request) bool { return bytes.Contains(r.Body, []byte("update.0.id")) }
+			shop.Inject(fault)
+			require.NoError(t, ch.Push(t.Context(), seen(t, ch, 5, skus...)), fault.Status)
+			shows(t, shop, 5, skus...)
+
+			updates := seen(t, ch, 6, skus...)
+			shop.Forget()
+			require.NoError(t, ch.Push(t.Context(), updates), fault.Status)
+			shows(t, shop, 6, skus...)
+			assert.Equal(t, 2, shop.Count(nil), "%d: remembered", fault.Status)
+		})
+	}
+}
+
+// A refusal that is WooCommerce's own is not about the form.
+func TestAReadOnlyKeyIsNotAskedTwice(t *testing.T) {
+	shop := woocommercetest.New(woocommercetest.Config{ReadOnly: true})
+	ch := open(t, shop, woocommerce.ChannelConfig{})
+	updates := seen(t, ch, 5, simple(shop, 1)...)
+	shop.Forget()
+	require.ErrorIs(t, ch.Push(t.Context(), updates), channel.ErrUnauthorized)
+	assert.Equal(t, 1, shop.Count(nil))
+}
+
 // Of a hundred items the answer is some 60 bytes each, in place of 2.4 kB.
 func TestAnswersAreSmall(t *testing.T) {
 	shop := woocommercetest.New(woocommercetest.Config{})
