@@ -9,7 +9,7 @@ import (
 
 // freshFor is how long a figure that was read for one channel serves the
 // others. Each channel works through its marks at its own pace; those that
-// keep step share a read.
+// are behind by less share a read.
 const freshFor = 30 * time.Second
 
 // fresh reads stock for the workers of all channels. A figure serves a task if

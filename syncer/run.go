@@ -43,9 +43,9 @@ var ErrRunning = errors.New("syncer: Run is running already")
 // Each channel has a worker. It waits a moment to gather a burst (see
 // Config.Gather), takes up to 100 marked products, or 200 if more are waiting,
 // reads them at the source, or uses what another worker has just read, and makes
-// the channel show them. What
-// fails is tried again on that channel alone, with growing waits; a channel
-// that fails as a whole is probed with one product until it works again.
+// the channel show them. What fails is tried again on that channel alone, with
+// growing waits; a channel that fails as a whole is probed with one product until
+// it works again.
 // Products that the channel does not have, and the like, are given up until
 // they are marked again.
 //
