@@ -6,42 +6,6 @@ import (
 	"time"
 )
 
-// Stock is what the source of truth knows about one product.
-type Stock struct {
-	// ProductID is the source's own name for the product.
-	ProductID string
-	// SKU is what channels know the product by. SKUs are compared byte for
-	// byte, case included.
-	SKU string
-
-	// OnHand is the number of units in the warehouse, Reserved the number
-	// promised to orders that have not shipped, and Available what may be sold.
-	OnHand, Reserved, Available int
-
-	// AsOf is when the request that read these figures was sent: they are at
-	// least as new as that. It orders two reads of the same product.
-	AsOf time.Time
-
-	// Err says why the figures above cannot be relied on; they are then
-	// meaningless and must not be published. It is nil for a product that was
-	// read well. It concerns this product only.
-	Err error
-}
-
-// A Source is the single source of truth.
-type Source interface {
-	// Stock reads the named products, or every product when none is named. Of
-	// the named ones it yields only those that exist, in any order; a product
-	// may be yielded more than once.
-	//
-	// At most one error is yielded, as the last pair, with a zero Stock: what
-	// came before it holds, and of all else nothing is known. A source that
-	// cannot vouch for having yielded every product ends with an error that
-	// matches [ErrIncomplete]. Ranging again reads again; breaking off stops
-	// the reading.
-	Stock(ctx context.Context, productIDs ...string) iter.Seq2[Stock, error]
-}
-
 // A Level is what a channel shows for one SKU.
 type Level struct {
 	// SKU is the SKU asked for, byte for byte.
@@ -49,15 +13,22 @@ type Level struct {
 	// Quantity is the number of units that the channel offers. It means
 	// nothing when Err is not nil.
 	Quantity int
-	// Unset tells that the channel has the item but shows no figure for it
-	// yet, so that any quantity is a difference. Quantity is then 0.
+	// Unset reports that the item exists but has no quantity yet, so any
+	// quantity is a difference. Quantity is then 0. Customers can buy such an
+	// item without a limit, unless it is OffSale.
 	Unset bool
+	// OffSale reports that customers cannot buy the item, whatever its
+	// quantity: it is out of stock by a switch of its own, say. What is off
+	// sale already loses nothing by being set to 0.
+	OffSale bool
 	// Ref is the channel's own name for the item, for people and for the
 	// channel itself; nobody else interprets it.
 	Ref string
 	// Err says why the quantity cannot be read or written: [ErrNotTracked],
 	// [ErrNotStocked], [ErrShared], [ErrInvalid], or [ErrUnknownSKU] where the
-	// channel has something to add to a plain absence (see [UnknownSKU]).
+	// channel has something to add to a plain absence (see [UnknownSKU]). A row
+	// of the service's answer that makes no sense is an Err, too: it concerns
+	// this item only.
 	Err error
 }
 
@@ -65,13 +36,13 @@ type Level struct {
 type Update struct {
 	// SKU names the item.
 	SKU string
-	// Quantity is the number of units to show: an absolute figure.
+	// Quantity is the number of units to show. It is absolute.
 	Quantity int
 	// Seen is what the channel showed when the update was planned, or nil if
 	// that was not read. A channel that can compare and set refuses the update
 	// with [ErrConflict] when it shows something else by now.
 	Seen *Level
-	// AsOf is when the figure was read from the source of truth.
+	// AsOf is when the quantity was read from the source of truth.
 	AsOf time.Time
 }
 
@@ -80,6 +51,10 @@ type Update struct {
 // It only translates. Comparing, ordering, retrying, policies and reports are
 // the work of its user, most often a syncer.Syncer. Its methods may be called
 // by several goroutines at once, but never for the same SKU.
+//
+// What else a channel can do is found by type with [As], also through
+// wrappers: [Reader], [Sizer], [Preloader], [Lister], [Unsetter], [Lagger],
+// [Meter].
 type Channel interface {
 	// Name is stable, and unique among the channels that are used together,
 	// such as "shopify:acme". It appears in reports and logs.
@@ -88,10 +63,16 @@ type Channel interface {
 	// Push makes the channel show every update. Each SKU occurs once; any
 	// number of updates may come (see [Sizer]).
 	//
-	// A nil error means that every update is shown. An error of type [Errors]
-	// says which are not, and the others are. Any other error means that
-	// nothing is known of any of them. Pushing the same updates twice is
-	// harmless. Push returns soon after ctx is done.
+	// A nil error means that every update is shown, or that the channel took it
+	// and has sold from it since. An error of type [Errors] says which updates
+	// are not shown, and the others are. An error that is [Permanent] refuses
+	// the call as it stands, most often for one of the updates: the caller asks
+	// again with parts of them to find out which. Any other error means that
+	// nothing is known of any of them: they may have been applied or not.
+	// Errors joined to an Errors mean the same as without it.
+	//
+	// Pushing the same updates twice is harmless. Push returns soon after ctx
+	// is done.
 	Push(ctx context.Context, updates []Update) error
 }
 
@@ -102,18 +83,21 @@ type Reader interface {
 	// does not know is absent from the answer; one that stands for several
 	// items comes back once for each. Every level's SKU is one of those asked
 	// for. An error means that nothing was learned.
+	//
+	// Levels come from the service itself, never from a cache between: what a
+	// cache answers may be hours old.
 	Levels(ctx context.Context, skus []string) ([]Level, error)
 }
 
-// A Sizer is a [Channel] that takes no more than so many updates in one Push,
-// and, if it is a [Reader], so many SKUs in one Levels. One that splits its
-// work itself need not be a Sizer.
+// A Sizer is a [Channel] that takes at most a number of updates in one Push,
+// and, if it is a [Reader], of SKUs in one Levels. One that splits its work
+// itself need not be a Sizer.
 type Sizer interface {
 	// BatchSize is the largest number of updates, at least 1.
 	BatchSize() int
 }
 
-// A Preloader is a [Channel] that prepares cheaply for work on its whole
+// A Preloader is a [Channel] that can prepare for a run over the whole
 // catalogue, such as by reading all its SKUs in one go.
 type Preloader interface {
 	// Preload is called before a run over the whole catalogue. An error does
@@ -128,46 +112,27 @@ type Lister interface {
 	SKUs(ctx context.Context) iter.Seq2[string, error]
 }
 
+// An Unsetter is a [Channel] that can go back to showing no quantity for an
+// item, so that the first quantity an item was ever given can be undone.
+type Unsetter interface {
+	// Unset makes the items of the updates show no quantity, as before their
+	// first one. Update.Quantity is ignored; Seen and the error are as for
+	// Push.
+	Unset(ctx context.Context, updates []Update) error
+}
+
+// A Lagger is a [Channel] whose accepted updates take time to show. Its Push
+// answers [ErrPending] for an update that was accepted and does not show yet.
+type Lagger interface {
+	// Lag is the longest time that an accepted update usually takes to show.
+	// Until then a level that still has the old quantity is no drift, and the
+	// update is not sent again.
+	Lag() time.Duration
+}
+
 // A Meter is a [Source] or a [Channel] that counts what it costs.
 type Meter interface {
 	// Requests is how many requests have been sent to the service so far,
 	// repeated ones included.
 	Requests() int64
-}
-
-// A Counter is a [Source] that can tell cheaply how many products it has.
-type Counter interface {
-	Count(ctx context.Context) (int, error)
-}
-
-// As finds the first channel among c and what it wraps that is a T, an
-// optional interface such as [Reader]. A channel that wraps another one tells
-// so by a method Unwrap() Channel.
-func As[T any](c Channel) (T, bool) {
-	for c != nil {
-		if t, ok := c.(T); ok {
-			return t, true
-		}
-		w, ok := c.(interface{ Unwrap() Channel })
-		if !ok {
-			break
-		}
-		c = w.Unwrap()
-	}
-	var zero T
-	return zero, false
-}
-
-type runKey struct{}
-
-// WithRun returns a context that carries the name of the run that causes the
-// calls made with it. Channels that keep a history of changes write it there.
-func WithRun(ctx context.Context, run string) context.Context {
-	return context.WithValue(ctx, runKey{}, run)
-}
-
-// Run returns the name that [WithRun] put into ctx, or "".
-func Run(ctx context.Context) string {
-	run, _ := ctx.Value(runKey{}).(string)
-	return run
 }

@@ -39,6 +39,44 @@ func TestPermanent(t *testing.T) {
 	}
 }
 
+func TestClassSurvivesJSON(t *testing.T) {
+	for _, err := range []error{
+		ErrUnknownSKU, ErrAmbiguousSKU, ErrNotTracked, ErrNotStocked, ErrShared, ErrInvalid, ErrConflict, ErrPending,
+		ErrNotApplied, ErrUnclear, ErrUnauthorized, ErrUnavailable, ErrIncomplete,
+	} {
+		class := Class(fmt.Errorf("so: %w", err))
+		assert.NotEqual(t, "other", class)
+		back := OfClass(class, "so: it is")
+		assert.ErrorIs(t, back, err)
+		assert.Equal(t, "so: it is", back.Error())
+		assert.Equal(t, class, Class(back))
+	}
+	assert.Equal(t, "other", Class(errors.New("a fuse has blown")))
+	assert.Empty(t, Class(nil))
+	assert.NoError(t, OfClass("", ""))
+	assert.EqualError(t, OfClass("other", "a fuse has blown"), "a fuse has blown")
+}
+
+type wrappedSource struct{ Source }
+
+func (w wrappedSource) Unwrap() Source { return w.Source }
+
+type counted struct{ Source }
+
+func (counted) Requests() int64 { return 7 }
+
+func TestAsLooksThroughWrappers(t *testing.T) {
+	m, ok := As[Meter](wrappedSource{wrappedSource{counted{}}})
+	assert.True(t, ok)
+	assert.EqualValues(t, 7, m.Requests())
+	_, ok = As[Watcher](wrappedSource{counted{}})
+	assert.False(t, ok)
+	_, ok = As[Meter](nil)
+	assert.False(t, ok)
+	_, ok = As[Meter](wrappedSource{})
+	assert.False(t, ok)
+}
+
 func TestUnknownSKUNamesTheNearMiss(t *testing.T) {
 	for _, near := range []string{"abc-1", " ABC-1", "A BC-1 "} {
 		err := UnknownSKU("ABC-1", "other", near)

@@ -21,17 +21,23 @@ var (
 	// ErrNotStocked: the channel has the item, but not at this location.
 	ErrNotStocked = errors.New("not stocked at this location")
 	// ErrShared: the item shows the stock of another one, such as its parent
-	// or the parts of a bundle, and cannot be given a figure of its own.
+	// or the parts of a bundle, and cannot be given a quantity of its own.
 	ErrShared = errors.New("stock belongs to another item")
-	// ErrInvalid: the channel can never take this SKU or this quantity.
-	ErrInvalid = errors.New("invalid update")
+	// ErrInvalid: the channel can never take this SKU or this quantity, or the
+	// source this id.
+	ErrInvalid = errors.New("invalid")
 
 	// ErrConflict: the channel shows something else than what was seen when
 	// the update was planned. Read again and decide again.
 	ErrConflict = errors.New("changed since it was read")
-	// ErrNotApplied: the channel accepted the update, and shows another figure
+	// ErrPending: the channel accepted the update, and does not show it yet.
+	// See [Lagger].
+	ErrPending = errors.New("accepted, and not shown yet")
+	// ErrNotApplied: the channel accepted the update, and shows another quantity
 	// all the same.
 	ErrNotApplied = errors.New("accepted but not applied")
+	// ErrUnclear: the update was sent, and whether it was applied is not known.
+	ErrUnclear = errors.New("sent, not known whether applied")
 	// ErrUnauthorized: the service refuses the credentials, or they lack a right.
 	ErrUnauthorized = errors.New("unauthorized")
 	// ErrUnavailable: the service is down, throttled or talking nonsense. A
@@ -42,6 +48,56 @@ var (
 	// may be concluded about what was not.
 	ErrIncomplete = errors.New("incomplete list")
 )
+
+// classes names the errors above for metrics and for JSON, the more telling
+// ones first.
+var classes = []struct {
+	class string
+	err   error
+}{
+	{"unknown_sku", ErrUnknownSKU}, {"ambiguous_sku", ErrAmbiguousSKU}, {"not_tracked", ErrNotTracked},
+	{"not_stocked", ErrNotStocked}, {"shared", ErrShared}, {"invalid", ErrInvalid},
+	{"conflict", ErrConflict}, {"pending", ErrPending}, {"not_applied", ErrNotApplied}, {"unclear", ErrUnclear},
+	{"unauthorized", ErrUnauthorized}, {"incomplete", ErrIncomplete}, {"unavailable", ErrUnavailable},
+}
+
+// Class is a short word for an error that can be the label of a metric, such
+// as "unknown_sku" for one that matches [ErrUnknownSKU]: one of a fixed set.
+// It is "other" for an error that matches none of this package's, and "" for
+// nil.
+func Class(err error) string {
+	if err == nil {
+		return ""
+	}
+	for _, c := range classes {
+		if errors.Is(err, c.err) {
+			return c.class
+		}
+	}
+	return "other"
+}
+
+// OfClass returns an error with a text that matches what [Class] was given: it
+// brings back an error that went through JSON.
+func OfClass(class, text string) error {
+	if class == "" && text == "" {
+		return nil
+	}
+	for _, c := range classes {
+		if c.class == class {
+			return &classed{text, c.err}
+		}
+	}
+	return errors.New(text)
+}
+
+type classed struct {
+	text string
+	err  error
+}
+
+func (e *classed) Error() string { return e.text }
+func (e *classed) Unwrap() error { return e.err }
 
 // Permanent reports whether an error will stay until somebody changes the
 // product, the catalogue or the configuration, so that trying again by itself

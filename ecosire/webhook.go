@@ -1,6 +1,7 @@
 package ecosire
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -68,7 +69,7 @@ func sign(secret, body []byte) []byte {
 // Of an event it takes what names products: data.productId, data.productIds
 // and data.lineItems[].productId, and, where there are none, data.orderId.
 // Events about licenses and subscriptions concern no stock.
-func (w *Webhooks) Receive(header http.Header, body []byte) (channel.Event, error) {
+func (w *Webhooks) Receive(_ context.Context, header http.Header, body []byte) (channel.Event, error) {
 	given, err := hex.DecodeString(strings.TrimPrefix(header.Get("X-Ecosire-Signature"), "sha256="))
 	genuine := false
 	for _, secret := range w.secrets {

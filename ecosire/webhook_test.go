@@ -35,7 +35,7 @@ func TestReceive(t *testing.T) {
 		{`{"event":"license.revoked","data":{"productId":"a"}}`, nil, nil},
 		{`{"event":"payment.failed"}`, nil, nil},
 	} {
-		e, err := w.Receive(signed("s", []byte(tt.body)), []byte(tt.body))
+		e, err := w.Receive(t.Context(), signed("s", []byte(tt.body)), []byte(tt.body))
 		require.NoError(t, err, tt.body)
 		assert.Equal(t, tt.products, e.ProductIDs, tt.body)
 		assert.Equal(t, tt.orders, e.OrderIDs, tt.body)
@@ -48,7 +48,7 @@ func TestNoSecretMeansRefuse(t *testing.T) {
 	_, err = ecosire.NewWebhooks("a", " ")
 	assert.ErrorContains(t, err, "empty")
 	body := []byte(`{"event":"x"}`)
-	_, err = new(ecosire.Webhooks).Receive(signed("", body), body)
+	_, err = new(ecosire.Webhooks).Receive(t.Context(), signed("", body), body)
 	assert.ErrorIs(t, err, channel.ErrUnauthorized)
 }
 
@@ -57,7 +57,7 @@ func TestSignatureIsNotShown(t *testing.T) {
 	require.NoError(t, err)
 	body := []byte(`{"event":"x"}`)
 	h := signed("wrong", body)
-	_, err = w.Receive(h, body)
+	_, err = w.Receive(t.Context(), h, body)
 	require.Error(t, err)
 	for _, secret := range []string{"s3cret", ecosire.Sign("s3cret", body), h.Get("X-Ecosire-Signature")} {
 		assert.NotContains(t, err.Error(), secret)
@@ -76,7 +76,7 @@ func FuzzReceive(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		e, err := w.Receive(signed("s", body), body)
+		e, err := w.Receive(t.Context(), signed("s", body), body)
 		if err != nil {
 			if !errors.Is(err, channel.ErrInvalid) {
 				t.Fatalf("a signed body is refused with %v, which is not ErrInvalid", err)
@@ -104,7 +104,7 @@ func FuzzSignature(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, signature, body string) {
-		_, err := w.Receive(http.Header{"X-Ecosire-Signature": {signature}}, []byte(body))
+		_, err := w.Receive(t.Context(), http.Header{"X-Ecosire-Signature": {signature}}, []byte(body))
 		genuine := false
 		for _, secret := range []string{"s", "t"} {
 			good := ecosire.Sign(secret, []byte(body))

@@ -8,14 +8,6 @@ import (
 	"github.com/ecosire/stocksync/channel"
 )
 
-// An OrderSource is a [channel.Source] that knows which products an order has,
-// so that an event may name the order alone.
-type OrderSource interface {
-	// OrderProducts returns the products of an order. An error that is
-	// [channel.Permanent] means that there will never be an answer.
-	OrderProducts(ctx context.Context, orderID string) (productIDs []string, err error)
-}
-
 // Notify marks products as changed on every channel, for what the source
 // sends no event for: an adjustment, a validated transfer, a return. [Syncer.Run]
 // does the work, within a moment; before Run is called the marks wait. With no

@@ -46,7 +46,7 @@ func (s *Syncer) newProgress(ctx context.Context, r *Report) *progress {
 	for i, t := range s.targets {
 		p.p.Channels[i].Channel = t.name
 	}
-	if c, ok := s.source.(channel.Counter); ok {
+	if c, ok := channel.As[channel.Counter](s.source); ok {
 		p.p.Total, _ = c.Count(ctx) // without it there is just no total
 	}
 	return p
@@ -58,7 +58,7 @@ func (p *progress) read(ctx context.Context, products int) {
 	}
 	p.tell(func(q *Progress) {
 		q.Read, q.Ends = products, time.Time{}
-		if e, ok := p.s.source.(estimator); ok && q.Total > products {
+		if e, ok := channel.As[estimator](p.s.source); ok && q.Total > products {
 			q.Ends = time.Now().Add(e.ReadingTime(ctx, q.Total-products))
 		}
 	})

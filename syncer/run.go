@@ -51,7 +51,7 @@ var ErrRunning = errors.New("syncer: Run is running already")
 //
 // Beside that Run reconciles on Config.Schedule, and at once if it finds that
 // it missed a time while it did not run, which needs a durable queue; and it
-// asks a source that is a [Watcher] for what changed without an event.
+// asks a source that is a [channel.Watcher] for what changed without an event.
 //
 // When ctx is done Run takes nothing more, lets the work in flight end for as
 // long as Config.Grace, and returns nil. What was not finished stays in the
@@ -80,7 +80,7 @@ func (s *Syncer) Run(ctx context.Context) error {
 		marked := &worker{s: s, lane: t.name, small: t.isDown, do: func(tasks []Task) (time.Duration, error) {
 			return s.push(work, urgent, t, tasks, false)
 		}}
-		if p, ok := s.source.(Pacer); ok {
+		if p, ok := channel.As[channel.Pacer](s.source); ok {
 			marked.pace = p.Pace
 		}
 		group.Go(func() error { return marked.run(accept) })
@@ -106,14 +106,6 @@ func (s *Syncer) Run(ctx context.Context) error {
 		return nil
 	}
 	return err
-}
-
-// A Pacer is a [channel.Source] with a quota that steady work could spend too
-// early.
-type Pacer interface {
-	// Pace waits until it is well to read, and returns nil, or ctx's error. What
-	// comes meanwhile is read with the rest.
-	Pace(ctx context.Context) error
 }
 
 // A worker works on one lane.

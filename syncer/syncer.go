@@ -29,7 +29,7 @@ type Config struct {
 	// Webhooks authenticates and reads the deliveries that the handler of
 	// [Syncer.WebhookHandler] gets, such as an *ecosire.Webhooks; nil means that
 	// all are refused.
-	Webhooks Receiver
+	Webhooks channel.Receiver
 	// Queue keeps what is marked until [Syncer.Run] has done it; nil means a
 	// [MemoryQueue], which a crash empties.
 	Queue Queue
@@ -39,7 +39,7 @@ type Config struct {
 	// Grace is how long the work in flight may go on after Run's context is
 	// done; 0 means 10 seconds, and a negative time none.
 	Grace time.Duration
-	// WatchEvery is how often Run asks a source that is a [Watcher] for what
+	// WatchEvery is how often Run asks a source that is a [channel.Watcher] for what
 	// changed without an event; 0 means 30 seconds, and a negative time never.
 	// Less than 24 seconds counts as 24: that is a sixth of ECOSIRE's quota at
 	// the most.
@@ -76,12 +76,12 @@ type Target struct {
 // is safe for concurrent use; runs may overlap.
 type Syncer struct {
 	source  channel.Source
-	orders  OrderSource // the source too, or nil
-	watcher Watcher     // the source too, or nil
+	orders  channel.OrderSource // the source too, or nil
+	watcher channel.Watcher     // the source too, or nil
 	targets []*target
 	logger  *slog.Logger
 
-	webhooks   Receiver
+	webhooks   channel.Receiver
 	queue      Queue
 	gather     time.Duration
 	grace      time.Duration
@@ -121,10 +121,10 @@ func New(cfg Config) (*Syncer, error) {
 	if s.queue == nil {
 		s.queue = NewMemoryQueue()
 	}
-	s.orders, _ = cfg.Source.(OrderSource)
+	s.orders, _ = channel.As[channel.OrderSource](cfg.Source)
 	if s.watchEvery > 0 {
 		s.watchEvery = max(s.watchEvery, leastWatchWait)
-		s.watcher, _ = cfg.Source.(Watcher)
+		s.watcher, _ = channel.As[channel.Watcher](cfg.Source)
 	}
 	for i, t := range cfg.Targets {
 		if t.Channel == nil {
@@ -191,7 +191,7 @@ func (s *Syncer) meter(r *Report, sign int64) {
 	if r.Requests == nil {
 		r.Requests = make(map[string]int64)
 	}
-	if m, ok := s.source.(channel.Meter); ok {
+	if m, ok := channel.As[channel.Meter](s.source); ok {
 		r.Requests[""] += sign * m.Requests()
 	}
 	for _, t := range s.targets {

@@ -8,15 +8,6 @@ import (
 	"github.com/ecosire/stocksync/channel"
 )
 
-// A Watcher is a [channel.Source] that can tell what changed lately, so that
-// changes of which it sends no event are noticed soon.
-type Watcher interface {
-	// Changes returns the products that may have changed since the call that
-	// returned the cursor, and the cursor for the next call. The cursor "" asks
-	// for a first one.
-	Changes(ctx context.Context, cursor string) (productIDs []string, next string, err error)
-}
-
 const (
 	// mostWatchWait bounds how rarely a failing watcher is asked.
 	mostWatchWait = time.Hour

@@ -13,15 +13,6 @@ import (
 // mostBody bounds a delivery.
 const mostBody = 1 << 20
 
-// A Receiver authenticates the deliveries of a source's webhooks and says what
-// they are about, such as an *ecosire.Webhooks. It is safe for concurrent use.
-type Receiver interface {
-	// Receive is given a delivery's headers and its exact body. Its error
-	// matches [channel.ErrUnauthorized] if the sender is not the source, and
-	// any other error says that the delivery makes no sense.
-	Receive(header http.Header, body []byte) (channel.Event, error)
-}
-
 // WebhookHandler returns the handler for the source's webhooks, to be mounted
 // under any path of any mux. It authenticates a delivery, marks its products,
 // and answers; [Syncer.Run] does the work. What it answers:
@@ -64,7 +55,7 @@ func (s *Syncer) deliver(w http.ResponseWriter, r *http.Request) int {
 		s.logger.Error("webhook refused: Config.Webhooks is nil")
 		return http.StatusUnauthorized
 	}
-	event, err := s.webhooks.Receive(r.Header, body)
+	event, err := s.webhooks.Receive(r.Context(), r.Header, body)
 	if err != nil {
 		s.logger.LogAttrs(r.Context(), slog.LevelWarn, "webhook refused", slog.Any("err", err))
 		if errors.Is(err, channel.ErrUnauthorized) {

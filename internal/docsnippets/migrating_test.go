@@ -56,7 +56,7 @@ func newWooCommerce() (channel.Channel, error) {
 	return site.Channel(woocommerce.ChannelConfig{})
 }
 
-func newSyncer(source channel.Source, queue syncer.Queue, webhooks syncer.Receiver, channels ...channel.Channel) (*syncer.Syncer, error) {
+func newSyncer(source channel.Source, queue syncer.Queue, webhooks channel.Receiver, channels ...channel.Channel) (*syncer.Syncer, error) {
 	cfg := syncer.Config{Source: source, Queue: queue, Webhooks: webhooks}
 	for _, c := range channels {
 		cfg.Targets = append(cfg.Targets, syncer.Target{Channel: c})

@@ -115,14 +115,14 @@ func rotating() (*ecosire.Webhooks, error) {
 // base64Signed is for deliveries whose signature is in base64.
 type base64Signed struct{ *ecosire.Webhooks }
 
-func (b base64Signed) Receive(header http.Header, body []byte) (channel.Event, error) {
+func (b base64Signed) Receive(ctx context.Context, header http.Header, body []byte) (channel.Event, error) {
 	mac, err := base64.StdEncoding.DecodeString(header.Get("X-Ecosire-Signature"))
 	if err != nil {
 		return channel.Event{}, channel.ErrUnauthorized
 	}
 	header = header.Clone()
 	header.Set("X-Ecosire-Signature", fmt.Sprintf("%x", mac))
-	return b.Webhooks.Receive(header, body)
+	return b.Webhooks.Receive(ctx, header, body)
 }
 
 type metrics struct {

@@ -255,25 +255,25 @@ func TestWebhookSecrets(t *testing.T) {
 	webhooks, err := rotating()
 	require.NoError(t, err)
 	for secret, genuine := range map[string]bool{"now": true, "next": true, "other": false, "": false} {
-		_, err := webhooks.Receive(signed(ecosire.Sign(secret, body)), body)
+		_, err := webhooks.Receive(t.Context(), signed(ecosire.Sign(secret, body)), body)
 		assert.Equal(t, genuine, err == nil, "signed with %q", secret)
 	}
 
 	mac, err := hex.DecodeString(ecosire.Sign("now", body))
 	require.NoError(t, err)
-	event, err := base64Signed{webhooks}.Receive(signed(base64.StdEncoding.EncodeToString(mac)), body)
+	event, err := base64Signed{webhooks}.Receive(t.Context(), signed(base64.StdEncoding.EncodeToString(mac)), body)
 	require.NoError(t, err)
 	assert.Equal(t, []string{"p1"}, event.ProductIDs)
 	mac[0]++
 	for _, wrong := range []string{base64.StdEncoding.EncodeToString(mac), ecosire.Sign("now", body), "", "%"} {
-		_, err = base64Signed{webhooks}.Receive(signed(wrong), body)
+		_, err = base64Signed{webhooks}.Receive(t.Context(), signed(wrong), body)
 		assert.ErrorIs(t, err, channel.ErrUnauthorized)
 	}
 
 	t.Setenv("ECOSIRE_WEBHOOK_SECRET_NEXT", "")
 	webhooks, err = rotating()
 	require.NoError(t, err)
-	_, err = webhooks.Receive(signed(ecosire.Sign("", body)), body)
+	_, err = webhooks.Receive(t.Context(), signed(ecosire.Sign("", body)), body)
 	assert.ErrorIs(t, err, channel.ErrUnauthorized, "an unset variable is no secret")
 }
 

@@ -2,6 +2,20 @@ package channel
 
 import "context"
 
+type runKey struct{}
+
+// WithRun returns a context that carries the name of the run that causes the
+// calls made with it. Channels that keep a history of changes write it there.
+func WithRun(ctx context.Context, run string) context.Context {
+	return context.WithValue(ctx, runKey{}, run)
+}
+
+// Run returns the name that [WithRun] put into ctx, or "".
+func Run(ctx context.Context) string {
+	run, _ := ctx.Value(runKey{}).(string)
+	return run
+}
+
 type reserveKey struct{}
 
 // WithReserve returns a context for work that can wait: a source with a quota

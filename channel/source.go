@@ -1,0 +1,127 @@
+package channel
+
+import (
+	"context"
+	"iter"
+	"net/http"
+	"time"
+)
+
+// Stock is what the source of truth knows about one product.
+type Stock struct {
+	// ProductID is the source's own name for the product.
+	ProductID string
+	// SKU is what channels know the product by. SKUs are compared byte for
+	// byte, case included.
+	SKU string
+
+	// OnHand is the number of units in the warehouse, Reserved the number
+	// promised to orders that have not shipped, and Available what may be sold:
+	// OnHand - Reserved, which may be negative. They are those of all
+	// warehouses together, in whole units.
+	OnHand, Reserved, Available int
+	// Warehouses has the quantities of single warehouses, by the source's own
+	// ids, or is nil where these were not read. Only a policy that asks for
+	// warehouses needs it.
+	Warehouses map[string]Quantity
+
+	// Name is the product's name, for people. It may be "".
+	Name string
+	// Unit is the unit of measure in the source's words, such as "units" or
+	// "kg", or "".
+	Unit string
+	// ReorderPoint is the quantity at which the source orders more, or 0 if it
+	// has none.
+	ReorderPoint int
+	// Extra is what else the source knows and a policy may want, by the
+	// source's own names. It is nil in most cases. It must not be changed.
+	Extra map[string]string
+
+	// AsOf is when the request that read the quantities was sent: they are at
+	// least as new as that. It orders two reads of the same product.
+	AsOf time.Time
+
+	// Err says why the quantities above cannot be relied on; they are then
+	// meaningless and must not be published. It is nil for a product that was
+	// read well. It concerns this product only.
+	Err error
+}
+
+// A Quantity is how much of a product one warehouse has. See [Stock].
+type Quantity struct{ OnHand, Reserved, Available int }
+
+// A Source is the single source of truth.
+//
+// What else a source can do is found by type with [As], also through wrappers:
+// [Watcher], [OrderSource], [Pacer], [Counter], [Meter].
+type Source interface {
+	// Stock reads the named products, or every product when none is named. Of
+	// the named ones it yields only those that exist, in any order; a product
+	// may be yielded more than once.
+	//
+	// At most one error is yielded, as the last pair, with a zero Stock: what
+	// came before it holds, and of all else nothing is known. A source that
+	// cannot vouch for having yielded every product ends with an error that
+	// matches [ErrIncomplete]. Ranging again reads again; breaking off stops
+	// the reading.
+	//
+	// An error that matches [ErrInvalid] means that the source refuses the
+	// request as it stands, most often for one of the ids: the caller asks
+	// again for parts of them to find out which.
+	Stock(ctx context.Context, productIDs ...string) iter.Seq2[Stock, error]
+}
+
+// A Watcher is a [Source] that can tell what changed lately, so that changes
+// of which it sends no event are noticed soon.
+type Watcher interface {
+	// Changes returns the products that may have changed since the call that
+	// returned the cursor, and the cursor for the next call. The cursor "" asks
+	// for a first one.
+	Changes(ctx context.Context, cursor string) (productIDs []string, next string, err error)
+}
+
+// An OrderSource is a [Source] that knows which products an order has, so that
+// an event may name the order alone.
+type OrderSource interface {
+	// OrderProducts returns the products of an order. An error that is
+	// [Permanent] means that there will never be an answer.
+	OrderProducts(ctx context.Context, orderID string) (productIDs []string, err error)
+}
+
+// A Pacer is a [Source] with a quota that steady work could spend too early.
+type Pacer interface {
+	// Pace blocks until a read may be sent, and returns nil or ctx's error.
+	// Marks made meanwhile join the read. Any other error is as if nil were
+	// returned: pacing is a courtesy, and never a reason not to work.
+	Pace(ctx context.Context) error
+}
+
+// A Counter is a [Source] that can tell cheaply how many products it has.
+type Counter interface {
+	Count(ctx context.Context) (int, error)
+}
+
+// A Receiver authenticates the deliveries of a service's webhooks and says
+// what they are about, such as an *ecosire.Webhooks. It is safe for concurrent
+// use.
+type Receiver interface {
+	// Receive is given a delivery's headers and its exact body. Its error
+	// matches [ErrUnauthorized] if the sender is not the service, and any other
+	// error says that the delivery makes no sense.
+	Receive(ctx context.Context, header http.Header, body []byte) (Event, error)
+}
+
+// An Event is a service's word that something may have changed. It carries no
+// quantities on purpose: whoever gets it reads the source, so that a lost,
+// repeated, late or forged event cannot make a wrong number.
+type Event struct {
+	// ID and Type are the service's, for logs.
+	ID, Type string
+	// ProductIDs are the products that the event is about; none if it concerns
+	// no stock.
+	ProductIDs []string
+	// OrderIDs are orders whose products the event does not name.
+	OrderIDs []string
+	// SKUs are what a channel's event is about, which knows no product ids.
+	SKUs []string
+}
