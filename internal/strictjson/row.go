@@ -1,0 +1,107 @@
+package strictjson
+
+import (
+	"bytes"
+	"fmt"
+)
+
+// A Row is an object whose members are read one by one. What is wrong with
+// those that were asked for is gathered in Err. Its zero value is an empty row.
+type Row struct {
+	members []member
+	err     error
+}
+
+type member struct {
+	key   []byte // without quotes
+	value Value
+}
+
+// Read makes the row that of another value, and forgets the one before. A
+// value that is no object is an error of the row.
+func (r *Row) Read(v Value) {
+	r.members, r.err = r.members[:0], nil
+	if v.first() != '{' {
+		r.fail(v.not("an object"))
+		return
+	}
+	b := v.text
+	for i := space(b, 1); b[i] != '}'; {
+		end := skip(b, i)
+		key := b[i+1 : end-1]
+		if bytes.IndexByte(key, '\\') >= 0 {
+			s, err := Value{b[i:end]}.unquote()
+			if err != nil {
+				r.fail(fmt.Errorf("the key %s: %w", Value{b[i:end]}.describe(), err))
+			}
+			key = []byte(s)
+		}
+		i = space(b, space(b, end)+1) // after the colon
+		end = skip(b, i)
+		r.members = append(r.members, member{key, Value{b[i:end:end]}})
+		i = space(b, end)
+		if b[i] == ',' {
+			i = space(b, i+1)
+		}
+	}
+}
+
+// Value returns the value of a key, or a missing one. Several that are the
+// key, or differ from it in case only, are an error of the row.
+func (r *Row) Value(key string) Value {
+	var found Value
+	for _, m := range r.members {
+		if string(m.key) == key {
+			if !found.Missing() {
+				r.fail(fmt.Errorf("%q comes twice", key))
+			}
+			found = m.value
+		} else if bytes.EqualFold(m.key, []byte(key)) {
+			r.fail(fmt.Errorf("%q where %q is expected", m.key, key))
+		}
+	}
+	return found
+}
+
+// Has reports whether a key has a value that is not null.
+func (r *Row) Has(key string) bool {
+	v := r.Value(key)
+	return !v.Missing() && !v.Null()
+}
+
+// Text returns the text of a key's value.
+func (r *Row) Text(key string) string { return read(r, key, Value.Text) }
+
+// Int returns the whole number that is a key's value.
+func (r *Row) Int(key string) int { return read(r, key, Value.Int) }
+
+// Bool returns the truth of a key's value.
+func (r *Row) Bool(key string) bool { return read(r, key, Value.Bool) }
+
+// Elements returns the elements of the list that is a key's value.
+func (r *Row) Elements(key string) []Value { return read(r, key, Value.Elements) }
+
+// Err returns what is wrong with the row and with what was asked of it so far.
+// What was returned since Read must not be used if it is not nil.
+func (r *Row) Err() error { return r.err }
+
+func read[T any](r *Row, key string, as func(Value) (T, error)) (t T) {
+	v := r.Value(key)
+	if v.Missing() {
+		r.fail(fmt.Errorf("the answer has no %q", key))
+		return t
+	}
+	t, err := as(v)
+	if err != nil {
+		r.fail(fmt.Errorf("%q is %w", key, err))
+	}
+	return t
+}
+
+func (r *Row) fail(err error) {
+	if r.err == nil {
+		r.err = err
+	} else if len(r.err.Error()) < 300 {
+		r.err = fmt.Errorf("%w; %w", r.err, err)
+	}
+}

@@ -1,0 +1,241 @@
+package strictjson
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/ecosire/stocksync/internal/text"
+)
+
+// A Value is a part of a JSON text. The zero Value is one that is missing.
+type Value struct{ text []byte }
+
+// Parse returns body as a value, if it is exactly one valid JSON value. The
+// value keeps body, which must not change as long as it is used.
+func Parse(body []byte) (Value, error) {
+	if !json.Valid(body) {
+		var v json.RawMessage
+		if err := json.Unmarshal(body, &v); err != nil {
+			return Value{}, err
+		}
+		return Value{}, errors.New("not JSON")
+	}
+	return Value{bytes.TrimSpace(body)}, nil
+}
+
+// Missing reports whether there is no value.
+func (v Value) Missing() bool { return len(v.text) == 0 }
+
+// Null reports whether the value is null.
+func (v Value) Null() bool { return v.first() == 'n' }
+
+// first is the first byte, which tells what kind of value it is.
+func (v Value) first() byte {
+	if v.Missing() {
+		return 0
+	}
+	return v.text[0]
+}
+
+// Text returns the text of a string.
+func (v Value) Text() (string, error) {
+	if v.first() != '"' {
+		return "", v.not("text")
+	}
+	quoted := v.text[1 : len(v.text)-1]
+	if bytes.IndexByte(quoted, '\\') >= 0 {
+		return v.unquote()
+	}
+	if !utf8.Valid(quoted) {
+		return "", v.not("UTF-8")
+	}
+	return string(quoted), nil
+}
+
+// unquote is Text for strings with escapes.
+func (v Value) unquote() (string, error) {
+	var s string
+	if err := json.Unmarshal(v.text, &s); err != nil {
+		return "", err
+	}
+	// json replaces what is no character. To let U+FFFD through where it was
+	// meant is not worth telling the two apart.
+	if bytes.ContainsRune([]byte(s), utf8.RuneError) {
+		return "", v.not("UTF-8")
+	}
+	return s, nil
+}
+
+// Int returns a whole number within ±2⁵³ and within int.
+func (v Value) Int() (int, error) {
+	if c := v.first(); c != '-' && (c < '0' || c > '9') {
+		return 0, v.not("a whole number")
+	}
+	n, ok := whole(v.text)
+	if !ok || int64(int(n)) != n {
+		return 0, v.not("a whole number that can be a quantity")
+	}
+	return int(n), nil
+}
+
+// maxInt is the largest number that Int returns, and its negative the smallest.
+const maxInt int64 = 1 << 53
+
+// whole calculates a JSON number exactly: no rounding makes it whole.
+func whole(number []byte) (n int64, ok bool) {
+	digits := number
+	negative := digits[0] == '-'
+	if negative {
+		digits = digits[1:]
+	}
+	exponent := 0
+	if e := bytes.IndexAny(digits, "eE"); e >= 0 {
+		sign := 1
+		for _, c := range digits[e+1:] {
+			switch {
+			case c == '-':
+				sign = -1
+			case c != '+':
+				exponent = min(10*exponent+int(c-'0'), 1<<20)
+			}
+		}
+		exponent *= sign
+		digits = digits[:e]
+	}
+	point := bytes.IndexByte(digits, '.')
+	if point < 0 {
+		point = len(digits)
+	}
+	left := point + exponent // how many digits are left of the point
+	for _, c := range digits {
+		switch {
+		case c == '.':
+			continue
+		case left > 0:
+			n = 10*n + int64(c-'0')
+		case c != '0':
+			return 0, false
+		}
+		if n > maxInt {
+			return 0, false
+		}
+		left--
+	}
+	for ; left > 0 && n > 0; left-- {
+		if n *= 10; n > maxInt {
+			return 0, false
+		}
+	}
+	if negative {
+		n = -n
+	}
+	return n, true
+}
+
+// Bool returns true or false.
+func (v Value) Bool() (bool, error) {
+	switch v.first() {
+	case 't':
+		return true, nil
+	case 'f':
+		return false, nil
+	}
+	return false, v.not("true or false")
+}
+
+// Elements returns the elements of an array.
+func (v Value) Elements() ([]Value, error) {
+	if v.first() != '[' {
+		return nil, v.not("a list")
+	}
+	var all []Value
+	for i := space(v.text, 1); v.text[i] != ']'; {
+		end := skip(v.text, i)
+		all = append(all, Value{v.text[i:end:end]})
+		i = space(v.text, end)
+		if v.text[i] == ',' {
+			i = space(v.text, i+1)
+		}
+	}
+	return all, nil
+}
+
+// Name returns what names a thing, though it may have the wrong type: the text
+// of a string, or a number as it is written. It is "" for anything else. It is
+// for saying what an error is about.
+func (v Value) Name() string {
+	switch c := v.first(); {
+	case c == '"':
+		s, _ := v.Text()
+		return s
+	case c == '-' || c >= '0' && c <= '9':
+		return string(v.text)
+	}
+	return ""
+}
+
+// not is the error of a value that is not what it should be.
+func (v Value) not(what string) error { return fmt.Errorf("%s, not %s", v.describe(), what) }
+
+// describe says what a value is, in a few words.
+func (v Value) describe() string {
+	const maxQuoted = 40
+	switch v.first() {
+	case 0:
+		return "missing"
+	case '{':
+		return "an object"
+	case '[':
+		return "a list"
+	}
+	return text.Cut(string(v.text[:min(len(v.text), 4*maxQuoted)]), maxQuoted)
+}
+
+// The rest walks through JSON that is known to be valid.
+
+// space returns where white space that begins at i ends.
+func space(b []byte, i int) int {
+	for b[i] == ' ' || b[i] == '\n' || b[i] == '\t' || b[i] == '\r' {
+		i++
+	}
+	return i
+}
+
+// skip returns where the value that begins at i ends.
+func skip(b []byte, i int) int {
+	switch b[i] {
+	case '"':
+		for i++; b[i] != '"'; i++ {
+			if b[i] == '\\' {
+				i++
+			}
+		}
+		return i + 1
+	case '{', '[':
+		for depth := 0; ; {
+			switch b[i] {
+			case '"':
+				i = skip(b, i)
+				continue
+			case '{', '[':
+				depth++
+			case '}', ']':
+				depth--
+			}
+			if i++; depth == 0 {
+				return i
+			}
+		}
+	}
+	for i < len(b) {
+		switch b[i] {
+		case ',', ':', ']', '}', ' ', '\n', '\t', '\r':
+			return i
+		}
+		i++
+	}
+	return i
+}
