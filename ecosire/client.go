@@ -76,6 +76,7 @@ func New(cfg Config) (*Client, error) {
 	}
 	c.http = httpx.New(httpx.Config{
 		Service:    "ecosire",
+		Kind:       channel.ErrUnavailable,
 		HTTPClient: cfg.HTTPClient,
 		Logger:     c.logger,
 		Secrets:    []string{key},

@@ -182,5 +182,5 @@ func broken(ctx context.Context, u *url.URL, err error) error {
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		err = errors.New("the connection broke")
 	}
-	return &httpx.Error{Service: "shopify", Op: http.MethodGet + " " + httpx.Endpoint(u), Err: err}
+	return &httpx.Error{Service: "shopify", Op: http.MethodGet + " " + httpx.Endpoint(u), Err: err, Kind: channel.ErrUnavailable}
 }

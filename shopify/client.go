@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/internal/httpx"
 )
 
@@ -99,7 +100,7 @@ func New(cfg Config) (*Client, error) {
 	if c.logger == nil {
 		c.logger = slog.New(slog.DiscardHandler)
 	}
-	transport := httpx.Config{Service: "shopify", HTTPClient: cfg.HTTPClient, Logger: cfg.Logger}
+	transport := httpx.Config{Service: "shopify", HTTPClient: cfg.HTTPClient, Logger: cfg.Logger, Kind: channel.ErrUnavailable}
 	c.tokens = cfg.Token
 	switch source := cfg.Token.(type) {
 	case staticToken:

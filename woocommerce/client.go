@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/internal/httpx"
 )
 
@@ -97,7 +98,7 @@ func New(cfg Config) (*Client, error) {
 	}
 	c.limit.Store(pageSize)
 	c.http = httpx.New(httpx.Config{
-		Service: "woocommerce", HTTPClient: cfg.HTTPClient, Logger: cfg.Logger,
+		Service: "woocommerce", HTTPClient: cfg.HTTPClient, Logger: cfg.Logger, Kind: channel.ErrUnavailable,
 		Secrets:   []string{basicToken(c.key, c.secret), c.secret, c.key},
 		Before:    limiter.Wait,
 		Authorize: c.authorize,

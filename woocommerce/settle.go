@@ -4,16 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/ecosire/stocksync/internal/httpx"
 )
 
 // possiblyApplied reports whether a write that ended with err may have been
 // done, in part or in whole.
 func possiblyApplied(err error) bool {
-	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
+	if h, ok := errors.AsType[*httpx.Error](err); ok && h.Unsent {
 		return false
 	}
 	e, ok := errors.AsType[*Error](err)

@@ -16,8 +16,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"github.com/ecosire/stocksync/channel"
 )
 
 type roundTrip func(*http.Request) (*http.Response, error)
@@ -61,6 +59,8 @@ type errReader struct{ err error }
 
 func (r errReader) Read([]byte) (int, error) { return 0, r.err }
 
+var errDown = errors.New("down")
+
 var target = &url.URL{Scheme: "https", Host: "api.example", Path: "/v1/things", RawQuery: "sku=secret-sku"}
 
 func TestWhatIsRepeated(t *testing.T) {
@@ -93,12 +93,12 @@ func TestWhatIsRepeated(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				hc, n := script(tt.first, answers(200, "{}"))
-				c := New(Config{Service: "test", HTTPClient: hc, MaxBody: 100})
+				c := New(Config{Service: "test", Kind: errDown, HTTPClient: hc, MaxBody: 100})
 				resp, err := c.Do(t.Context(), Request{Method: "POST", URL: target, Body: []byte("x"), Repeat: tt.repeat})
 				assert.Equal(t, tt.want, *n)
 				assert.EqualValues(t, tt.want, c.Requests())
 				if err != nil {
-					assert.ErrorIs(t, err, channel.ErrUnavailable)
+					assert.ErrorIs(t, err, errDown)
 					assert.NotContains(t, err.Error(), "secret-sku")
 					assert.Nil(t, resp)
 				}
