@@ -152,10 +152,10 @@ type syncedLog struct {
 	file *os.File
 }
 
-func (l *syncedLog) Mark(ctx context.Context, keys ...syncer.Key) error {
+func (l *syncedLog) Mark(ctx context.Context, marks ...syncer.Mark) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, k := range keys {
+	for _, k := range marks {
 		if _, err := fmt.Fprintln(l.file, k.Lane, k.ID); err != nil {
 			return err
 		}
@@ -163,5 +163,5 @@ func (l *syncedLog) Mark(ctx context.Context, keys ...syncer.Key) error {
 	if err := l.file.Sync(); err != nil {
 		return err
 	}
-	return l.MemoryQueue.Mark(ctx, keys...)
+	return l.MemoryQueue.Mark(ctx, marks...)
 }

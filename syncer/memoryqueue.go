@@ -1,9 +1,9 @@
 package syncer
 
 import (
-	"bytes"
 	"container/heap"
 	"context"
+	"math/rand/v2"
 	"sync"
 	"time"
 )
@@ -12,25 +12,27 @@ import (
 // goroutine and needs no closing.
 //
 // A crash or a restart loses everything in it: every mark, every count of
-// attempts and every saved value. No wrong number comes of that, only a late
-// one: the next reconciliation compares the whole catalogue and mends what the
-// lost marks would have. Where that is too late, such as for webhooks that
-// were acknowledged, use a durable queue: package syncer/boltqueue.
+// attempts and every record. No wrong number comes of that, only a late one:
+// the next reconciliation compares the whole catalogue and mends what the lost
+// marks would have. Where that is too late, such as for webhooks that were
+// acknowledged, use a durable queue: package syncer/boltqueue.
 //
 // [MemoryQueue.Restore] and [MemoryQueue.Lookup] are for durable queues that
 // keep their live state in a MemoryQueue, as boltqueue does.
 type MemoryQueue struct {
+	memoryStore
 	mu     sync.Mutex
 	lanes  map[string]*queueLane
-	values map[string][]byte
-	seq    uint64 // the last version or rank given out
+	seq    uint64    // the last token or rank given out
+	leased time.Time // the latest Last of all tasks leased so far
 }
 
 var _ Queue = (*MemoryQueue)(nil)
 
 // NewMemoryQueue returns an empty queue.
 func NewMemoryQueue() *MemoryQueue {
-	return &MemoryQueue{lanes: make(map[string]*queueLane), values: make(map[string][]byte)}
+	// Tokens of another queue, such as one before a crash, are no good here.
+	return &MemoryQueue{lanes: make(map[string]*queueLane), seq: rand.Uint64() >> 1}
 }
 
 // A queueLane holds an entry for every key that is not done.
@@ -41,81 +43,141 @@ type queueLane struct {
 	sooner  chan struct{} // closed when the top of waiting changes; nil if nobody waits
 }
 
-// An entry is a key and its marks. version changes with every mark and every
-// lease, so that a leased entry was marked since if version != lease, and a
-// task that was leased earlier is never taken for the present one.
+// An entry is a key and its marks.
 type entry struct {
-	id          string
-	first, last time.Time
-	again       time.Time // the first mark since the lease
-	attempt     int
-	due         time.Time
-	rank        uint64 // decides between equal times
-	version     uint64
-	lease       uint64 // the version that was leased; 0 if none is
-	inWaiting   int    // positions in the lane's piles
-	inAll       int
+	id        string
+	work      marks // what a lease is about
+	since     marks // made since the lease; none if the entry is not leased
+	attempt   int
+	due       time.Time
+	rank      uint64 // decides between equal times
+	lease     uint64 // the token that was given out; 0 if the entry is not leased
+	inWaiting int    // positions in the lane's piles
+	inAll     int
 }
 
-func (e *entry) marked() bool { return e.version != e.lease }
+// oldest is when the oldest mark was made.
+func (e *entry) oldest() time.Time {
+	if e.since.count > 0 && e.since.first.Before(e.work.first) {
+		return e.since.first
+	}
+	return e.work.first
+}
+
+// marks are one or more marks of a key, or none if count is 0.
+type marks struct {
+	first, last time.Time
+	why         Cause
+	trace       string
+	traced      time.Time // when the mark with the trace was made
+	count       int
+}
+
+// marksOf returns what a mark stands for. Last of one that is made now is at
+// least soonest.
+func marksOf(m Mark, now, soonest time.Time) marks {
+	s := marks{first: m.First, last: m.Last, why: m.Why, count: max(1, m.Count)}
+	if s.last.IsZero() {
+		s.last = now
+		if s.last.Before(soonest) {
+			s.last = soonest
+		}
+	}
+	if s.first.IsZero() || s.first.After(now) {
+		s.first = now
+	}
+	if s.first.After(s.last) {
+		s.first = s.last
+	}
+	if m.Trace != "" && len(m.Trace) <= MaxTrace {
+		s.trace, s.traced = m.Trace, s.last
+	}
+	return s
+}
+
+// add makes m stand for n too. Of marks with one time, n is the newer.
+func (m *marks) add(n marks) {
+	if m.count == 0 {
+		*m = n
+		return
+	}
+	if n.first.Before(m.first) {
+		m.first = n.first
+	}
+	if !n.last.Before(m.last) {
+		m.last, m.why = n.last, n.why
+	}
+	if n.trace != "" && !n.traced.Before(m.traced) {
+		m.trace, m.traced = n.trace, n.traced
+	}
+	m.count += n.count
+}
 
 // Mark implements [Queue].
-func (q *MemoryQueue) Mark(ctx context.Context, keys ...Key) error {
+func (q *MemoryQueue) Mark(ctx context.Context, marks ...Mark) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	now := time.Now()
-	for _, k := range keys {
-		l := q.lane(k.Lane)
-		e := l.entries[k.ID]
-		switch {
-		case e == nil:
-			l.add(&entry{id: k.ID, first: now, last: now, due: now, rank: q.next(), version: q.next()})
-			continue
-		case e.lease == 0:
-			e.attempt, e.due = 0, e.first
-			heap.Fix(&l.waiting, e.inWaiting)
-			l.announce(e)
-		case !e.marked():
-			e.again = now
-		}
-		e.last, e.version = now, q.next()
+	for _, m := range marks {
+		q.add(m.Key, marksOf(m, now, q.leased.Add(1)))
 	}
 	return nil
 }
 
-// Restore puts tasks of an earlier life into the queue, as Mark would have done
-// at the times First and Last; a time in the future counts as now, since the
-// clock was set back. Keys that the queue has already stay as they are. Attempt
-// and Version are ignored.
-func (q *MemoryQueue) Restore(tasks ...Task) {
+// add is Mark for one key. mu is held.
+func (q *MemoryQueue) add(k Key, m marks) {
+	l := q.lane(k.Lane)
+	e := l.entries[k.ID]
+	switch {
+	case e == nil:
+		l.add(&entry{id: k.ID, work: m, due: m.first, rank: q.next()})
+	case e.lease == 0:
+		e.work.add(m)
+		e.attempt, e.due = 0, e.work.first
+		heap.Fix(&l.all, e.inAll)
+		heap.Fix(&l.waiting, e.inWaiting)
+		l.announce(e)
+	default:
+		e.since.add(m)
+		heap.Fix(&l.all, e.inAll)
+	}
+}
+
+// Restore puts marks of an earlier life into the queue, as Mark does with First
+// and Last set, with two differences: a time in the future counts as now, since
+// the clock was set back; and keys that the queue has already stay as they are.
+func (q *MemoryQueue) Restore(marks ...Mark) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	now := time.Now()
 	// Reckoned from now, times stay in the past if the clock is set back later.
 	past := func(t time.Time) time.Time { return now.Add(-max(0, now.Sub(t))) }
-	for _, t := range tasks {
-		l := q.lane(t.Lane)
-		if l.entries[t.ID] == nil {
-			first := past(t.First)
-			l.add(&entry{id: t.ID, first: first, last: past(t.Last), due: first, rank: q.next(), version: q.next()})
+	for _, m := range marks {
+		if q.lane(m.Lane).entries[m.ID] == nil {
+			m.First, m.Last = past(m.First), past(m.Last)
+			q.add(m.Key, marksOf(m, now, now))
 		}
 	}
 }
 
-// Lookup tells whether a key is in the queue: waiting, delayed or leased. Of
-// the task, it fills in Key, First and Last.
-func (q *MemoryQueue) Lookup(key Key) (Task, bool) {
+// Lookup reports whether a key is in the queue: waiting, delayed or leased. It
+// returns the mark that Restore needs to put it back as it is.
+func (q *MemoryQueue) Lookup(key Key) (Mark, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if l := q.lanes[key.Lane]; l != nil {
 		if e := l.entries[key.ID]; e != nil {
-			return Task{Key: key, First: e.first, Last: e.last}, true
+			m := e.work
+			if e.since.count > 0 {
+				m.add(e.since)
+			}
+			return Mark{Key: key, Why: m.why, First: m.first, Last: m.last, Count: m.count, Trace: m.trace}, true
 		}
 	}
-	return Task{}, false
+	return Mark{}, false
 }
 
 // Wait implements [Queue].
@@ -174,38 +236,40 @@ func (q *MemoryQueue) Lease(ctx context.Context, lane string, n int) ([]Task, er
 			break
 		}
 		heap.Pop(&l.waiting)
-		e.version = q.next()
-		e.lease = e.version
+		e.lease = q.next()
+		if e.work.last.After(q.leased) {
+			q.leased = e.work.last
+		}
 		tasks = append(tasks, Task{
 			Key:   Key{Lane: lane, ID: e.id},
-			First: e.first, Last: e.last, Attempt: e.attempt, Version: e.version,
+			First: e.work.first, Last: e.work.last, Why: e.work.why, Trace: e.work.trace, Marks: e.work.count,
+			Attempt: e.attempt, Token: e.lease,
 		})
 	}
 	return tasks, nil
 }
 
-// Ack implements [Queue]. Tasks that are not leased, or leased anew, are ignored.
+// Ack implements [Queue].
 func (q *MemoryQueue) Ack(ctx context.Context, tasks ...Task) error {
 	return q.release(ctx, tasks, func(l *queueLane, e *entry) {
-		if !e.marked() {
+		if e.since.count == 0 {
 			l.remove(e)
 			return
 		}
-		// Only the marks made since remain.
-		e.first = e.again
-		heap.Fix(&l.all, e.inAll)
-		l.requeue(e, e.first, 0)
+		e.work = e.since
+		l.requeue(e, e.work.first, 0)
 	})
 }
 
-// Retry implements [Queue]. Tasks that are not leased, or leased anew, are ignored.
+// Retry implements [Queue].
 func (q *MemoryQueue) Retry(ctx context.Context, at time.Time, tasks ...Task) error {
 	return q.release(ctx, tasks, func(l *queueLane, e *entry) {
-		if e.marked() {
-			l.requeue(e, e.first, 0)
-		} else {
+		if e.since.count == 0 {
 			l.requeue(e, at, e.attempt+1)
+			return
 		}
+		e.work.add(e.since)
+		l.requeue(e, e.work.first, 0)
 	})
 }
 
@@ -218,7 +282,7 @@ func (q *MemoryQueue) release(ctx context.Context, tasks []Task, end func(*queue
 	defer q.mu.Unlock()
 	for _, t := range tasks {
 		l := q.lane(t.Lane)
-		if e := l.entries[t.ID]; e != nil && e.lease != 0 && e.lease == t.Version {
+		if e := l.entries[t.ID]; e != nil && e.lease != 0 && e.lease == t.Token {
 			end(l, e)
 		}
 	}
@@ -234,30 +298,9 @@ func (q *MemoryQueue) Depth(ctx context.Context, lane string) (Depth, error) {
 	defer q.mu.Unlock()
 	var d Depth
 	if l := q.lanes[lane]; l != nil && len(l.entries) > 0 {
-		d = Depth{Tasks: len(l.entries), Oldest: l.all.top().first}
+		d = Depth{Tasks: len(l.entries), Oldest: l.all.top().oldest()}
 	}
 	return d, nil
-}
-
-// Save implements [Queue].
-func (q *MemoryQueue) Save(ctx context.Context, name string, value []byte) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.values[name] = append([]byte{}, value...)
-	return nil
-}
-
-// Load implements [Queue].
-func (q *MemoryQueue) Load(ctx context.Context, name string) ([]byte, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return bytes.Clone(q.values[name]), nil
 }
 
 func (q *MemoryQueue) next() uint64 {
@@ -275,7 +318,7 @@ func (q *MemoryQueue) lane(name string) *queueLane {
 				position: func(e *entry) *int { return &e.inWaiting },
 			},
 			all: pile{
-				time:     func(e *entry) time.Time { return e.first },
+				time:     func(e *entry) time.Time { return e.oldest() },
 				position: func(e *entry) *int { return &e.inAll },
 			},
 		}
@@ -298,8 +341,9 @@ func (l *queueLane) remove(e *entry) {
 
 // requeue ends the lease of an entry.
 func (l *queueLane) requeue(e *entry, due time.Time, attempt int) {
-	e.lease, e.again = 0, time.Time{}
+	e.lease, e.since = 0, marks{}
 	e.due, e.attempt = due, attempt
+	heap.Fix(&l.all, e.inAll)
 	heap.Push(&l.waiting, e)
 	l.announce(e)
 }

@@ -22,9 +22,9 @@ func TestMemoryQueueRestoresInOrderAndAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now()
 		q := syncer.NewMemoryQueue()
-		future := syncer.Task{Key: syncer.Key{ID: "future"}, First: now.Add(time.Hour), Last: now.Add(time.Hour)}
-		q.Restore(future, syncer.Task{Key: syncer.Key{ID: "old"}, First: now.Add(-time.Hour), Last: now, Attempt: 3, Version: 9})
-		q.Restore(syncer.Task{Key: syncer.Key{ID: "old"}}) // is there already
+		future := syncer.Mark{Key: syncer.Key{ID: "future"}, First: now.Add(time.Hour), Last: now.Add(time.Hour)}
+		q.Restore(future, syncer.Mark{Key: syncer.Key{ID: "old"}, First: now.Add(-time.Hour), Last: now})
+		q.Restore(syncer.Mark{Key: syncer.Key{ID: "old"}}) // is there already
 		require.NoError(t, q.Wait(t.Context(), ""))
 
 		got, ok := q.Lookup(future.Key)
@@ -40,7 +40,7 @@ func TestMemoryQueueRestoresInOrderAndAtOnce(t *testing.T) {
 
 		_, ok = q.Lookup(future.Key)
 		assert.True(t, ok, "a leased key is in the queue")
-		require.NoError(t, q.Mark(t.Context(), future.Key))
+		require.NoError(t, q.Mark(t.Context(), syncer.Mark{Key: future.Key}))
 		require.NoError(t, q.Retry(t.Context(), now.Add(time.Hour), tasks[1]))
 		tasks2, err := q.Lease(t.Context(), "", 9)
 		require.NoError(t, err)
@@ -56,7 +56,7 @@ func TestMemoryQueueRestoresInOrderAndAtOnce(t *testing.T) {
 func ExampleMemoryQueue() {
 	ctx := context.Background()
 	q := syncer.NewMemoryQueue()
-	tea := syncer.Key{Lane: "shop", ID: "tea"}
+	tea := syncer.Mark{Key: syncer.Key{Lane: "shop", ID: "tea"}}
 	_ = q.Mark(ctx, tea)
 	_ = q.Mark(ctx, tea) // the same task
 
@@ -77,12 +77,12 @@ func BenchmarkMemoryQueue(b *testing.B) {
 	ctx := b.Context()
 	q := syncer.NewMemoryQueue()
 	for i := range 100_000 {
-		_ = q.Mark(ctx, syncer.Key{ID: fmt.Sprint(i)})
+		_ = q.Mark(ctx, syncer.Mark{Key: syncer.Key{ID: fmt.Sprint(i)}})
 	}
 	b.ReportAllocs()
 	for b.Loop() {
 		tasks, _ := q.Lease(ctx, "", 1)
-		_ = q.Mark(ctx, tasks[0].Key)
+		_ = q.Mark(ctx, syncer.Mark{Key: tasks[0].Key})
 		_ = q.Ack(ctx, tasks...)
 		_, _ = q.Depth(ctx, "")
 	}

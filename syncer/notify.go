@@ -15,15 +15,15 @@ import (
 //
 // It returns nil when the marks are stored, as safely as the queue stores.
 func (s *Syncer) Notify(ctx context.Context, productIDs ...string) error {
-	return s.accept(ctx, channel.Event{ProductIDs: productIDs}, urgentLane)
+	return s.accept(ctx, channel.Event{ProductIDs: productIDs}, Notified, urgentLane)
 }
 
 // accept stores the marks of an event in one of each channel's lanes.
-func (s *Syncer) accept(ctx context.Context, event channel.Event, lane func(channel string) string) error {
-	keys := make([]Key, 0, len(event.ProductIDs)*len(s.targets)+len(event.OrderIDs))
+func (s *Syncer) accept(ctx context.Context, event channel.Event, why Cause, lane func(channel string) string) error {
+	marks := make([]Mark, 0, len(event.ProductIDs)*len(s.targets)+len(event.OrderIDs))
 	for _, t := range s.targets {
 		for _, id := range event.ProductIDs {
-			keys = append(keys, Key{lane(t.name), id})
+			marks = append(marks, Mark{Key: Key{lane(t.name), id}, Why: why})
 		}
 	}
 	for _, id := range event.OrderIDs {
@@ -32,12 +32,12 @@ func (s *Syncer) accept(ctx context.Context, event channel.Event, lane func(chan
 				slog.String("event", event.Type), slog.String("order", id))
 			continue
 		}
-		keys = append(keys, Key{orderLane, id})
+		marks = append(marks, Mark{Key: Key{orderLane, id}, Why: why})
 	}
-	if len(keys) == 0 {
+	if len(marks) == 0 {
 		return nil
 	}
-	if err := s.queue.Mark(ctx, keys...); err != nil {
+	if err := s.queue.Mark(ctx, marks...); err != nil {
 		return fmt.Errorf("syncer: marking: %w", err)
 	}
 	if len(event.ProductIDs) > 0 {

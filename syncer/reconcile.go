@@ -246,18 +246,22 @@ type reconciled struct {
 	Products int       `json:"products"`
 }
 
-const reconciledName = "reconciled"
+const (
+	// stateSet has the records of what a run leaves to the next.
+	stateSet       = "state"
+	reconciledName = "reconciled"
+)
 
 func (s *Syncer) remember(ctx context.Context, run reconciled) error {
 	value, err := json.Marshal(run)
 	if err != nil {
 		return err
 	}
-	return s.queue.Save(ctx, reconciledName, value)
+	return s.queue.Save(ctx, stateSet, Record{Key: reconciledName, Value: value})
 }
 
 func (s *Syncer) recall(ctx context.Context) (run reconciled, err error) {
-	value, err := s.queue.Load(ctx, reconciledName)
+	value, err := s.queue.Load(ctx, stateSet, reconciledName)
 	if err != nil || value == nil {
 		return run, err
 	}

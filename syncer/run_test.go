@@ -314,11 +314,11 @@ type brokenQueue struct {
 	err error
 }
 
-func (q *brokenQueue) Mark(ctx context.Context, keys ...syncer.Key) error {
+func (q *brokenQueue) Mark(ctx context.Context, marks ...syncer.Mark) error {
 	if q.err != nil {
 		return q.err
 	}
-	return q.MemoryQueue.Mark(ctx, keys...)
+	return q.MemoryQueue.Mark(ctx, marks...)
 }
 
 func (q *brokenQueue) Lease(ctx context.Context, lane string, n int) ([]syncer.Task, error) {

@@ -41,7 +41,7 @@ func (s *Syncer) watch(ctx context.Context) error {
 // look asks once. The cursor is saved after the marks: what is asked for twice
 // is marked twice, and what was not marked is asked for again.
 func (s *Syncer) look(ctx context.Context) error {
-	cursor, err := s.queue.Load(ctx, cursorName)
+	cursor, err := s.queue.Load(ctx, stateSet, cursorName)
 	if err != nil {
 		return err
 	}
@@ -50,11 +50,11 @@ func (s *Syncer) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.accept(ctx, channel.Event{Type: "watch", ProductIDs: ids}, quietLane); err != nil {
+	if err := s.accept(ctx, channel.Event{Type: "watch", ProductIDs: ids}, Watched, quietLane); err != nil {
 		return err
 	}
 	if next == string(cursor) {
 		return nil
 	}
-	return s.queue.Save(ctx, cursorName, []byte(next))
+	return s.queue.Save(ctx, stateSet, Record{Key: cursorName, Value: []byte(next)})
 }

@@ -66,7 +66,7 @@ func (s *Syncer) deliver(w http.ResponseWriter, r *http.Request) int {
 	s.logger.LogAttrs(r.Context(), slog.LevelInfo, "event received", slog.String("event", event.Type), slog.String("id", event.ID),
 		slog.Int("products", len(event.ProductIDs)), slog.Int("orders", len(event.OrderIDs)))
 	s.hooks.received(event)
-	if err := s.accept(r.Context(), event, urgentLane); err != nil {
+	if err := s.accept(r.Context(), event, Evented, urgentLane); err != nil {
 		s.logger.LogAttrs(r.Context(), slog.LevelError, "event not stored", slog.String("event", event.Type), slog.Any("err", err))
 		return http.StatusServiceUnavailable
 	}

@@ -25,7 +25,7 @@ func BenchmarkMark(b *testing.B) {
 			q := openAt(b, filepath.Join(b.TempDir(), "queue.db"))
 			benchmark(b, callers, func(id string) {
 				require.NoError(b, q.db.Update(func(tx *bolt.Tx) error {
-					return putRecord(tx.Bucket(marksBucket), recordKey(syncer.Key{ID: id}), encodeTimes(syncer.Task{}))
+					return putRecord(tx.Bucket(marksBucket), recordKey(syncer.Key{ID: id}), encodeTimes(syncer.Mark{}))
 				}))
 			})
 			alone = rate(b)
@@ -43,7 +43,7 @@ func BenchmarkMark(b *testing.B) {
 }
 
 func marker(b *testing.B, q syncer.Queue) func(id string) {
-	return func(id string) { require.NoError(b, q.Mark(b.Context(), syncer.Key{ID: id})) }
+	return func(id string) { require.NoError(b, q.Mark(b.Context(), syncer.Mark{Key: syncer.Key{ID: id}})) }
 }
 
 func benchmark(b *testing.B, callers int, mark func(id string)) {

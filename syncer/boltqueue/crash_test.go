@@ -37,7 +37,8 @@ func markForEver(path string) {
 		go func() {
 			for i := 0; ; i++ {
 				id := fmt.Sprintf("%d-%d-%d", os.Getpid(), g, i)
-				if err := q.Mark(ctx, syncer.Key{Lane: "kept", ID: id}, syncer.Key{Lane: "worked", ID: id}); err != nil {
+				if err := q.Mark(ctx,
+					syncer.Mark{Key: syncer.Key{Lane: "kept", ID: id}}, syncer.Mark{Key: syncer.Key{Lane: "worked", ID: id}}); err != nil {
 					fmt.Println("error", err)
 					return
 				}

@@ -25,7 +25,10 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := q.Mark(ctx, syncer.Key{Lane: "shop", ID: "product-1"}, syncer.Key{Lane: "shop", ID: "product-2"}); err != nil {
+	if err := q.Mark(ctx,
+		syncer.Mark{Key: syncer.Key{Lane: "shop", ID: "product-1"}},
+		syncer.Mark{Key: syncer.Key{Lane: "shop", ID: "product-2"}},
+	); err != nil {
 		log.Fatal(err)
 	}
 	tasks, err := q.Lease(ctx, "shop", 1)

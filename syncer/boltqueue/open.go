@@ -180,31 +180,35 @@ func (q *Queue) load(tx *bolt.Tx) error {
 	if err := checkFormat(tx); err != nil {
 		return err
 	}
-	var tasks []syncer.Task
+	var marks []syncer.Mark
 	if err := tx.Bucket(marksBucket).ForEach(func(k, v []byte) error {
 		v, err := parseRecord(k, v)
 		if err != nil {
 			return err
 		}
-		var t syncer.Task
+		var t syncer.Mark
 		if t.Key, err = parseRecordKey(k); err != nil {
 			return err
 		}
 		if t.First, t.Last, err = parseTimes(v); err != nil {
 			return err
 		}
-		tasks = append(tasks, t)
+		marks = append(marks, t)
 		q.stored[t.Key] = true
 		return nil
 	}); err != nil {
 		return err
 	}
-	q.mem.Restore(tasks...)
+	q.mem.Restore(marks...)
 	return tx.Bucket(valuesBucket).ForEach(func(k, v []byte) error {
 		v, err := parseRecord(k, v)
 		if err != nil {
 			return err
 		}
-		return q.mem.Save(context.Background(), string(k[1:]), v)
+		key, err := parseRecordKey(k)
+		if err != nil {
+			return err
+		}
+		return q.mem.Save(context.Background(), key.Lane, syncer.Record{Key: key.ID, Value: v})
 	})
 }

@@ -23,11 +23,11 @@ import (
 
 func mark(t testing.TB, q *Queue, ids ...string) {
 	t.Helper()
-	keys := make([]syncer.Key, len(ids))
+	marks := make([]syncer.Mark, len(ids))
 	for i, id := range ids {
-		keys[i].ID = id
+		marks[i].ID = id
 	}
-	require.NoError(t, q.Mark(t.Context(), keys...))
+	require.NoError(t, q.Mark(t.Context(), marks...))
 }
 
 func depth(t testing.TB, q *Queue) int {
@@ -50,7 +50,7 @@ func filled(t testing.TB, n int) (path string, content []byte) {
 	tasks, err := q.Lease(t.Context(), "", n)
 	require.NoError(t, err)
 	require.NoError(t, q.Ack(t.Context(), tasks...))
-	require.NoError(t, q.Save(t.Context(), "name", []byte("value")))
+	require.NoError(t, q.Save(t.Context(), "set", syncer.Record{Key: "name", Value: []byte("value")}))
 	require.NoError(t, q.Close())
 	content, err = os.ReadFile(path)
 	require.NoError(t, err)
@@ -181,7 +181,7 @@ func TestFlippedBytes(t *testing.T) {
 			_, err := fmt.Sscanf(task.ID, "product-%06d", &n)
 			require.Truef(t, err == nil && n >= 300 && n < 600, "byte %d changed %q", at, task.ID)
 		}
-		value, err := q.Load(t.Context(), "name")
+		value, err := q.Load(t.Context(), "set", "name")
 		require.NoError(t, err)
 		require.Equal(t, "value", string(value))
 		require.NoError(t, q.Close())
@@ -239,7 +239,7 @@ func TestVerifyAcceptsEveryStateOfAFile(t *testing.T) {
 		}
 		mark(t, q, ids...)
 		if random.IntN(10) == 0 {
-			require.NoError(t, q.Save(t.Context(), "large", make([]byte, random.IntN(100_000))))
+			require.NoError(t, q.Save(t.Context(), "set", syncer.Record{Key: "large", Value: make([]byte, random.IntN(100_000))}))
 		}
 		tasks, err := q.Lease(t.Context(), "", random.IntN(500))
 		require.NoError(t, err)

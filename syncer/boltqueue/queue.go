@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -56,10 +57,16 @@ var _ syncer.Queue = (*Queue)(nil)
 
 // A batch is what several callers write together.
 type batch struct {
-	keys   []syncer.Key
-	values map[string][]byte
-	done   chan struct{} // closed when err is set
-	err    error
+	keys  []syncer.Key
+	saves []save
+	done  chan struct{} // closed when err is set
+	err   error
+}
+
+// A save is what one call of Save writes.
+type save struct {
+	set     string
+	records []syncer.Record
 }
 
 // Close waits for the write that is under way, fails all others, and closes the
@@ -98,25 +105,25 @@ func (q *Queue) err() error {
 
 // Mark implements [syncer.Queue]. A lane and an id may have some 32,000 bytes
 // together.
-func (q *Queue) Mark(ctx context.Context, keys ...syncer.Key) error {
-	for _, k := range keys {
-		if len(recordKey(k)) > bolt.MaxKeySize {
-			return fmt.Errorf("boltqueue: a key of %d bytes is too long", len(k.Lane)+len(k.ID))
+func (q *Queue) Mark(ctx context.Context, marks ...syncer.Mark) error {
+	for _, m := range marks {
+		if len(recordKey(m.Key)) > bolt.MaxKeySize {
+			return fmt.Errorf("boltqueue: a key of %d bytes is too long", len(m.Lane)+len(m.ID))
 		}
 	}
 	if err := q.err(); err != nil {
 		return err
 	}
-	if err := q.mem.Mark(ctx, keys...); err != nil {
+	if err := q.mem.Mark(ctx, marks...); err != nil {
 		return err
 	}
 	return q.write(ctx, func(b *batch) bool {
 		before := len(b.keys)
-		for _, k := range keys {
+		for _, m := range marks {
 			// What has a record is safe: whoever would delete it reads memory
 			// first, while holding mu, and finds this mark there.
-			if !q.stored[k] {
-				b.keys = append(b.keys, k)
+			if !q.stored[m.Key] {
+				b.keys = append(b.keys, m.Key)
 			}
 		}
 		return len(b.keys) > before
@@ -188,26 +195,42 @@ func (q *Queue) Depth(ctx context.Context, lane string) (syncer.Depth, error) {
 	return q.mem.Depth(ctx, lane)
 }
 
-// Save implements [syncer.Queue]. A name may have some 32,000 bytes.
-func (q *Queue) Save(ctx context.Context, name string, value []byte) error {
-	if len(valueKey(name)) > bolt.MaxKeySize {
-		return fmt.Errorf("boltqueue: a name of %d bytes is too long", len(name))
+// Save implements [syncer.Store]. A set's name and a key may have some 32,000
+// bytes together.
+func (q *Queue) Save(ctx context.Context, set string, records ...syncer.Record) error {
+	s := save{set: set, records: slices.Clone(records)}
+	for i, r := range records {
+		if len(recordKey(syncer.Key{Lane: set, ID: r.Key})) > bolt.MaxKeySize {
+			return fmt.Errorf("boltqueue: a key of %d bytes is too long", len(set)+len(r.Key))
+		}
+		s.records[i].Value = bytes.Clone(r.Value)
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	return q.write(ctx, func(b *batch) bool {
-		b.values[name] = append([]byte{}, value...)
-		return true
+		b.saves = append(b.saves, s)
+		return len(records) > 0
 	})
 }
 
-// Load implements [syncer.Queue].
-func (q *Queue) Load(ctx context.Context, name string) ([]byte, error) {
+// Load implements [syncer.Store].
+func (q *Queue) Load(ctx context.Context, set, key string) ([]byte, error) {
 	if err := q.err(); err != nil {
 		return nil, err
 	}
-	return q.mem.Load(ctx, name)
+	return q.mem.Load(ctx, set, key)
+}
+
+// Records implements [syncer.Store].
+func (q *Queue) Records(ctx context.Context, set, from string) iter.Seq2[syncer.Record, error] {
+	return func(yield func(syncer.Record, error) bool) {
+		if err := q.err(); err != nil {
+			yield(syncer.Record{}, err)
+			return
+		}
+		q.mem.Records(ctx, set, from)(yield)
+	}
 }
 
 // write adds to the next batch and returns when that is on disk, or at once if
@@ -222,7 +245,7 @@ func (q *Queue) write(ctx context.Context, add func(*batch) bool) error {
 	}
 	b := q.next
 	if b == nil {
-		b = &batch{values: make(map[string][]byte), done: make(chan struct{})}
+		b = &batch{done: make(chan struct{})}
 	}
 	if !add(b) {
 		q.mu.Unlock()
@@ -280,9 +303,18 @@ func (q *Queue) flush(b *batch) error {
 				}
 			}
 			values := tx.Bucket(valuesBucket)
-			for name, value := range b.values {
-				if err := putRecord(values, valueKey(name), value); err != nil {
-					return err
+			for _, s := range b.saves {
+				for _, r := range s.records {
+					key := recordKey(syncer.Key{Lane: s.set, ID: r.Key})
+					var err error
+					if r.Value == nil {
+						err = values.Delete(key)
+					} else {
+						err = putRecord(values, key, r.Value)
+					}
+					if err != nil {
+						return err
+					}
 				}
 			}
 			return nil
@@ -303,15 +335,15 @@ func (q *Queue) flush(b *batch) error {
 	for _, k := range put {
 		q.stored[k] = true
 	}
-	for name, value := range b.values {
-		_ = q.mem.Save(context.Background(), name, value) // fails for a done context only
+	for _, s := range b.saves {
+		_ = q.mem.Save(context.Background(), s.set, s.records...) // fails for a done context only
 	}
 	return nil
 }
 
 // pending looks a key up in memory. If it is not there its record is about to
 // be deleted, and from now on a Mark must write a new one.
-func (q *Queue) pending(k syncer.Key) (syncer.Task, bool) {
+func (q *Queue) pending(k syncer.Key) (syncer.Mark, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	task, ok := q.mem.Lookup(k)

@@ -48,10 +48,7 @@ func parseRecordKey(b []byte) (syncer.Key, error) {
 	return syncer.Key{Lane: string(b[:n]), ID: string(b[n:])}, nil
 }
 
-// valueKey leads with a byte since bbolt has no empty keys.
-func valueKey(name string) []byte { return append([]byte{'='}, name...) }
-
-func encodeTimes(t syncer.Task) []byte {
+func encodeTimes(t syncer.Mark) []byte {
 	b := binary.BigEndian.AppendUint64(nil, uint64(t.First.UnixNano()))
 	return binary.BigEndian.AppendUint64(b, uint64(t.Last.UnixNano()))
 }

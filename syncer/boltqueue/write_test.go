@@ -31,7 +31,7 @@ func TestConcurrentMarksShareAWrite(t *testing.T) {
 		q.writing <- struct{}{} // a write is under way
 		errs := make(chan error, 64)
 		for i := range cap(errs) {
-			go func() { errs <- q.Mark(t.Context(), syncer.Key{ID: fmt.Sprint(i)}) }()
+			go func() { errs <- q.Mark(t.Context(), syncer.Mark{Key: syncer.Key{ID: fmt.Sprint(i)}}) }()
 		}
 		synctest.Wait()
 		assert.Empty(t, errs, "Mark returned before its mark was written")
@@ -82,7 +82,7 @@ func TestACancelledMarkReturnsAndTheNextOneWorks(t *testing.T) {
 		q.writing <- struct{}{}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		require.ErrorIs(t, q.Mark(ctx, syncer.Key{ID: "a"}), context.DeadlineExceeded)
+		require.ErrorIs(t, q.Mark(ctx, syncer.Mark{Key: syncer.Key{ID: "a"}}), context.DeadlineExceeded)
 		<-q.writing
 		mark(t, q, "a")
 	})
@@ -92,7 +92,7 @@ func TestAFailedWriteFailsMarkAndIsTriedAgain(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "queue.db")
 	q := openAt(t, path)
 	q.db.MaxSize = 1 // as if the disk were full
-	keys := make([]syncer.Key, 20_000)
+	keys := make([]syncer.Mark, 20_000)
 	for i := range keys {
 		keys[i].ID = fmt.Sprint(i)
 	}
@@ -107,8 +107,8 @@ func TestAFailedWriteFailsMarkAndIsTriedAgain(t *testing.T) {
 
 func TestTooLongKeysAreRefusedAlone(t *testing.T) {
 	q := openAt(t, filepath.Join(t.TempDir(), "queue.db"))
-	require.Error(t, q.Mark(t.Context(), syncer.Key{ID: string(make([]byte, bolt.MaxKeySize))}))
-	require.Error(t, q.Save(t.Context(), string(make([]byte, bolt.MaxKeySize)), nil))
+	require.Error(t, q.Mark(t.Context(), syncer.Mark{Key: syncer.Key{ID: string(make([]byte, bolt.MaxKeySize))}}))
+	require.Error(t, q.Save(t.Context(), "", syncer.Record{Key: string(make([]byte, bolt.MaxKeySize))}))
 	assert.Zero(t, depth(t, q))
 	mark(t, q, string(make([]byte, bolt.MaxKeySize-1)))
 }
@@ -121,7 +121,7 @@ func TestAPanicOfTheDatabasePutsTheQueueOutOfOrder(t *testing.T) {
 		synctest.Wait()
 		good := q.db
 		q.db = nil
-		err := q.Mark(t.Context(), syncer.Key{Lane: "other"})
+		err := q.Mark(t.Context(), syncer.Mark{Key: syncer.Key{Lane: "other"}})
 		q.db = good
 		require.ErrorIs(t, err, ErrDamaged)
 		require.ErrorIs(t, <-waited, ErrDamaged, "who waits is told")
@@ -139,7 +139,7 @@ func TestClose(t *testing.T) {
 		calls := make(chan error, 2)
 		go func() { calls <- q.Wait(ctx, "lane") }()
 		q.writing <- struct{}{}
-		go func() { calls <- q.Mark(ctx, syncer.Key{ID: "late"}) }()
+		go func() { calls <- q.Mark(ctx, syncer.Mark{Key: syncer.Key{ID: "late"}}) }()
 		synctest.Wait()
 		closed := make(chan error, 1)
 		go func() { closed <- q.Close() }()
@@ -151,9 +151,9 @@ func TestClose(t *testing.T) {
 
 		_, leaseErr := q.Lease(ctx, "", 1)
 		_, depthErr := q.Depth(ctx, "")
-		_, loadErr := q.Load(ctx, "")
+		_, loadErr := q.Load(ctx, "", "")
 		for _, err := range []error{
-			q.Mark(ctx, syncer.Key{}), q.Mark(ctx), q.Wait(ctx, ""), q.Ack(ctx), q.Retry(ctx, time.Now()), q.Save(ctx, "", nil),
+			q.Mark(ctx, syncer.Mark{Key: syncer.Key{}}), q.Mark(ctx), q.Wait(ctx, ""), q.Ack(ctx), q.Retry(ctx, time.Now()), q.Save(ctx, ""),
 			leaseErr, depthErr, loadErr,
 		} {
 			assert.True(t, errors.Is(err, fs.ErrClosed), err)

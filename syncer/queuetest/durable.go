@@ -39,7 +39,7 @@ var surviving = []struct {
 			pass()
 		}
 		other := syncer.Key{ID: "order"}
-		if err := k.q.Mark(k.t.Context(), other); err != nil {
+		if err := k.q.Mark(k.t.Context(), syncer.Mark{Key: other}); err != nil {
 			k.t.Fatalf("Mark: %v", err)
 		}
 		k.mark("c")

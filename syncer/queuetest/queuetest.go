@@ -49,11 +49,11 @@ func pass() time.Time {
 
 func (k *kit) mark(ids ...string) {
 	k.t.Helper()
-	keys := make([]syncer.Key, len(ids))
+	marks := make([]syncer.Mark, len(ids))
 	for i, id := range ids {
-		keys[i] = key(id)
+		marks[i].Key = key(id)
 	}
-	if err := k.q.Mark(k.t.Context(), keys...); err != nil {
+	if err := k.q.Mark(k.t.Context(), marks...); err != nil {
 		k.t.Fatalf("Mark(%q): %v", ids, err)
 	}
 }
@@ -124,14 +124,14 @@ func (k *kit) depth(tasks int, oldest time.Time, rule string) {
 
 func (k *kit) save(name, value string) {
 	k.t.Helper()
-	if err := k.q.Save(k.t.Context(), name, []byte(value)); err != nil {
+	if err := k.q.Save(k.t.Context(), "set", syncer.Record{Key: name, Value: []byte(value)}); err != nil {
 		k.t.Fatalf("Save(%q): %v", name, err)
 	}
 }
 
 func (k *kit) load(name, want, rule string) {
 	k.t.Helper()
-	got, err := k.q.Load(k.t.Context(), name)
+	got, err := k.q.Load(k.t.Context(), "set", name)
 	if err != nil {
 		k.t.Fatalf("Load(%q): %v", name, err)
 	}

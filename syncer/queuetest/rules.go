@@ -29,7 +29,11 @@ var marking = []test{
 			{Lane: "", ID: "ab"}, {Lane: "a", ID: "b"}, {Lane: "ab", ID: "c"}, {Lane: "a", ID: "bc"},
 			{Lane: "a\x00b", ID: "c"}, {Lane: "a", ID: "b\x00c"}, {Lane: "a/b", ID: "\xff"}, {Lane: "a", ID: "b/\xff"},
 		}
-		if err := k.q.Mark(k.t.Context(), keys...); err != nil {
+		marks := make([]syncer.Mark, len(keys))
+		for i, key := range keys {
+			marks[i].Key = key
+		}
+		if err := k.q.Mark(k.t.Context(), marks...); err != nil {
 			k.t.Fatalf("Mark: %v: any bytes may be in a lane and an id", err)
 		}
 		for _, lane := range []string{"", "a", "ab", "a\x00b", "a/b", "other"} {
@@ -68,13 +72,13 @@ var marking = []test{
 		ctx, cancel := context.WithCancel(k.t.Context())
 		cancel()
 		// These may do their work or not. They must return, or the bubble reports a deadlock.
-		_ = k.q.Mark(ctx, key("b"))
+		_ = k.q.Mark(ctx, syncer.Mark{Key: key("b")})
 		_, _ = k.q.Lease(ctx, lane, 1)
 		_ = k.q.Retry(ctx, time.Now(), task)
 		_ = k.q.Ack(ctx, task)
 		_, _ = k.q.Depth(ctx, lane)
-		_ = k.q.Save(ctx, "name", nil)
-		_, _ = k.q.Load(ctx, "name")
+		_ = k.q.Save(ctx, "set", syncer.Record{Key: "name"})
+		_, _ = k.q.Load(ctx, "set", "name")
 		if err := k.q.Wait(ctx, "other"); err == nil {
 			k.t.Error("Wait returned nil with a done context and nothing due: nil says that a task is due")
 		}
@@ -145,7 +149,7 @@ func concurrentUse(k *kit) {
 			for i := range marks {
 				n := (i*(m+1) + m) % keys
 				made[n].Add(1)
-				if err := k.q.Mark(ctx, key(fmt.Sprint(n))); err != nil {
+				if err := k.q.Mark(ctx, syncer.Mark{Key: key(fmt.Sprint(n))}); err != nil {
 					k.t.Errorf("Mark: %v", err)
 				}
 			}
@@ -230,7 +234,7 @@ var ending = []test{
 		k.ack(old)
 		k.one("a", "it was marked again")
 		k.ack(old)
-		k.depth(1, time.Now(), "a task acknowledged twice must not end the work that began since: compare Version")
+		k.depth(1, time.Now(), "a task acknowledged twice must not end the work that began since: compare Token")
 	}},
 	{"RetryPutsBack", func(k *kit) {
 		marked := time.Now()
@@ -357,7 +361,7 @@ var keeping = []test{
 		k.order("the new task has the place of its own oldest mark", "b", "a")
 	}},
 	{"SaveAndLoad", func(k *kit) {
-		if v, err := k.q.Load(k.t.Context(), "name"); v != nil || err != nil {
+		if v, err := k.q.Load(k.t.Context(), "set", "name"); v != nil || err != nil {
 			k.t.Errorf("Load of a name never saved: %q, %v, want nil and no error", v, err)
 		}
 		k.save("name", "one")
@@ -368,12 +372,12 @@ var keeping = []test{
 		k.save("name", "")
 		k.load("name", "", "a value may be empty")
 		value := []byte("mine")
-		if err := k.q.Save(k.t.Context(), "name", value); err != nil {
+		if err := k.q.Save(k.t.Context(), "set", syncer.Record{Key: "name", Value: value}); err != nil {
 			k.t.Fatalf("Save: %v", err)
 		}
 		value[0] = 'X'
 		k.load("name", "mine", "Save copies the value: the caller may change it afterwards")
-		if v, _ := k.q.Load(k.t.Context(), "name"); len(v) > 0 {
+		if v, _ := k.q.Load(k.t.Context(), "set", "name"); len(v) > 0 {
 			v[0] = 'X'
 		}
 		k.load("name", "mine", "Load returns a copy: the caller may change it")
