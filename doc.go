@@ -1,8 +1,57 @@
-// Package stocksync is documentation only: it says what is where.
+// Package stocksync is the way in: it builds a sync from the environment.
 //
-// This module keeps the stock shown on every sales channel equal to what
-// ECOSIRE, the single source of truth, says may be sold. It is a library for
-// an existing backend: no database, no broker, no process of its own.
+// The module keeps the stock that every sales channel shows equal to what
+// ECOSIRE, the single source of truth, says may be sold. It is a library for an
+// existing backend: no database, no broker, no process of its own.
+//
+// # Five lines
+//
+//	services, err := stocksync.FromEnv(stocksync.Config{})
+//	check(err)
+//	plan, err := services.Plan(ctx) // reads everything, writes nothing
+//	check(err)
+//	fmt.Println(services, plan)
+//
+// [FromEnv] only plans. What it returns writes once it is asked for a writer:
+//
+//	s, err := services.Writer(syncer.Config{})
+//	check(err)
+//	http.Handle("POST /webhooks/ecosire", s.WebhookHandler())
+//	err = s.Run(ctx) // in real time, and the whole catalogue every night
+//
+// # The environment
+//
+// ECOSIRE:
+//
+//	ECOSIRE_API_KEY          required
+//	ECOSIRE_WEBHOOK_SECRET   to receive ECOSIRE's events
+//	ECOSIRE_URL              a proxy or a test server
+//
+// A Shopify shop:
+//
+//	SHOPIFY_SHOP             the shop's name, "acme" or "acme.myshopify.com"
+//	SHOPIFY_LOCATION_ID      the location whose stock is kept
+//	SHOPIFY_CLIENT_ID        an app's client credentials,
+//	SHOPIFY_CLIENT_SECRET    both of them,
+//	SHOPIFY_ACCESS_TOKEN     or a token that does not change
+//	SHOPIFY_URL              a proxy or a test server
+//
+// A WooCommerce shop:
+//
+//	WC_SITE_URL              the shop's address
+//	WC_CONSUMER_KEY          a REST API key that may read and write,
+//	WC_CONSUMER_SECRET       and its secret
+//
+// How much of the stock a channel shows, with SHOPIFY or WC for PREFIX:
+//
+//	PREFIX_SHARE             percent of what is available, 1 to 100
+//	PREFIX_BUFFER            units withheld after that
+//	PREFIX_CAP               at most this many units, at least 1
+//
+// A channel none of whose variables is set is left out; one that is set in part
+// is an error that names what is missing. There is one channel of each kind.
+// Build the clients yourself for more, and for every option that has no
+// variable: a program that does so links only the packages it imports.
 //
 // # Packages
 //

@@ -4,55 +4,77 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"net/http"
 
-	"github.com/ecosire/stocksync/ecosire"
+	"github.com/ecosire/stocksync"
 	"github.com/ecosire/stocksync/ecosire/ecosiretest"
-	"github.com/ecosire/stocksync/shopify"
 	"github.com/ecosire/stocksync/shopify/shopifytest"
 	"github.com/ecosire/stocksync/syncer"
-	"github.com/ecosire/stocksync/woocommerce"
 	"github.com/ecosire/stocksync/woocommerce/woocommercetest"
 )
 
-// ECOSIRE has twelve mugs, of which two are promised. Both shops show another
-// figure, until they are synced. A service of yours has no HTTPClient here: the
-// example talks to services in memory.
+// The first program: it says what two shops show, what they should, and then
+// mends it. A program of yours passes stocksync.Config{} to FromEnv and sets the
+// variables in its environment; this one talks to a merchant in memory.
 func Example() {
-	erp := ecosiretest.New(ecosiretest.Config{})
-	products := erp.Add(ecosiretest.Product{SKU: "MUG-RED", OnHand: 12, Reserved: 2})
-	shopifyShop := shopifytest.New(shopifytest.Config{})
-	shopifyShop.Add(shopifytest.Item{SKU: "MUG-RED", Available: 12})
-	wooShop := woocommercetest.New(woocommercetest.Config{})
-	wooShop.Add(woocommercetest.Product{SKU: "MUG-RED", Quantity: 3})
+	ctx := context.Background()
+	services, err := stocksync.FromEnv(merchant())
+	check(err)
+	fmt.Println(services)
 
-	source, err := ecosire.New(ecosire.Config{APIKey: "eco_live_test", HTTPClient: erp.Client()})
+	plan, err := services.Plan(ctx) // reads everything, writes nothing
 	check(err)
-	shop, err := shopify.New(shopify.Config{Shop: "test-shop", Token: shopify.StaticToken("shpat_test"), HTTPClient: shopifyShop.Client()})
-	check(err)
-	location, err := shop.Channel(shopify.ChannelConfig{LocationID: shopifyShop.Location()})
-	check(err)
-	site, err := woocommerce.New(woocommerce.Config{
-		URL: "https://shop.example", ConsumerKey: "ck_test", ConsumerSecret: "cs_test", HTTPClient: wooShop.Client(),
-	})
-	check(err)
-	store, err := site.Channel(woocommerce.ChannelConfig{})
-	check(err)
+	for _, l := range plan.Lines {
+		fmt.Printf("%s: %s shows %d and should show %d\n", l.Channel, l.SKU, *l.Shown, l.Wanted)
+	}
 
-	s, err := syncer.New(syncer.Config{
-		Source:  source,
-		Targets: []syncer.Target{{Channel: location}, {Channel: store, Policy: syncer.Available().Buffer(1)}},
-	})
+	s, err := services.Writer(syncer.Config{}) // from here on shops are written
 	check(err)
-	report, err := s.SyncProducts(context.Background(), products...)
+	report, err := s.Reconcile(ctx)
 	check(err)
 	for _, c := range report.Channels {
-		for _, change := range c.Changes {
-			fmt.Println(c.Channel, change.SKU, *change.Shown, "→", change.Wanted)
-		}
+		fmt.Printf("%s: %d written\n", c.Channel, c.Updated)
 	}
 	// Output:
-	// shopify:test-shop MUG-RED 12 → 10
-	// woocommerce:shop.example MUG-RED 3 → 9
+	// ECOSIRE at ecosire.example → shopify:acme at acme.myshopify.com, woocommerce:shop.example at shop.example (less 1)
+	// shopify:acme: MUG-RED shows 12 and should show 10
+	// woocommerce:shop.example: MUG-RED shows 3 and should show 9
+	// shopify:acme: 1 written
+	// woocommerce:shop.example: 1 written
+}
+
+// merchant has twelve mugs, of which two are promised to customers. Both shops
+// show another quantity.
+func merchant() stocksync.Config {
+	erp := ecosiretest.New(ecosiretest.Config{})
+	erp.Add(ecosiretest.Product{SKU: "MUG-RED", OnHand: 12, Reserved: 2})
+	shop := shopifytest.New(shopifytest.Config{Shop: "acme"})
+	shop.Add(shopifytest.Item{SKU: "MUG-RED", Available: 12})
+	site := woocommercetest.New(woocommercetest.Config{})
+	site.Add(woocommercetest.Product{SKU: "MUG-RED", Quantity: 3})
+
+	env := map[string]string{
+		"ECOSIRE_API_KEY": "eco_live_test", "ECOSIRE_URL": "https://ecosire.example/api",
+		"SHOPIFY_SHOP": "acme", "SHOPIFY_LOCATION_ID": "1", "SHOPIFY_ACCESS_TOKEN": "shpat_test",
+		"WC_SITE_URL": "https://shop.example", "WC_CONSUMER_KEY": "ck_test", "WC_CONSUMER_SECRET": "cs_test",
+		"WC_BUFFER": "1",
+	}
+	return stocksync.Config{
+		Getenv: func(name string) string { return env[name] },
+		HTTPClient: &http.Client{Transport: hosts{
+			"ecosire.example": erp, "acme.myshopify.com": shop, "shop.example": site,
+		}},
+	}
+}
+
+// hosts is a network of servers in memory.
+type hosts map[string]http.RoundTripper
+
+func (h hosts) RoundTrip(req *http.Request) (*http.Response, error) {
+	if server := h[req.URL.Host]; server != nil {
+		return server.RoundTrip(req)
+	}
+	return nil, fmt.Errorf("nobody is at %s", req.URL.Host)
 }
 
 func check(err error) {

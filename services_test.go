@@ -1,0 +1,143 @@
+package stocksync_test
+
+import (
+	"fmt"
+	"net/http"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecosire/stocksync"
+	"github.com/ecosire/stocksync/channel/channeltest"
+	"github.com/ecosire/stocksync/ecosire"
+	"github.com/ecosire/stocksync/ecosire/ecosiretest"
+	"github.com/ecosire/stocksync/shopify/shopifytest"
+	"github.com/ecosire/stocksync/syncer"
+	"github.com/ecosire/stocksync/woocommerce/woocommercetest"
+)
+
+// shops is an ECOSIRE and two shops, reached by the names of their hosts.
+type shops struct {
+	ecosire *ecosiretest.Server
+	shopify *shopifytest.Server
+	woo     *woocommercetest.Server
+	mug     string // the id of the one product
+	client  *http.Client
+	env     map[string]string
+}
+
+func newShops(t *testing.T) *shops {
+	s := &shops{
+		ecosire: ecosiretest.New(ecosiretest.Config{}),
+		shopify: shopifytest.New(shopifytest.Config{}),
+		woo:     woocommercetest.New(woocommercetest.Config{}),
+		env: map[string]string{
+			"ECOSIRE_API_KEY": "eco_live_test", "ECOSIRE_URL": "https://ecosire.example/api", "ECOSIRE_WEBHOOK_SECRET": "whsec",
+			"SHOPIFY_SHOP": "test-shop", "SHOPIFY_LOCATION_ID": "1", "SHOPIFY_CLIENT_ID": "client-id", "SHOPIFY_CLIENT_SECRET": "client-secret",
+			"WC_SITE_URL": "https://shop.example", "WC_CONSUMER_KEY": "ck_test", "WC_CONSUMER_SECRET": "cs_test",
+		},
+	}
+	s.client = &http.Client{Transport: hosts{"ecosire.example": s.ecosire, "test-shop.myshopify.com": s.shopify, "shop.example": s.woo}}
+	s.mug = s.ecosire.Add(ecosiretest.Product{SKU: "MUG-1", OnHand: 14, Reserved: 2})[0]
+	s.shopify.Add(shopifytest.Item{SKU: "MUG-1", Available: 1})
+	s.woo.Add(woocommercetest.Product{SKU: "MUG-1", Quantity: 3})
+	return s
+}
+
+func (s *shops) services(t *testing.T) *stocksync.Services {
+	services, err := stocksync.FromEnv(stocksync.Config{Getenv: lookup(s.env), HTTPClient: s.client})
+	require.NoError(t, err)
+	return services
+}
+
+func (s *shops) shown() [2]int {
+	a, _ := s.shopify.Available("MUG-1")
+	b, _ := s.woo.Quantity("MUG-1")
+	return [2]int{a, b}
+}
+
+func TestServicesPlanAndWriteNothing(t *testing.T) {
+	w := newShops(t)
+	services := w.services(t)
+	plan, err := services.Plan(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, 2, plan.Drift())
+	some, err := services.PlanProducts(t.Context(), w.mug)
+	require.NoError(t, err)
+	assert.Equal(t, 2, some.Drift())
+	none, err := services.PlanProducts(t.Context())
+	require.NoError(t, err)
+	assert.Zero(t, none.Drift(), "no product is not every product")
+
+	// A stock change without a Writer is nobody's business.
+	require.NoError(t, w.adjust(t, services))
+	assert.Equal(t, [2]int{1, 3}, w.shown())
+	assert.Zero(t, w.woo.Count(func(r channeltest.Request) bool { return r.Method != http.MethodGet }))
+	assert.Empty(t, w.shopify.History())
+}
+
+func (s *shops) adjust(t *testing.T, services *stocksync.Services) error {
+	for location, err := range services.ECOSIRE.Locations(t.Context()) {
+		require.NoError(t, err)
+		return services.ECOSIRE.PostAdjustment(t.Context(), ecosire.Adjustment{ProductID: s.mug, LocationID: location.ID, Quantity: 1, Reason: "count"})
+	}
+	return fmt.Errorf("ECOSIRE has no location")
+}
+
+func TestAWriterWrites(t *testing.T) {
+	w := newShops(t)
+	services := w.services(t)
+	s, err := services.Writer(syncer.Config{})
+	require.NoError(t, err)
+	_, err = s.SyncProducts(t.Context(), w.mug)
+	require.NoError(t, err)
+	assert.Equal(t, [2]int{12, 12}, w.shown())
+
+	require.NoError(t, w.adjust(t, services))
+	health, err := s.Health(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, 1, health.Channels[0].Tasks, "an adjustment of one's own is noticed without an event")
+}
+
+func TestAWriterKeepsWhatTheHostSays(t *testing.T) {
+	w := newShops(t)
+	services := w.services(t)
+	shelf := channeltest.NewMemory("shelf")
+	shelf.Set("MUG-1", 0)
+	services.Targets = append(services.Targets[:1], syncer.Target{Channel: shelf})
+	s, err := services.Writer(syncer.Config{})
+	require.NoError(t, err)
+	report, err := s.Reconcile(t.Context())
+	require.NoError(t, err)
+	require.Len(t, report.Channels, 2)
+	assert.Equal(t, "shelf", report.Channels[1].Channel)
+
+	s, err = services.Writer(syncer.Config{Targets: services.Targets[1:]})
+	require.NoError(t, err)
+	report, err = s.Reconcile(t.Context())
+	require.NoError(t, err)
+	assert.Len(t, report.Channels, 1)
+
+	_, err = (&stocksync.Services{}).Plan(t.Context())
+	assert.ErrorContains(t, err, "Config.Source is nil")
+	assert.Equal(t, "no services", (&stocksync.Services{}).String())
+}
+
+// The root package is for programs that want all of it. The engine and the
+// adapters do not, so a program that imports these links nothing else.
+func TestNobodyInsideImportsTheRoot(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "./channel/...", "./syncer/...", "./ecosire/...", "./shopify/...", "./woocommerce/...").Output()
+	require.NoError(t, err)
+	packages := strings.Fields(string(out))
+	assert.NotContains(t, packages, "github.com/ecosire/stocksync")
+	assert.Contains(t, packages, "github.com/ecosire/stocksync/channel")
+
+	out, err = exec.CommandContext(t.Context(), "go", "list", "-deps", "./syncer").Output()
+	require.NoError(t, err)
+	for _, client := range []string{"ecosire", "shopify", "woocommerce", "amazon", "square"} {
+		assert.NotContains(t, strings.Fields(string(out)), "github.com/ecosire/stocksync/"+client)
+	}
+}
