@@ -2,6 +2,7 @@ package channel
 
 import (
 	"context"
+	"io"
 	"iter"
 	"time"
 )
@@ -21,6 +22,10 @@ type Level struct {
 	// quantity: it is out of stock by a switch of its own, say. What is off
 	// sale already loses nothing by being set to 0.
 	OffSale bool
+	// SellsAtZero reports that customers can go on buying the item when its
+	// quantity is 0 or less: backorders, "continue selling". It is for reports,
+	// and set only where reading it costs nothing more.
+	SellsAtZero bool
 	// Ref is the channel's own name for the item, for people and for the
 	// channel itself; nobody else interprets it.
 	Ref string
@@ -129,6 +134,36 @@ type Lagger interface {
 	// update is not sent again.
 	Lag() time.Duration
 }
+
+// A Keeper is a [Channel] that knows something that is costly to find out
+// again, such as which item each SKU is, and can carry it over a restart.
+// What it knows is never a quantity, and its loss costs requests only.
+type Keeper interface {
+	// Keep writes what the channel knows to w, in a form of its own.
+	Keep(w io.Writer) error
+	// Restore reads what Keep wrote, by this version of the package or another
+	// one, and adds it to what the channel knows. After an error the channel
+	// works as if nothing had been restored.
+	Restore(r io.Reader) error
+}
+
+// Duplicates says what a channel does about an SKU that several of its items
+// have, such as a product and the draft that somebody made of it.
+type Duplicates int
+
+const (
+	// DuplicatesReported: Levels returns each item, and Push refuses the SKU
+	// with [ErrAmbiguousSKU]. This is the default.
+	DuplicatesReported Duplicates = iota
+	// DuplicatesForSale: of the items only one is for sale, and that is the one
+	// the SKU means. Otherwise it is as with DuplicatesReported.
+	DuplicatesForSale
+	// DuplicatesAll: all of the items get the quantity, and Levels returns one
+	// level for them. Where they disagree the level is Unset, so that any
+	// quantity is a difference. Where customers can buy the items independently,
+	// each offers the whole quantity, so that it can be sold several times.
+	DuplicatesAll
+)
 
 // A Meter is a [Source] or a [Channel] that counts what it costs.
 type Meter interface {

@@ -39,6 +39,14 @@ func TestPermanent(t *testing.T) {
 	}
 }
 
+func TestNotYetIsNotPermanent(t *testing.T) {
+	err := fmt.Errorf("so: %w", NotYet(UnknownSKU("A")))
+	assert.ErrorIs(t, err, ErrUnknownSKU)
+	assert.False(t, Permanent(err))
+	assert.Equal(t, "unknown_sku", Class(err))
+	assert.Equal(t, `so: unknown SKU "A"`, err.Error())
+}
+
 func TestClassSurvivesJSON(t *testing.T) {
 	for _, err := range []error{
 		ErrUnknownSKU, ErrAmbiguousSKU, ErrNotTracked, ErrNotStocked, ErrShared, ErrInvalid, ErrConflict, ErrPending,

@@ -101,8 +101,11 @@ func (e *classed) Unwrap() error { return e.err }
 
 // Permanent reports whether an error will stay until somebody changes the
 // product, the catalogue or the configuration, so that trying again by itself
-// is pointless.
+// is pointless. What [NotYet] returned is not permanent.
 func Permanent(err error) bool {
+	if _, ok := errors.AsType[*notYet](err); ok {
+		return false
+	}
 	for _, target := range []error{
 		ErrUnknownSKU, ErrAmbiguousSKU, ErrNotTracked, ErrNotStocked, ErrShared, ErrInvalid,
 	} {
@@ -112,6 +115,15 @@ func Permanent(err error) bool {
 	}
 	return false
 }
+
+// NotYet returns an error that matches what err matches, and yet is not
+// [Permanent]. A channel returns it for an SKU that it does not know while its
+// search may only be late: the item may have been made a moment ago.
+func NotYet(err error) error { return &notYet{err} }
+
+type notYet struct{ error }
+
+func (e *notYet) Unwrap() error { return e.error }
 
 // RetryAfter finds out how long a service asked to be left alone: it looks in
 // err's tree for an error with a method RetryAfter() time.Duration that
