@@ -59,7 +59,7 @@ type Update struct {
 //
 // What else a channel can do is found by type with [As], also through
 // wrappers: [Reader], [Sizer], [Preloader], [Lister], [Unsetter], [Lagger],
-// [Meter].
+// [Resumer], [Meter].
 type Channel interface {
 	// Name is stable, and unique among the channels that are used together,
 	// such as "shopify:acme". It appears in reports and logs.
@@ -131,7 +131,7 @@ type Unsetter interface {
 type Lagger interface {
 	// Lag is the longest time that an accepted update usually takes to show.
 	// Until then a level that still has the old quantity is no drift, and the
-	// update is not sent again.
+	// update is not sent again. An update may take longer; see [LagOf].
 	Lag() time.Duration
 }
 
@@ -164,6 +164,21 @@ const (
 	// each offers the whole quantity, so that it can be sold several times.
 	DuplicatesAll
 )
+
+// A Resumer is a [Channel] with work that outlasts the call that began it, such
+// as a file that the service processes for hours. What is to be known of such
+// work the channel keeps where the host told it to.
+type Resumer interface {
+	// Resume does what is due of that work. It returns the SKUs that are to be
+	// compared now, whatever is pending for them, since what became of their
+	// updates is known or can be read; and how long to wait before the next
+	// call. A wait of 0 means that nothing is under way: then Resume need not be
+	// called before the next Push. After an error the caller calls again, later.
+	//
+	// It may be called at any time, by any process that pushes. Like Push it
+	// writes.
+	Resume(ctx context.Context) (skus []string, again time.Duration, err error)
+}
 
 // A Meter is a [Source] or a [Channel] that counts what it costs.
 type Meter interface {

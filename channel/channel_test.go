@@ -30,6 +30,18 @@ func TestErrors(t *testing.T) {
 	assert.False(t, ok)
 }
 
+type slow struct{ error }
+
+func (slow) Lag() time.Duration { return time.Hour }
+
+func TestLagOf(t *testing.T) {
+	lag, ok := LagOf(fmt.Errorf("outer: %w", slow{ErrPending}))
+	assert.True(t, ok)
+	assert.Equal(t, time.Hour, lag)
+	_, ok = LagOf(ErrPending)
+	assert.False(t, ok)
+}
+
 func TestPermanent(t *testing.T) {
 	for err, want := range map[error]bool{
 		ErrUnknownSKU: true, ErrAmbiguousSKU: true, ErrNotTracked: true, ErrNotStocked: true, ErrShared: true, ErrInvalid: true,

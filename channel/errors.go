@@ -138,6 +138,19 @@ func RetryAfter(err error) (wait time.Duration, ok bool) {
 	return wait, wait > 0
 }
 
+// LagOf finds out how long the update that err, which matches [ErrPending], is
+// about may take to show, where that is longer than its channel's [Lagger]
+// says: it looks in err's tree for an error with a method Lag() time.Duration.
+func LagOf(err error) (lag time.Duration, ok bool) {
+	if e, found := errors.AsType[interface {
+		error
+		Lag() time.Duration
+	}](err); found {
+		lag = e.Lag()
+	}
+	return lag, lag > 0
+}
+
 // Errors says which updates of a Push are not shown, by SKU. An SKU that is
 // not in it was done.
 type Errors map[string]error

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -137,10 +138,18 @@ var broken = map[string]struct {
 		}}
 		return s
 	}, "LevelsAreOfNow"},
-	"a short list":    {wrap(func(c channel.Channel) channel.Channel { return shortList{c} }), "Lister ListerWhenTheServiceIsDown"},
-	"no size":         {wrap(func(c channel.Channel) channel.Channel { return noSize{c} }), "Sizer PushIsShown"},
-	"no count":        {wrap(func(c channel.Channel) channel.Channel { return noCount{c} }), "Meter"},
-	"a stale preload": {wrap(func(c channel.Channel) channel.Channel { return &stalePreload{Channel: c} }), "Preloader"},
+	"a short list":            {wrap(func(c channel.Channel) channel.Channel { return shortList{c} }), "Lister ListerWhenTheServiceIsDown"},
+	"no size":                 {wrap(func(c channel.Channel) channel.Channel { return noSize{c} }), "Sizer PushIsShown"},
+	"no count":                {wrap(func(c channel.Channel) channel.Channel { return noCount{c} }), "Meter"},
+	"a stale preload":         {wrap(func(c channel.Channel) channel.Channel { return &stalePreload{Channel: c} }), "Preloader"},
+	"a lag that is too short": {newLagging(time.Minute), "PushIsShown Lagger"},
+	"pending and no lag": {push(func(ctx context.Context, next channel.Channel, us []channel.Update) error {
+		errs := channel.Errors{}
+		for _, u := range us {
+			errs[u.SKU] = channel.ErrPending
+		}
+		return errs.Err()
+	}), "NameIsStable PushIsShown"},
 	"naive": {newNaive, "ZeroAndBack UnknownSKUIsNamed NearMissIsUnknown OddSKUComma OddSKUQueryString LevelsOfUnknownSKUs " +
 		"CredentialsAreRefused PushWhenTheServiceIsDown LevelsWhenTheServiceIsDown CancelledMeanwhile " +
 		"503 HTML_with_200 half_an_answer"},

@@ -57,7 +57,8 @@ type Maker func(t *testing.T, levels []channel.Level) Subject
 //	func TestConformance(t *testing.T) { channeltest.TestChannel(t, newSubject) }
 //
 // The tests run in real time. See [TestChannelInBubble] for a channel that
-// waits before it tries again.
+// waits before it tries again, and for one that is a [channel.Lagger]: what
+// such a channel has accepted is looked at when its lag is over.
 func TestChannel(t *testing.T, mk Maker) {
 	test(t, mk, func(t *testing.T, f func(t *testing.T)) { f(t) })
 }
@@ -106,6 +107,7 @@ type kit struct {
 	mk     Maker
 	reader channel.Reader // nil if it cannot be read
 	size   int            // of a batch; 0 means any
+	lag    time.Duration  // of a channel.Lagger
 	when   string         // the circumstances, for texts
 }
 
@@ -130,6 +132,11 @@ func (k *kit) open(levels ...channel.Level) {
 	if s, ok := channel.As[channel.Sizer](k.Channel); ok {
 		if k.size = s.BatchSize(); k.size < 1 {
 			k.t.Fatalf("BatchSize is %d\n\trule: it is the largest number of updates in one Push, at least 1", k.size)
+		}
+	}
+	if l, ok := channel.As[channel.Lagger](k.Channel); ok {
+		if k.lag = l.Lag(); k.lag <= 0 {
+			k.t.Fatalf("Lag is %v\n\trule: it is the longest time that an accepted update usually takes to show", k.lag)
 		}
 	}
 	if k.Shown == nil {
@@ -194,10 +201,14 @@ type outcome struct {
 	errs  channel.Errors
 	whole error // of the call: nothing is known of the updates in it
 	open  map[string]bool
+	// settled is when all that was pending is shown.
+	settled time.Time
 }
 
+func (o outcome) settle() { time.Sleep(time.Until(o.settled)) }
+
 // push pushes updates in batches of the channel's size, and checks the form of
-// what comes back.
+// what comes back. What is pending shows by the time it returns, or never.
 func (k *kit) push(ctx context.Context, updates ...channel.Update) outcome {
 	k.t.Helper()
 	out := outcome{errs: channel.Errors{}, open: map[string]bool{}}
@@ -205,6 +216,7 @@ func (k *kit) push(ctx context.Context, updates ...channel.Update) outcome {
 	for _, u := range updates {
 		pushed[u.SKU] = true
 	}
+	var pending time.Duration
 	for some := range batches(updates, k.size) {
 		err := k.Channel.Push(ctx, some)
 		errs, ok := errors.AsType[channel.Errors](err)
@@ -225,8 +237,23 @@ func (k *kit) push(ctx context.Context, updates ...channel.Update) outcome {
 			if err == nil {
 				k.errorf("Push named %q with a nil error: an SKU that was done is not in channel.Errors", sku)
 			}
+			if errors.Is(err, channel.ErrPending) {
+				lag, ok := channel.LagOf(err)
+				if !ok {
+					lag = k.lag
+				}
+				if lag == 0 {
+					k.errorf("Push named %q with channel.ErrPending, and the channel is no channel.Lagger: nobody knows how long to wait", sku)
+				}
+				pending = max(pending, lag)
+				continue // done, as far as Push is concerned
+			}
 			out.errs[sku] = err
 		}
+	}
+	out.settled = time.Now().Add(pending)
+	if ctx.Err() == nil { // else somebody looks how soon it returns
+		out.settle()
 	}
 	return out
 }
@@ -246,6 +273,7 @@ func (k *kit) done(updates ...channel.Update) {
 // truthful checks that what Push did not deny is shown.
 func (k *kit) truthful(out outcome, updates ...channel.Update) {
 	k.t.Helper()
+	out.settle()
 	for _, u := range updates {
 		if out.errs[u.SKU] != nil || out.open[u.SKU] {
 			continue

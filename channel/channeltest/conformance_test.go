@@ -6,6 +6,7 @@ import (
 	"iter"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/channel/channeltest"
@@ -88,3 +89,43 @@ func (w wrapper) Push(ctx context.Context, updates []channel.Update) error {
 	return w.inside.Push(ctx, updates)
 }
 func (w wrapper) Unwrap() channel.Channel { return w.inside }
+
+// A lagging channel takes an hour to show what it accepted.
+type lagging struct {
+	channel.Channel
+	lag time.Duration // what it says
+}
+
+func (l lagging) Unwrap() channel.Channel { return l.Channel }
+func (l lagging) Lag() time.Duration      { return l.lag }
+func (l lagging) Push(ctx context.Context, updates []channel.Update) error {
+	m, errs := l.Channel.(*channeltest.Memory), channel.Errors{}
+	for _, u := range updates {
+		if n, ok := m.Quantity(u.SKU); !ok || u.Quantity == n {
+			err := m.Push(ctx, []channel.Update{u}) // to be refused
+			if refused, ok := err.(channel.Errors); ok {
+				errs[u.SKU] = refused[u.SKU]
+			}
+			continue
+		}
+		if u.Quantity < 0 {
+			errs[u.SKU] = channel.ErrInvalid
+			continue
+		}
+		time.AfterFunc(time.Hour, func() { m.Set(u.SKU, u.Quantity) })
+		errs[u.SKU] = channel.ErrPending
+	}
+	return errs.Err()
+}
+
+func newLagging(lag time.Duration) channeltest.Maker {
+	return func(_ *testing.T, levels []channel.Level) channeltest.Subject {
+		m := channeltest.NewMemory("lagging")
+		m.Add(levels...)
+		return channeltest.Subject{Channel: lagging{m, lag}, Shown: m.Quantity, Set: m.Set}
+	}
+}
+
+func TestConformanceOfALagger(t *testing.T) {
+	channeltest.TestChannelInBubble(t, newLagging(time.Hour+time.Second))
+}

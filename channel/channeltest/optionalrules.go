@@ -70,6 +70,19 @@ var optionalRules = []rule{
 		},
 	},
 	{
+		name:    "Lagger",
+		promise: "what is accepted and does not show yet is channel.ErrPending, until it shows: within Lag, or within what channel.LagOf finds in its error",
+		advice:  "answer an Errors with channel.ErrPending for what the service accepted, and a Lag that it keeps to",
+		run: func(k *kit) {
+			k.open(level("A-1", 1), level("A-2", 2))
+			k.optional(k.lag > 0, "channel.Lagger")
+			for _, n := range []int{5, 0, 7} {
+				k.done(update("A-1", n))
+				k.shows("A-2", 2)
+			}
+		},
+	},
+	{
 		name:    "Preloader",
 		promise: "after Preload everything is as before, only cheaper",
 		advice:  "keep where items are, and check it when it is used",

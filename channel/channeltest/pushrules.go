@@ -171,6 +171,7 @@ var pushRules = []rule{
 // others wants updates to be done although others were not.
 func (k *kit) others(out outcome, updates ...channel.Update) {
 	k.t.Helper()
+	out.settle()
 	for _, u := range updates {
 		if err := out.errs[u.SKU]; err != nil {
 			k.errorf("Push reported %q, which nothing speaks against, as %q", u.SKU, err)
