@@ -18,6 +18,9 @@ type Level struct {
 	// quantity is a difference. Quantity is then 0. Customers can buy such an
 	// item without a limit, unless it is OffSale.
 	Unset bool
+	// Inexact reports that the channel shows a fraction of a unit on top of
+	// Quantity, such as 3.7 kg, so any quantity is a difference.
+	Inexact bool
 	// OffSale reports that customers cannot buy the item, whatever its
 	// quantity: it is out of stock by a switch of its own, say. What is off
 	// sale already loses nothing by being set to 0.
@@ -59,7 +62,7 @@ type Update struct {
 //
 // What else a channel can do is found by type with [As], also through
 // wrappers: [Reader], [Sizer], [Preloader], [Lister], [Unsetter], [Lagger],
-// [Resumer], [Meter].
+// [Deductor], [Resumer], [Meter].
 type Channel interface {
 	// Name is stable, and unique among the channels that are used together,
 	// such as "shopify:acme". It appears in reports and logs.
@@ -69,11 +72,12 @@ type Channel interface {
 	// number of updates may come (see [Sizer]).
 	//
 	// A nil error means that every update is shown, or that the channel took it
-	// and has sold from it since. An error of type [Errors] says which updates
-	// are not shown, and the others are. An error that is [Permanent] refuses
-	// the call as it stands, most often for one of the updates: the caller asks
-	// again with parts of them to find out which. Any other error means that
-	// nothing is known of any of them: they may have been applied or not.
+	// and has sold from it since (see [Deductor]). An error of type [Errors]
+	// says which updates are not shown, and the others are. An error that is
+	// [Permanent] refuses the call as it stands, most often for one of the
+	// updates: the caller asks again with parts of them to find out which. Any
+	// other error means that nothing is known of any of them: they may have been
+	// applied or not.
 	// Errors joined to an Errors mean the same as without it.
 	//
 	// Pushing the same updates twice is harmless. Push returns soon after ctx
@@ -178,6 +182,21 @@ type Resumer interface {
 	// It may be called at any time, by any process that pushes. Like Push it
 	// writes.
 	Resume(ctx context.Context) (skus []string, again time.Duration, err error)
+}
+
+// A Deductor is a [Channel] that keeps the books of its own sales, as a till
+// does: it takes a pushed quantity for that of an earlier moment, and deducts
+// what it has sold since. So its Push answers nil for an update that it took
+// although it shows less than was pushed.
+//
+// A level below the quantity pushed, read within Deducts of the Push, is then
+// no proof of drift, of a write that failed, or of a new sale: the units
+// missing may be ones that the source has booked already. A push after that
+// time gives these back. A level above the quantity has another cause.
+type Deductor interface {
+	// Deducts is how long before Update.AsOf the moment is; 0 means that it is
+	// AsOf itself.
+	Deducts() time.Duration
 }
 
 // A Meter is a [Source] or a [Channel] that counts what it costs.

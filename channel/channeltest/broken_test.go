@@ -150,6 +150,17 @@ var broken = map[string]struct {
 		}
 		return errs.Err()
 	}), "NameIsStable PushIsShown"},
+	"a till that keeps what it has": {wrap(func(c channel.Channel) channel.Channel {
+		return deductor{&channeltest.Intercept{Channel: c, OnPush: func(ctx context.Context, next channel.Channel, us []channel.Update) error {
+			some := make([]channel.Update, len(us))
+			for i, u := range us {
+				u.Seen = nil
+				u.Quantity++
+				some[i] = u
+			}
+			return next.Push(ctx, some)
+		}}}
+	}), "PushIsShown PushOnTopOfSomethingElse"},
 	"naive": {newNaive, "ZeroAndBack UnknownSKUIsNamed NearMissIsUnknown OddSKUComma OddSKUQueryString LevelsOfUnknownSKUs " +
 		"CredentialsAreRefused PushWhenTheServiceIsDown LevelsWhenTheServiceIsDown CancelledMeanwhile " +
 		"503 HTML_with_200 half_an_answer"},
@@ -195,6 +206,11 @@ type noCount struct{ channel.Channel }
 
 func (s noCount) Unwrap() channel.Channel { return s.Channel }
 func (s noCount) Requests() int64         { return 7 }
+
+// deductor says that it deducts.
+type deductor struct{ *channeltest.Intercept }
+
+func (deductor) Deducts() time.Duration { return time.Minute }
 
 // stalePreload takes what it preloaded for what is there.
 type stalePreload struct {

@@ -1,6 +1,8 @@
 package channeltest
 
 import (
+	"errors"
+
 	"github.com/ecosire/stocksync/channel"
 )
 
@@ -127,7 +129,7 @@ var levelRules = []rule{
 	},
 	{
 		name:    "PushOnTopOfSomethingElse",
-		promise: "a channel that can compare and set refuses an update with channel.ErrConflict if it shows something else than Seen, and does the others",
+		promise: "a channel that can compare and set refuses an update with channel.ErrConflict if it shows something else than Seen, and does the others; a channel.Deductor shows at most what was pushed, or answers channel.ErrNotApplied",
 		advice:  "pass Seen.Quantity on as the expected figure; map the refusal onto channel.ErrConflict",
 		run: func(k *kit) {
 			k.open(level("A-1", 1), level("A-2", 2))
@@ -144,6 +146,10 @@ var levelRules = []rule{
 			k.Set("A-1", 4)
 			out := k.push(k.t.Context(), stale, fresh)
 			k.others(out, fresh)
+			if _, ok := channel.As[channel.Deductor](k.Channel); ok {
+				k.deducted(out, stale)
+				return
+			}
 			if k.ComparesAndSets || out.errs["A-1"] != nil || out.whole != nil {
 				k.named(out, "A-1", channel.ErrConflict)
 				k.shows("A-1", 4)
@@ -153,4 +159,19 @@ var levelRules = []rule{
 			}
 		},
 	},
+}
+
+// deducted checks what became of an update that is older than a change of the
+// channel's own: it counts from before that change.
+func (k *kit) deducted(out outcome, u channel.Update) {
+	k.t.Helper()
+	n, ok := k.Shown(u.SKU)
+	switch err := out.errs[u.SKU]; {
+	case out.whole != nil:
+		k.errorf("Push returned the error %q for the whole call", out.whole)
+	case err == nil && (!ok || n > u.Quantity):
+		k.errorf("Push reported %q as done, and %s is shown, which is more than %d", u.SKU, figure(n, ok), u.Quantity)
+	case err != nil && !errors.Is(err, channel.ErrNotApplied) && !errors.Is(err, channel.ErrConflict):
+		k.errorf("Push reported %q as %q, which matches neither %q nor %q", u.SKU, err, channel.ErrNotApplied, channel.ErrConflict)
+	}
 }
