@@ -46,8 +46,8 @@ type queueLane struct {
 // An entry is a key and its marks.
 type entry struct {
 	id        string
-	work      marks // what a lease is about
-	since     marks // made since the lease; none if the entry is not leased
+	work      marks  // what a lease is about
+	since     *marks // made since the lease; nil if there are none
 	attempt   int
 	due       time.Time
 	rank      uint64 // decides between equal times
@@ -58,18 +58,17 @@ type entry struct {
 
 // oldest is when the oldest mark was made.
 func (e *entry) oldest() time.Time {
-	if e.since.count > 0 && e.since.first.Before(e.work.first) {
+	if e.since != nil && e.since.first.Before(e.work.first) {
 		return e.since.first
 	}
 	return e.work.first
 }
 
-// marks are one or more marks of a key, or none if count is 0.
+// marks are one or more marks of a key.
 type marks struct {
 	first, last time.Time
 	why         Cause
 	trace       string
-	traced      time.Time // when the mark with the trace was made
 	count       int
 }
 
@@ -90,25 +89,22 @@ func marksOf(m Mark, now, soonest time.Time) marks {
 		s.first = s.last
 	}
 	if m.Trace != "" && len(m.Trace) <= MaxTrace {
-		s.trace, s.traced = m.Trace, s.last
+		s.trace = m.Trace
 	}
 	return s
 }
 
 // add makes m stand for n too. Of marks with one time, n is the newer.
 func (m *marks) add(n marks) {
-	if m.count == 0 {
-		*m = n
-		return
-	}
 	if n.first.Before(m.first) {
 		m.first = n.first
 	}
-	if !n.last.Before(m.last) {
+	newer := !n.last.Before(m.last)
+	if newer {
 		m.last, m.why = n.last, n.why
 	}
-	if n.trace != "" && !n.traced.Before(m.traced) {
-		m.trace, m.traced = n.trace, n.traced
+	if n.trace != "" && (newer || m.trace == "") {
+		m.trace = n.trace
 	}
 	m.count += n.count
 }
@@ -141,7 +137,12 @@ func (q *MemoryQueue) add(k Key, m marks) {
 		heap.Fix(&l.waiting, e.inWaiting)
 		l.announce(e)
 	default:
-		e.since.add(m)
+		if e.since == nil {
+			since := m // m itself stays on the stack
+			e.since = &since
+		} else {
+			e.since.add(m)
+		}
 		heap.Fix(&l.all, e.inAll)
 	}
 }
@@ -171,8 +172,8 @@ func (q *MemoryQueue) Lookup(key Key) (Mark, bool) {
 	if l := q.lanes[key.Lane]; l != nil {
 		if e := l.entries[key.ID]; e != nil {
 			m := e.work
-			if e.since.count > 0 {
-				m.add(e.since)
+			if e.since != nil {
+				m.add(*e.since)
 			}
 			return Mark{Key: key, Why: m.why, First: m.first, Last: m.last, Count: m.count, Trace: m.trace}, true
 		}
@@ -252,11 +253,11 @@ func (q *MemoryQueue) Lease(ctx context.Context, lane string, n int) ([]Task, er
 // Ack implements [Queue].
 func (q *MemoryQueue) Ack(ctx context.Context, tasks ...Task) error {
 	return q.release(ctx, tasks, func(l *queueLane, e *entry) {
-		if e.since.count == 0 {
+		if e.since == nil {
 			l.remove(e)
 			return
 		}
-		e.work = e.since
+		e.work = *e.since
 		l.requeue(e, e.work.first, 0)
 	})
 }
@@ -264,11 +265,11 @@ func (q *MemoryQueue) Ack(ctx context.Context, tasks ...Task) error {
 // Retry implements [Queue].
 func (q *MemoryQueue) Retry(ctx context.Context, at time.Time, tasks ...Task) error {
 	return q.release(ctx, tasks, func(l *queueLane, e *entry) {
-		if e.since.count == 0 {
+		if e.since == nil {
 			l.requeue(e, at, e.attempt+1)
 			return
 		}
-		e.work.add(e.since)
+		e.work.add(*e.since)
 		l.requeue(e, e.work.first, 0)
 	})
 }
@@ -341,7 +342,7 @@ func (l *queueLane) remove(e *entry) {
 
 // requeue ends the lease of an entry.
 func (l *queueLane) requeue(e *entry, due time.Time, attempt int) {
-	e.lease, e.since = 0, marks{}
+	e.lease, e.since = 0, nil
 	e.due, e.attempt = due, attempt
 	heap.Fix(&l.all, e.inAll)
 	heap.Push(&l.waiting, e)

@@ -25,7 +25,7 @@ func BenchmarkMark(b *testing.B) {
 			q := openAt(b, filepath.Join(b.TempDir(), "queue.db"))
 			benchmark(b, callers, func(id string) {
 				require.NoError(b, q.db.Update(func(tx *bolt.Tx) error {
-					return putRecord(tx.Bucket(marksBucket), recordKey(syncer.Key{ID: id}), encodeTimes(syncer.Mark{}))
+					return putRecord(tx.Bucket(marksBucket), recordKey("", id), encodeMark(syncer.Mark{}))
 				}))
 			})
 			alone = rate(b)

@@ -2,7 +2,6 @@ package boltqueue
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -23,11 +22,17 @@ import (
 const lockWait = time.Second
 
 // Open opens the queue in a file, or makes a new one if there is no file. It
-// makes no folders. The file can be read by its owner only. Every key in it is
-// due, in the order of the oldest marks.
+// makes no folders. Every key in it is due, in the order of the oldest marks.
 //
-// The error matches [ErrInUse], [ErrDamaged], [ErrFormat] or what the operating
-// system said, such as [fs.ErrPermission]. The file is then as it was.
+// The file can be read and written by its owner only: from one that exists,
+// Open takes the rights of all others, and fails if it cannot. (Windows has
+// no such rights; there the folder's apply.) What an interrupted Open left
+// beside the file is removed.
+//
+// A file of an older version of this package is converted, and cannot be opened
+// by that version afterwards. The error matches [ErrInUse], [ErrDamaged],
+// [ErrFormat] or what the operating system said, such as [fs.ErrPermission].
+// Then what is in the file is as it was.
 func Open(path string) (*Queue, error) {
 	q, err := open(path)
 	if err != nil {
@@ -37,6 +42,11 @@ func Open(path string) (*Queue, error) {
 }
 
 func open(path string) (*Queue, error) {
+	path, err := filepath.Abs(path) // the process may change its folder
+	if err != nil {
+		return nil, err
+	}
+	removeLeftovers(path)
 	switch info, err := os.Stat(path); {
 	case errors.Is(err, fs.ErrNotExist):
 		if err := create(path); err != nil {
@@ -61,154 +71,117 @@ func open(path string) (*Queue, error) {
 		return nil, err
 	}
 
-	db, err := openDB(path, false)
+	db, file, err := openDB(path, false, lockWait)
 	if err != nil {
 		return nil, err
 	}
 	q := &Queue{
 		db:      db,
+		path:    path,
 		mem:     syncer.NewMemoryQueue(),
 		writing: make(chan struct{}, 1),
-		stored:  make(map[syncer.Key]bool),
+		stored:  make(map[syncer.Key]int64),
+		behind:  make(map[syncer.Key]bool),
 		waits:   make(map[*context.CancelFunc]bool),
 	}
-	if err := guard(func() error { return db.View(q.load) }); err != nil {
+	if err := guard(func() error { return q.start(file) }); err != nil {
 		_ = db.Close()
 		return nil, err
 	}
 	return q, nil
 }
 
-// create makes a new file whole or not at all, so that one which is there but
-// not whole was damaged. If another process is first, its file is left alone.
-func create(path string) error {
-	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, filepath.Base(path)+".new*")
-	if err != nil {
+// start makes the queue ready for use with an open file.
+func (q *Queue) start(file *os.File) (err error) {
+	if q.file, err = file.Stat(); err != nil {
 		return err
 	}
-	_ = f.Close()
-	defer os.Remove(f.Name())
-	if err := withDB(f.Name(), false, func(db *bolt.DB) error { return db.Update(initialize) }); err != nil {
-		return err
-	}
-	err = os.Link(f.Name(), path)
-	switch {
-	case errors.Is(err, fs.ErrExist):
-		return nil
-	case err != nil: // not every file system has links
-		if err := os.Rename(f.Name(), path); err != nil {
-			return err
+	if runtime.GOOS != "windows" && q.file.Mode()&0o077 != 0 {
+		if err := file.Chmod(q.file.Mode().Perm() &^ 0o077); err != nil {
+			return fmt.Errorf("others may use it (%v): %w", q.file.Mode().Perm(), err)
 		}
 	}
-	return syncDir(dir)
-}
-
-// syncDir puts the names in a folder on disk. Windows has no such thing.
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	d, err := os.Open(dir)
-	if err != nil {
+	// Another process may have had the file since it was checked.
+	var version uint32
+	if err := q.db.View(func(tx *bolt.Tx) error {
+		if err := checkFormat(tx); err != nil {
+			return err
+		}
+		version, err = formatOf(tx)
+		return err
+	}); err != nil {
 		return err
 	}
-	defer d.Close()
-	return d.Sync()
+	if version < format {
+		if err := q.db.Update(migrate); err != nil {
+			return fmt.Errorf("converting version %d: %w", version, err)
+		}
+	}
+	return q.db.View(q.load)
 }
 
-func openDB(path string, readOnly bool) (db *bolt.DB, err error) {
+// openDB opens a database, and returns its file too, which is closed with it.
+func openDB(path string, readOnly bool, wait time.Duration) (db *bolt.DB, file *os.File, err error) {
 	err = guard(func() error {
 		// The list of free pages is kept in the file: to find them anew bbolt
 		// would start a goroutine whose panics nobody can recover from.
-		db, err = bolt.Open(path, 0o600, &bolt.Options{Timeout: lockWait, ReadOnly: readOnly, NoStatistics: true})
+		db, err = bolt.Open(path, 0o600, &bolt.Options{
+			Timeout: wait, ReadOnly: readOnly, NoStatistics: true,
+			OpenFile: func(name string, flag int, mode fs.FileMode) (*os.File, error) {
+				f, err := os.OpenFile(name, flag, mode)
+				file = f
+				return f, err
+			},
+		})
 		return err
 	})
 	if err == nil {
-		return db, nil
+		return db, file, nil
 	}
 	if errors.Is(err, bolterrors.ErrTimeout) {
-		return nil, ErrInUse
+		return nil, nil, ErrInUse
 	}
 	_, isPath := errors.AsType[*fs.PathError](err)
 	_, isErrno := errors.AsType[syscall.Errno](err)
 	if isPath || isErrno || errors.Is(err, ErrDamaged) {
-		return nil, err
+		return nil, nil, err
 	}
-	return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+	return nil, nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 }
 
 // withDB opens a database for the time of one call.
 func withDB(path string, readOnly bool, f func(*bolt.DB) error) error {
-	db, err := openDB(path, readOnly)
+	db, _, err := openDB(path, readOnly, lockWait)
 	if err != nil {
 		return err
 	}
 	return errors.Join(guard(func() error { return f(db) }), db.Close())
 }
 
-func initialize(tx *bolt.Tx) error {
-	for _, name := range [][]byte{metaBucket, marksBucket, valuesBucket} {
-		if _, err := tx.CreateBucket(name); err != nil {
-			return err
-		}
-	}
-	return putRecord(tx.Bucket(metaBucket), formatKey, binary.BigEndian.AppendUint32(nil, format))
-}
-
-func checkFormat(tx *bolt.Tx) error {
-	meta := tx.Bucket(metaBucket)
-	if meta == nil {
-		return fmt.Errorf("%w: it is another program's database", ErrFormat)
-	}
-	version, err := parseRecord(formatKey, meta.Get(formatKey))
-	if err != nil {
-		return err
-	}
-	if len(version) != 4 || binary.BigEndian.Uint32(version) != format {
-		return fmt.Errorf("%w: it has version %x, and this is version %d", ErrFormat, version, format)
-	}
-	if tx.Bucket(marksBucket) == nil || tx.Bucket(valuesBucket) == nil {
-		return fmt.Errorf("%w: a bucket is missing", ErrDamaged)
-	}
-	return nil
-}
-
-// load reads the file into memory.
+// load reads the marks into memory, and checks the records.
 func (q *Queue) load(tx *bolt.Tx) error {
-	// Another process may have had the file since it was checked.
-	if err := checkFormat(tx); err != nil {
-		return err
-	}
 	var marks []syncer.Mark
 	if err := tx.Bucket(marksBucket).ForEach(func(k, v []byte) error {
 		v, err := parseRecord(k, v)
 		if err != nil {
 			return err
 		}
-		var t syncer.Mark
-		if t.Key, err = parseRecordKey(k); err != nil {
+		m, err := parseMark(k, v)
+		if err != nil {
 			return err
 		}
-		if t.First, t.Last, err = parseTimes(v); err != nil {
-			return err
-		}
-		marks = append(marks, t)
-		q.stored[t.Key] = true
+		marks = append(marks, m)
+		q.stored[m.Key] = m.First.UnixNano()
 		return nil
 	}); err != nil {
 		return err
 	}
 	q.mem.Restore(marks...)
-	return tx.Bucket(valuesBucket).ForEach(func(k, v []byte) error {
-		v, err := parseRecord(k, v)
-		if err != nil {
+	return tx.Bucket(recordsBucket).ForEach(func(k, v []byte) error {
+		if _, err := parseRecord(k, v); err != nil {
 			return err
 		}
-		key, err := parseRecordKey(k)
-		if err != nil {
-			return err
-		}
-		return q.mem.Save(context.Background(), key.Lane, syncer.Record{Key: key.ID, Value: v})
+		_, _, err := parseRecordKey(k)
+		return err
 	})
 }
