@@ -252,7 +252,7 @@ func (q *MemoryQueue) Lease(ctx context.Context, lane string, n int) ([]Task, er
 
 // Ack implements [Queue].
 func (q *MemoryQueue) Ack(ctx context.Context, tasks ...Task) error {
-	return q.release(ctx, tasks, func(l *queueLane, e *entry) {
+	return q.release(ctx, tasks, func(l *queueLane, e *entry, _ Task) {
 		if e.since == nil {
 			l.remove(e)
 			return
@@ -264,9 +264,9 @@ func (q *MemoryQueue) Ack(ctx context.Context, tasks ...Task) error {
 
 // Retry implements [Queue].
 func (q *MemoryQueue) Retry(ctx context.Context, at time.Time, tasks ...Task) error {
-	return q.release(ctx, tasks, func(l *queueLane, e *entry) {
+	return q.release(ctx, tasks, func(l *queueLane, e *entry, t Task) {
 		if e.since == nil {
-			l.requeue(e, at, e.attempt+1)
+			l.requeue(e, at, t.Attempt)
 			return
 		}
 		e.work.add(*e.since)
@@ -275,7 +275,7 @@ func (q *MemoryQueue) Retry(ctx context.Context, at time.Time, tasks ...Task) er
 }
 
 // release calls end for the entry of each task that is leased.
-func (q *MemoryQueue) release(ctx context.Context, tasks []Task, end func(*queueLane, *entry)) error {
+func (q *MemoryQueue) release(ctx context.Context, tasks []Task, end func(*queueLane, *entry, Task)) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -284,7 +284,7 @@ func (q *MemoryQueue) release(ctx context.Context, tasks []Task, end func(*queue
 	for _, t := range tasks {
 		l := q.lane(t.Lane)
 		if e := l.entries[t.ID]; e != nil && e.lease != 0 && e.lease == t.Token {
-			end(l, e)
+			end(l, e, t)
 		}
 	}
 	return nil

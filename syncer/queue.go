@@ -53,9 +53,9 @@ type Queue interface {
 	// calls it again: nobody else can end that lease while the queue is open.
 	Ack(ctx context.Context, tasks ...Task) error
 
-	// Retry puts tasks that were leased back, due at a time, with one more
-	// attempt on their count. Those marked since are due at once, and their
-	// attempts start from 0. For the rest it is like Ack.
+	// Retry puts tasks that were leased back, due at a time, and keeps the
+	// Attempt that they carry: whoever calls it counts. Those marked since are
+	// due at once, and their attempts start from 0. For the rest it is like Ack.
 	Retry(ctx context.Context, at time.Time, tasks ...Task) error
 
 	// Depth tells how full a lane is. It is cheap.
@@ -116,7 +116,7 @@ type Task struct {
 	// Marks counts the marks that the task stands for, those since it was last
 	// acknowledged. It is at least 1.
 	Marks int
-	// Attempt counts the retries since the last mark.
+	// Attempt is what the last Retry left there, and 0 after a new mark.
 	Attempt int
 	// Token is the queue's own, and opaque to others. It tells one lease of a
 	// key from another.

@@ -321,12 +321,18 @@ func (o *outcome) settle(ctx context.Context) error {
 			return fmt.Errorf("syncer: the queue failed: %w", err)
 		}
 	}
+	for i := range o.due {
+		o.due[i].Attempt++
+	}
 	if len(o.due) > 0 {
 		if err := o.s.queue.Retry(ctx, time.Now(), o.due...); err != nil {
 			return fmt.Errorf("syncer: the queue failed: %w", err)
 		}
 	}
 	for wait, tasks := range o.waits {
+		for i := range tasks {
+			tasks[i].Attempt++
+		}
 		if err := o.s.queue.Retry(ctx, time.Now().Add(wait), tasks...); err != nil {
 			return fmt.Errorf("syncer: the queue failed: %w", err)
 		}

@@ -106,6 +106,9 @@ func (k *kit) ack(tasks ...syncer.Task) {
 
 func (k *kit) retry(at time.Time, tasks ...syncer.Task) {
 	k.t.Helper()
+	for i := range tasks {
+		tasks[i].Attempt++
+	}
 	if err := k.q.Retry(k.t.Context(), at, tasks...); err != nil {
 		k.t.Fatalf("Retry(%s): %v", names(tasks), err)
 	}

@@ -174,6 +174,7 @@ func concurrentUse(k *kit) {
 					seen[n].Store(count)
 					busy[n].Store(false)
 					if i == 1 && t.Attempt == 0 {
+						t.Attempt++
 						err = k.q.Retry(ctx, time.Now().Add(time.Second), t)
 					} else {
 						err = k.q.Ack(ctx, t)
