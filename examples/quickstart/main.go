@@ -1,231 +1,251 @@
-// Quickstart does the main job: it makes two shops show what ECOSIRE says may
-// be sold, and prints a report.
+// Quickstart does the main job: it makes shops show what ECOSIRE says may be
+// sold. It shows the drift, the plan, the write and the check.
 //
 //	go run ./examples/quickstart
 //
 // By itself it talks to an ECOSIRE, a Shopify shop and a WooCommerce shop that
-// live in this process. With ECOSIRE_API_KEY set it talks to the real ones
-// instead, for the product ids given as arguments, or the whole catalogue; the
-// other variables are listed in examples/internal/live.
+// live in this process. Where the environment names real services it talks to
+// these, and says so in its first line. It then plans, and writes nothing:
 //
-// It exits with 0 only when every channel shows what it should of the products
-// that it has.
+//	go run ./examples/quickstart -write            # writes what differs, the guard is on
+//	go run ./examples/quickstart -only ID,ID       # some products, by ECOSIRE's ids
+//	go run ./examples/quickstart -simulate         # the simulated services all the same
+//
+// The variables are those of package stocksync. An environment that is set in
+// part is an error.
+//
+// The exit code is 0 if the plan was made, or if, after writing, every channel
+// shows what it should of the products that it has; 1 if something failed or
+// cannot be shown; 2 for a wrong command line; 3 if the guard holds something.
 package main
 
 import (
 	"context"
+	"errors"
+	"flag"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 
+	"github.com/ecosire/stocksync"
 	"github.com/ecosire/stocksync/channel"
-	"github.com/ecosire/stocksync/ecosire"
-	"github.com/ecosire/stocksync/ecosire/ecosiretest"
-	"github.com/ecosire/stocksync/examples/internal/live"
-	"github.com/ecosire/stocksync/shopify"
-	"github.com/ecosire/stocksync/shopify/shopifytest"
+	"github.com/ecosire/stocksync/examples/internal/show"
 	"github.com/ecosire/stocksync/syncer"
-	"github.com/ecosire/stocksync/woocommerce"
-	"github.com/ecosire/stocksync/woocommerce/woocommercetest"
+)
+
+const (
+	exitFine = iota
+	exitFailed
+	exitUsage
+	exitHeld
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	run := demo
-	if live.Configured() {
-		run = real
-	}
-	if err := run(ctx, os.Args[1:]...); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
+	code := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
 }
 
-// demo is what a service of yours would do, but for the clients' HTTPClient,
-// which leads to the fakes.
-func demo(ctx context.Context, _ ...string) error {
-	w := newWorld()
-	source, err := ecosire.New(ecosire.Config{APIKey: "eco_live_test", HTTPClient: w.ecosire.Client()})
-	if err != nil {
-		return err
-	}
-	shop, err := shopify.New(shopify.Config{Shop: "test-shop", Token: shopify.StaticToken("shpat_test"), HTTPClient: w.shopify.Client()})
-	if err != nil {
-		return err
-	}
-	location, err := shop.Channel(shopify.ChannelConfig{LocationID: w.shopify.Location()})
-	if err != nil {
-		return err
-	}
-	woo, err := woocommerce.New(woocommerce.Config{
-		URL: "https://shop.example", ConsumerKey: "ck_test", ConsumerSecret: "cs_test", HTTPClient: w.woo.Client(),
-	})
-	if err != nil {
-		return err
-	}
-	store, err := woo.Channel(woocommerce.ChannelConfig{})
-	if err != nil {
-		return err
-	}
-	s, err := syncer.New(syncer.Config{
-		Source:  source,
-		Targets: []syncer.Target{{Channel: location}, {Channel: store}},
-	})
-	if err != nil {
-		return err
-	}
+type options struct {
+	write, simulate bool
+	only            []string
+}
 
-	fmt.Printf("%d products in ECOSIRE; the shops show old figures.\n\n", len(w.products))
-	report, err := s.SyncProducts(ctx, w.products...)
+func parse(args []string, errOut io.Writer) (o options, err error) {
+	flags := flag.NewFlagSet("quickstart", flag.ContinueOnError)
+	flags.SetOutput(errOut)
+	flags.Usage = func() {
+		fmt.Fprintln(errOut, "Quickstart makes shops show what ECOSIRE says may be sold. It simulates ECOSIRE and the shops,\n"+
+			"or, where the environment names real services, plans for these and writes nothing.\n\n"+
+			"usage: quickstart [-simulate] [-only ID,ID] [-write]")
+		flags.PrintDefaults()
+	}
+	flags.BoolVar(&o.write, "write", false, "write to the real services what the plan says; the guard is on")
+	flags.BoolVar(&o.simulate, "simulate", false, "simulate the services, whatever the environment names")
+	flags.Func("only", "deal with these products only: ECOSIRE's `ids`, with commas between them", func(ids string) error {
+		for id := range strings.SplitSeq(ids, ",") {
+			if id = strings.TrimSpace(id); id == "" {
+				return errors.New("an id is empty")
+			}
+			o.only = append(o.only, id)
+		}
+		return nil
+	})
+	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+	switch {
+	case flags.NArg() > 0:
+		err = fmt.Errorf("unknown argument %q", flags.Arg(0))
+	case o.simulate && (o.write || o.only != nil):
+		err = errors.New("-simulate writes to simulated shops anyway: it does not go with -write or -only")
+	}
+	if err != nil {
+		fmt.Fprintln(errOut, err)
+		flags.Usage()
+	}
+	return o, err
+}
+
+// run is main without the process.
+func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
+	o, err := parse(args, stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return exitFine
+	case err != nil:
+		return exitUsage
+	}
+	out := show.To(stdout, getenv)
+	err = o.run(ctx, getenv, out, slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	switch {
+	case err == nil:
+		return exitFine
+	case errors.Is(err, syncer.ErrHeld):
+		fmt.Fprintln(stderr, err)
+		return exitHeld
+	}
+	fmt.Fprintln(stderr, err)
+	return exitFailed
+}
+
+func (o options) run(ctx context.Context, getenv func(string) string, out *show.Output, logger *slog.Logger) error {
+	if o.simulate {
+		return simulated(ctx, out)
+	}
+	services, err := stocksync.FromEnv(stocksync.Config{Getenv: getenv, Logger: logger})
+	switch {
+	case errors.Is(err, stocksync.ErrNoEnv) && !o.write && o.only == nil:
+		return simulated(ctx, out)
+	case err != nil:
+		return err
+	case o.write:
+		fmt.Fprintf(out, "%s %v\n", out.Paint(show.Red, "Real services, to be written:"), services)
+	default:
+		fmt.Fprintf(out, "%s %v\n", out.Paint(show.Bold, "Real services, to be read only:"), services)
+	}
+	return job{services, out, o.only}.run(ctx, o.write)
+}
+
+// A job makes the channels of some services right.
+type job struct {
+	services *stocksync.Services
+	out      *show.Output
+	only     []string // products; none means the whole catalogue
+}
+
+func (j job) run(ctx context.Context, write bool) error {
+	plan, err := j.plan(ctx)
 	if err != nil {
 		return err
 	}
-	fmt.Println(report)
-	w.requests()
-
-	fmt.Println("\nAn order for 3 mugs is confirmed in ECOSIRE, and 2 shirts come back:")
-	w.ecosire.Sell(w.mug, 3)
-	w.ecosire.Return(w.shirt, 2)
-	report, err = s.SyncProducts(ctx, w.mug, w.shirt)
+	const rows = 10
+	summary := show.OfPlan(plan)
+	summary.Name(ctx, j.services.Source, rows)
+	j.out.Head("Drift")
+	j.out.Channels(summary)
+	j.out.Head("Plan")
+	j.out.Summary(summary, rows)
+	switch {
+	case len(summary.Down()) > 0:
+		return errors.New("not every channel could be read, so nothing was written")
+	case !write && plan.Drift() > 0:
+		fmt.Fprintf(j.out, "\nNothing was written. To write this, with the guard on: %s\n", j.out.Paint(show.Bold, "quickstart -write"))
+		return nil
+	case !write:
+		return nil
+	}
+	report, err := j.write(ctx, plan)
 	if err != nil {
 		return err
+	}
+	return errors.Join(report.Err(), j.check(ctx))
+}
+
+// plan compares the channels with ECOSIRE. It writes nothing.
+func (j job) plan(ctx context.Context) (*syncer.Plan, error) {
+	defer j.wait("reading")()
+	if j.only != nil {
+		return j.services.PlanProducts(ctx, j.only...)
+	}
+	return j.services.Plan(ctx)
+}
+
+// write writes what the plan says, and nothing else. What has changed since is
+// left alone, and what the guard holds is held.
+func (j job) write(ctx context.Context, plan *syncer.Plan) (*syncer.Report, error) {
+	j.out.Head("Write")
+	s, err := j.services.Writer(syncer.Config{})
+	if err != nil {
+		return nil, err
+	}
+	done := j.wait("writing")
+	report, err := s.Apply(ctx, plan)
+	done()
+	if err != nil {
+		return report, err
 	}
 	for _, c := range report.Channels {
-		for _, change := range c.Changes {
-			fmt.Printf("  %s: %s %d → %d\n", c.Channel, change.SKU, *change.Shown, change.Wanted)
-		}
+		fmt.Fprintf(j.out, "%s: %s written, %s held, %s failed\n", c.Channel, show.Number(c.Updated), show.Number(c.Held), show.Number(c.Failed+c.Replanned))
 	}
-	w.requests()
-	if err := report.Err(); err != nil {
-		return err
-	}
-	return w.verify()
+	return report, nil
 }
 
-// real does the same with the services that the environment names.
-func real(ctx context.Context, productIDs ...string) error {
-	services, err := live.Load(slog.New(slog.NewTextHandler(os.Stderr, nil)))
+// check looks again: what was written is true only when the channels show it.
+func (j job) check(ctx context.Context) error {
+	j.out.Head("Check")
+	plan, err := j.plan(ctx)
 	if err != nil {
 		return err
 	}
-	cfg := syncer.Config{Source: services.ECOSIRE}
-	for _, c := range services.Channels {
-		// A first sync may rightly change everything, so no guard holds it up.
-		// examples/reconcile has one, and shows its plan first.
-		cfg.Targets = append(cfg.Targets, syncer.Target{Channel: c, Guard: syncer.Guard{Zeroed: -1, Units: -1}})
-	}
-	s, err := syncer.New(cfg)
-	if err != nil {
-		return err
-	}
-	sync := func() (*syncer.Report, error) {
-		if len(productIDs) == 0 {
-			return s.Reconcile(ctx)
-		}
-		return s.SyncProducts(ctx, productIDs...)
-	}
-	report, err := sync()
-	fmt.Println(report)
-	if err != nil {
-		return err
-	}
-	if err := report.Err(); err != nil {
-		return err
-	}
-	// What was written is true only when the shops show it: look again.
-	again, err := sync()
-	if err != nil {
-		return err
-	}
-	for _, c := range again.Channels {
-		if c.Updated > 0 {
-			return fmt.Errorf("%s did not keep %d figures, or they changed meanwhile:\n%v", c.Channel, c.Updated, again)
-		}
-		fmt.Printf("%s shows ECOSIRE's figures: %d looked at again, nothing to write.\n", c.Channel, c.Checked)
-	}
-	return again.Err()
-}
-
-// A world is a merchant with a few hundred products and two shops.
-type world struct {
-	ecosire    *ecosiretest.Server
-	shopify    *shopifytest.Server
-	woo        *woocommercetest.Server
-	products   []string // product ids
-	mug, shirt string
-}
-
-func newWorld() *world {
-	w := &world{
-		ecosire: ecosiretest.New(ecosiretest.Config{}),
-		shopify: shopifytest.New(shopifytest.Config{}),
-		woo:     woocommercetest.New(woocommercetest.Config{}),
-	}
-	// Simple products, whose shops' figures are wrong in various ways.
-	for i := range 240 {
-		w.add(fmt.Sprintf("MUG-%03d", i), i%17, 0)
-	}
-	// Variations.
-	for i := range 12 {
-		parent := w.woo.Add(woocommercetest.Product{Type: "variable", SKU: fmt.Sprintf("SHIRT-%02d", i), Stock: woocommercetest.Unmanaged})[0]
-		for _, size := range []string{"S", "M", "L", "XL"} {
-			w.add(fmt.Sprintf("SHIRT-%02d-%s", i, size), 3+i, parent)
-		}
-	}
-	// SKUs that are legal, and that a hasty lookup gets wrong.
-	for _, sku := range []string{"TEA,GREEN", `19" RACK`, "O'RING 3/4", "R&D+1", "ÄÖ-日本-1", "00123", "123", "50% OFF"} {
-		w.add(sku, 5, 0)
-	}
-	// In one shop only; in no shop; and almost: a slip of the pen.
-	w.products = append(w.products, w.ecosire.Add(ecosiretest.Product{SKU: "POSTER-1", OnHand: 4}, ecosiretest.Product{SKU: "SERVICE-1", OnHand: 1},
-		ecosiretest.Product{SKU: "CAP-RED", OnHand: 9})...)
-	w.shopify.Add(shopifytest.Item{SKU: "POSTER-1", Available: 1}, shopifytest.Item{SKU: "Cap-Red", Available: 1})
-	w.woo.Add(woocommercetest.Product{SKU: "cap-red", Quantity: 1})
-	w.mug, w.shirt = w.products[42], w.products[243]
-	return w
-}
-
-// add puts a product into ECOSIRE and into both shops, as a variation if it
-// has a parent in WooCommerce.
-func (w *world) add(sku string, onHand, parent int) {
-	w.products = append(w.products, w.ecosire.Add(ecosiretest.Product{SKU: sku, OnHand: onHand, Reserved: onHand / 5})...)
-	w.shopify.Add(shopifytest.Item{SKU: sku, Available: onHand + len(sku)%2})
-	p := woocommercetest.Product{SKU: sku, Quantity: onHand + 1}
-	if parent != 0 {
-		p.Type, p.ParentID = "variation", parent
-	}
-	w.woo.Add(p)
-}
-
-// verify compares the shops themselves with ECOSIRE itself.
-func (w *world) verify() error {
-	for _, shop := range []struct {
-		name  string
-		shows func(sku string) (int, bool)
-	}{{"Shopify", w.shopify.Available}, {"WooCommerce", w.woo.Quantity}} {
-		right := 0
-		for _, p := range w.ecosire.Products() {
-			n, ok := shop.shows(p.SKU)
-			if !ok {
-				continue // the shop does not have it
+	var errs []error
+	for _, c := range plan.Channels {
+		held, left, unshown := 0, 0, 0
+		for _, l := range plan.Lines {
+			switch {
+			case l.Channel != c.Channel || l.Reason == syncer.Unknown:
+			case l.Reason == syncer.Held:
+				held++
+			case l.Reason.Writable():
+				left++
+			default:
+				unshown++
 			}
-			if want := max(0, p.OnHand-p.Reserved); n != want {
-				return fmt.Errorf("%s shows %d of %q, and ECOSIRE has %d: %w", shop.name, n, p.SKU, want, channel.ErrNotApplied)
-			}
-			right++
 		}
-		fmt.Printf("%s shows ECOSIRE's figure for all %d products that it has.\n", shop.name, right)
+		switch {
+		case c.Error != "":
+			errs = append(errs, fmt.Errorf("%s: %s", c.Channel, c.Error))
+		case held > 0:
+			errs = append(errs, fmt.Errorf("%s: %s: %w; examples/reconcile shows and approves them", c.Channel, show.Count(held, "product", "products"), syncer.ErrHeld))
+		case left > 0:
+			errs = append(errs, fmt.Errorf("%s: %s written and not kept, or changed meanwhile: %w", c.Channel, show.Count(left, "quantity was", "quantities were"), channel.ErrNotApplied))
+		case unshown > 0:
+			errs = append(errs, fmt.Errorf("%s: %s cannot be shown", c.Channel, show.Count(unshown, "product", "products")))
+		default:
+			fmt.Fprintf(j.out, "%s %s shows ECOSIRE's quantity for all %s that it has\n",
+				j.out.Paint(show.Green, "✓"), c.Channel, show.Count(c.Agreed, "product", "products"))
+		}
 	}
-	return nil
+	if slices.ContainsFunc(plan.Lines, func(l syncer.Line) bool { return l.Reason == syncer.Unread }) {
+		errs = append(errs, errors.New("ECOSIRE: some products could not be read"))
+	}
+	return errors.Join(errs...)
 }
 
-// requests prints what the last step cost.
-func (w *world) requests() {
-	fmt.Printf("Requests: %d to ECOSIRE, %d to Shopify, %d to WooCommerce.\n",
-		len(w.ecosire.Requests()), len(w.shopify.Requests()), len(w.woo.Requests()))
-	w.ecosire.Forget()
-	w.shopify.Forget()
-	w.woo.Forget()
+// wait shows that something lasts, on a terminal.
+func (j job) wait(doing string) (done func()) {
+	return j.out.Wait(func() string {
+		to := []string{show.Count(int(j.services.ECOSIRE.Requests()), "request to ECOSIRE", "requests to ECOSIRE")}
+		for _, t := range j.services.Targets {
+			if m, ok := channel.As[channel.Meter](t.Channel); ok {
+				to = append(to, fmt.Sprintf("%d to %s", m.Requests(), t.Channel.Name()))
+			}
+		}
+		return doing + ": " + strings.Join(to, ", ")
+	})
 }

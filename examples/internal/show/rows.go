@@ -1,0 +1,387 @@
+package show
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/syncer"
+)
+
+// A State is what became of a product on a channel.
+type State string
+
+// The states, the ones to look at first.
+const (
+	Held    State = "held"    // the guard waits for a person
+	Failed  State = "failed"  // it cannot be shown, or was not
+	Differs State = "differs" // it would be written
+	Written State = "written"
+	Missing State = "missing" // the channel does not have the SKU
+)
+
+var states = []State{Held, Failed, Differs, Written, Missing}
+
+// A Row is a product on a channel that does not agree, or did not.
+type Row struct {
+	State              State
+	Channel, SKU, Name string
+	ProductID          string
+	Shown              *int // nil if it shows no quantity, or it is not known
+	Wanted             int
+	Why                string // for what failed
+}
+
+// A Summary is what a plan or a report comes to.
+type Summary struct {
+	Channels []Channel
+	Rows     []Row // in the order of their danger
+	// More is how many rows a report counts and does not list, by state.
+	More map[State]int
+	// Extra is how many SKUs the channels have and the source has not, where
+	// that was asked.
+	Extra int
+}
+
+// A Channel is what a plan or a report comes to on one channel.
+type Channel struct {
+	Name           string
+	Checked, Agree int
+	Over, Under    int // showed too much, or too little, written or not
+	Held           int
+	Missing        int
+	Failed         int
+	Err            string // why it could not be read or written as a whole
+}
+
+// OfPlan sums a plan up.
+func OfPlan(plan *syncer.Plan) Summary {
+	var s Summary
+	for _, c := range plan.Channels {
+		sum := Channel{Name: c.Channel, Checked: c.Checked, Agree: c.Agreed, Err: c.Error}
+		for _, l := range plan.Lines {
+			if l.Channel != c.Channel {
+				continue
+			}
+			row := ofLine(l)
+			sum.count(row)
+			s.Rows = append(s.Rows, row)
+		}
+		s.Channels = append(s.Channels, sum)
+		s.Extra += c.Extra
+	}
+	for _, l := range plan.Lines {
+		if l.Channel == "" {
+			s.Rows = append(s.Rows, ofLine(l))
+		}
+	}
+	return s.ordered()
+}
+
+func (c *Channel) count(r Row) {
+	switch r.State {
+	case Held:
+		c.Held++
+	case Missing:
+		c.Missing++
+	case Failed:
+		c.Failed++
+	}
+	switch {
+	case r.State != Held && r.State != Differs:
+	case r.over():
+		c.Over++
+	default:
+		c.Under++
+	}
+}
+
+func ofLine(l syncer.Line) Row {
+	row := Row{Channel: l.Channel, SKU: l.SKU, ProductID: l.ProductID, Shown: l.Shown, Wanted: l.Wanted, Why: l.Error}
+	switch {
+	case l.Reason == syncer.Held:
+		row.State = Held
+	case l.Reason == syncer.Unknown:
+		row.State = Missing
+	case l.Reason.Writable():
+		row.State = Differs
+	default:
+		row.State = Failed
+		row.Why = cmp.Or(row.Why, string(l.Reason))
+	}
+	return row
+}
+
+// OfReport sums a report up, as [OfPlan] does a plan.
+func OfReport(r *syncer.Report) Summary {
+	s := Summary{More: make(map[State]int)}
+	for _, p := range r.Problems {
+		s.Rows = append(s.Rows, ofProblem(p))
+	}
+	s.More[Failed] += r.Unread - len(r.Problems)
+	for _, c := range r.Channels {
+		sum := Channel{Name: c.Channel, Checked: c.Checked, Agree: c.Unchanged + c.Superseded, Over: c.Over, Under: c.Under,
+			Held: c.Held, Missing: c.Unknown, Failed: c.Failed + c.Replanned}
+		if c.Err != nil {
+			sum.Err = c.Err.Error()
+		}
+		s.Channels = append(s.Channels, sum)
+		s.More[Written] += c.Updated - len(c.Changes)
+		s.More[Failed] += c.Failed + c.Replanned
+		s.More[Missing] += c.Unknown
+		s.More[Held] += c.Held
+		for _, ch := range c.Changes {
+			s.Rows = append(s.Rows, Row{State: Written, Channel: c.Channel, SKU: ch.SKU, ProductID: ch.ProductID, Shown: ch.Shown, Wanted: ch.Wanted})
+		}
+		for _, p := range c.Problems {
+			row := ofProblem(p)
+			s.Rows = append(s.Rows, row)
+			s.More[row.State]--
+		}
+	}
+	for _, plan := range []*syncer.Plan{r.Held, r.Replanned} {
+		if plan == nil {
+			continue
+		}
+		for _, l := range plan.Lines {
+			row := ofLine(l)
+			if plan == r.Replanned {
+				row.State, row.Why = Failed, "it changed since the plan was made"
+			}
+			s.Rows = append(s.Rows, row)
+			s.More[row.State]--
+		}
+	}
+	return s.ordered()
+}
+
+func ofProblem(p syncer.Problem) Row {
+	row := Row{State: Failed, Channel: p.Channel, SKU: p.SKU, ProductID: p.ProductID, Why: p.Err.Error()}
+	if errors.Is(p.Err, channel.ErrUnknownSKU) {
+		row.State = Missing
+	}
+	return row
+}
+
+// ordered brings the rows into the order of their danger: what nobody has
+// mended first, and of that what can be sold twice, by units.
+func (s Summary) ordered() Summary {
+	slices.SortStableFunc(s.Rows, func(a, b Row) int {
+		return cmp.Or(
+			cmp.Compare(slices.Index(states, a.State), slices.Index(states, b.State)),
+			-cmp.Compare(a.danger(), b.danger()),
+			cmp.Compare(a.SKU, b.SKU), cmp.Compare(a.Channel, b.Channel),
+		)
+	})
+	return s
+}
+
+// maxNames bounds how many names are asked for: one request to ECOSIRE.
+const maxNames = 100
+
+// Name gives the first rows the names of their products, as far as the source
+// knows them. It costs a request, and does without names where that fails.
+func (s Summary) Name(ctx context.Context, source channel.Source, limit int) {
+	rows := s.Rows
+	if limit > 0 {
+		rows = rows[:min(limit, len(rows))]
+	}
+	rows = rows[:min(maxNames, len(rows))]
+	var ids []string
+	for _, r := range rows {
+		if r.ProductID != "" && !slices.Contains(ids, r.ProductID) {
+			ids = append(ids, r.ProductID)
+		}
+	}
+	if len(ids) == 0 {
+		return
+	}
+	names := make(map[string]string)
+	for stock, err := range source.Stock(ctx, ids...) {
+		if err != nil {
+			break
+		}
+		names[stock.ProductID] = stock.Name
+	}
+	for i := range rows {
+		rows[i].Name = names[rows[i].ProductID]
+	}
+}
+
+// over reports whether more is on sale than there is.
+func (r Row) over() bool { return r.Shown == nil || *r.Shown > r.Wanted }
+
+// danger is how many units can be sold that are not there, and, below 1, how
+// few sales are lost.
+func (r Row) danger() float64 {
+	switch {
+	case r.Shown == nil && (r.State == Failed || r.State == Missing):
+		return 0
+	case r.Shown == nil: // sold without a limit
+		return 1e18 - float64(r.Wanted)
+	case *r.Shown > r.Wanted:
+		return 1 + float64(*r.Shown-r.Wanted)
+	}
+	return 1 - 1/float64(1+r.Wanted-*r.Shown)
+}
+
+// Count returns how many rows are in a state, listed or not.
+func (s Summary) Count(state State) int {
+	n := s.More[state]
+	for _, r := range s.Rows {
+		if r.State == state {
+			n++
+		}
+	}
+	return n
+}
+
+// Sentence says it all in one.
+func (s Summary) Sentence() string {
+	agree := 0
+	for _, c := range s.Channels {
+		agree += c.Agree
+	}
+	var parts []string
+	if agree > 0 || len(s.Rows) == 0 {
+		parts = append(parts, Count(agree, "agrees", "agree"))
+	}
+	for _, p := range []struct {
+		state     State
+		one, many string
+	}{
+		{Differs, "differs", "differ"}, {Written, "written", "written"}, {Missing, "unknown to the shop", "unknown to the shops"},
+		{Failed, "cannot be shown", "cannot be shown"}, {Held, "held", "held"},
+	} {
+		if n := s.Count(p.state); n > 0 {
+			parts = append(parts, Count(n, p.one, p.many))
+		}
+	}
+	says := strings.Join(parts, ", ")
+	switch n := s.Count(Held) + s.Count(Failed); {
+	case n == 1:
+		says += ": look at it"
+	case n > 1:
+		says += ": look at these"
+	}
+	return says + "."
+}
+
+// Down returns the channels that could not be read or written as a whole.
+func (s Summary) Down() []Channel {
+	return slices.DeleteFunc(slices.Clone(s.Channels), func(c Channel) bool { return c.Err == "" })
+}
+
+// Channels prints how each channel compares.
+func (o *Output) Channels(s Summary) {
+	columns := []Column{{Title: "channel", Least: 12}, {Title: "products", Right: true}, {Title: "agree", Right: true}, {Title: "too many", Right: true},
+		{Title: "too few", Right: true}, {Title: "held", Right: true}, {Title: "unknown SKU", Right: true}, {Title: "failed", Right: true}}
+	var rows [][]Cell
+	for _, c := range s.Channels {
+		number := func(n int, colour Colour) Cell {
+			if n == 0 {
+				colour = Dim
+			}
+			return Cell{Number(n), colour}
+		}
+		rows = append(rows, []Cell{{Text: c.Name}, number(c.Checked, Plain), number(c.Agree, Green), number(c.Over, Red), number(c.Under, Yellow),
+			number(c.Held, Red), number(c.Missing, Plain), number(c.Failed, Red)})
+	}
+	o.Table(columns, rows)
+}
+
+// Summary prints the sentence, and the first rows; 0 means all of them.
+func (o *Output) Summary(s Summary, limit int) {
+	colour, down := Green, s.Down()
+	switch {
+	case s.Count(Held)+s.Count(Failed)+len(down) > 0:
+		colour = Red
+	case s.Count(Differs) > 0:
+		colour = Yellow
+	}
+	fmt.Fprintln(o, o.Paint(colour, s.Sentence()))
+	for _, c := range down {
+		o.Table([]Column{{}}, [][]Cell{{{c.Name + ": " + c.Err, Red}}})
+	}
+	if s.Extra > 0 {
+		fmt.Fprintf(o, "Not in ECOSIRE: %s of the shops.\n", Count(s.Extra, "SKU", "SKUs"))
+	}
+	if len(s.Rows) == 0 {
+		return
+	}
+	rows := s.Rows
+	if limit > 0 && len(rows) > limit {
+		rows = rows[:limit]
+	}
+	named := slices.ContainsFunc(rows, func(r Row) bool { return r.Name != "" && r.Name != r.SKU })
+	columns := []Column{{}, {Title: "channel", Least: 12}, {Title: "SKU", Least: 10}, {Title: "product", Least: 8},
+		{Title: "shows", Right: true}, {Title: "should", Right: true}, {Title: "why", Least: 12}}
+	if !slices.ContainsFunc(rows, func(r Row) bool { return r.State != Written }) {
+		columns[4].Title, columns[5].Title = "showed", "shows"
+	}
+	table := make([][]Cell, 0, len(rows))
+	for _, r := range rows {
+		cells := r.cells()
+		if !named {
+			cells = slices.Delete(cells, 3, 4)
+		}
+		table = append(table, cells)
+	}
+	if !named {
+		columns = slices.Delete(columns, 3, 4)
+	}
+	fmt.Fprintln(o)
+	o.Table(columns, table)
+	more := len(s.Rows) - len(rows)
+	for _, n := range s.More {
+		more += n
+	}
+	if more > 0 {
+		fmt.Fprintln(o, o.Paint(Dim, "… and "+Number(more)+" more"))
+	}
+}
+
+func (r Row) cells() []Cell {
+	colour := map[State]Colour{Held: Red, Failed: Red, Differs: Yellow, Written: Green, Missing: Dim}[r.State]
+	shown, wanted := "", strconv.Itoa(r.Wanted)
+	if r.Shown != nil {
+		shown = strconv.Itoa(*r.Shown)
+	}
+	if r.State == Failed || r.State == Missing {
+		wanted = ""
+	}
+	return []Cell{
+		{string(r.State), colour}, {cmp.Or(r.Channel, "ECOSIRE"), Plain}, {cmp.Or(r.SKU, "product "+r.ProductID), Bold}, {r.Name, Plain},
+		{shown, Plain}, {wanted, Plain}, {r.why(), colour},
+	}
+}
+
+// why says what the row means for the shop.
+func (r Row) why() string {
+	switch {
+	case r.Why != "":
+		return r.Why
+	case r.Shown == nil && r.State != Written:
+		return "no quantity yet: sold without a limit"
+	case r.Shown == nil:
+		return "had no quantity, or none that could be read"
+	}
+	was := ""
+	if r.State == Written {
+		was = "was "
+	}
+	switch {
+	case *r.Shown > 0 && r.Wanted <= 0:
+		return was + "sold out, and on sale"
+	case *r.Shown > r.Wanted:
+		return was + Count(*r.Shown-r.Wanted, "unit", "units") + " too many"
+	case *r.Shown <= 0 && r.Wanted > 0:
+		return was + "in stock, and off sale"
+	}
+	return was + Count(r.Wanted-*r.Shown, "unit", "units") + " too few"
+}

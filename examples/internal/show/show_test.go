@@ -1,0 +1,179 @@
+package show
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"context"
+
+	"github.com/rivo/uniseg"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/syncer"
+)
+
+func output(width int, colour bool) (*Output, *bytes.Buffer) {
+	var b bytes.Buffer
+	return &Output{Writer: &b, width: width, colour: colour}, &b
+}
+
+func TestNumber(t *testing.T) {
+	for n, want := range map[int]string{0: "0", 7: "7", 999: "999", 1000: "1,000", -1000: "-1,000", -999: "-999", 1234567: "1,234,567"} {
+		assert.Equal(t, want, Number(n))
+	}
+	assert.Equal(t, "1 line", Count(1, "line", "lines"))
+	assert.Equal(t, "1,203 lines", Count(1203, "line", "lines"))
+}
+
+func TestTableFitsTheTerminal(t *testing.T) {
+	columns := []Column{{Title: "SKU", Least: 6}, {Title: "product", Least: 8}, {Title: "shows", Right: true}}
+	rows := [][]Cell{
+		{{Text: "MUG-1"}, {Text: "A mug, glazed, in a colour that takes long to describe"}, {Text: "12"}},
+		{{Text: "日本-1"}, {Text: "湯飲み湯飲み湯飲み湯飲み湯飲み湯飲み"}, {Text: "3"}},
+		{{Text: "BAD\x1b[31m\n1"}, {Text: ""}, {Text: "-4"}},
+	}
+	o, b := output(0, false)
+	o.Table(columns, rows)
+	assert.Contains(t, b.String(), "takes long to describe", "everything is there where there is room")
+	assert.NotContains(t, b.String(), "\x1b", "what others wrote is no command to the terminal")
+	for _, width := range []int{60, 40, 24} {
+		o, b := output(width, false)
+		o.Table(columns, rows)
+		lines := strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
+		require.Len(t, lines, 4)
+		for _, line := range lines {
+			assert.LessOrEqual(t, uniseg.StringWidth(line), width, line)
+		}
+		assert.Contains(t, lines[1], "…")
+		assert.True(t, strings.HasSuffix(lines[1], "   12"), lines[1])
+	}
+	o, b = output(5, false)
+	o.Table(columns, rows) // too narrow for anything: it overflows, and does not hang
+	assert.Contains(t, b.String(), "12")
+}
+
+func TestColours(t *testing.T) {
+	o, b := output(0, true)
+	o.Table([]Column{{Title: "a"}}, [][]Cell{{{"x", Red}}})
+	assert.Contains(t, b.String(), "\x1b[31mx\x1b[0m")
+	assert.Equal(t, "x", To(b, func(string) string { return "" }).Paint(Red, "x"), "a buffer is no terminal")
+	assert.Equal(t, 33, To(b, func(name string) string { return map[string]string{"COLUMNS": "33"}[name] }).width)
+}
+
+func TestOfPlan(t *testing.T) {
+	plan := &syncer.Plan{
+		Channels: []syncer.PlanChannel{{Channel: "a", Checked: 1210, Agreed: 1203, Extra: 2}, {Channel: "b", Error: "401 nobody\x1b[2J"}},
+		Lines: []syncer.Line{
+			{Channel: "a", SKU: "UNDER", Shown: new(1), Wanted: 3, Reason: syncer.Under},
+			{Channel: "a", SKU: "OVER", Shown: new(5), Wanted: 3, Reason: syncer.Over},
+			{Channel: "a", SKU: "MORE", Shown: new(9), Wanted: 0, Reason: syncer.Over},
+			{Channel: "a", SKU: "NONE", Wanted: 4, Reason: syncer.NoFigure},
+			{Channel: "a", SKU: "HELD", Shown: new(5), Wanted: 0, Reason: syncer.Held},
+			{Channel: "a", SKU: "UNKNOWN", Wanted: 4, Reason: syncer.Unknown, Error: "unknown SKU"},
+			{Channel: "a", SKU: "TWICE", Wanted: 4, Reason: syncer.Ambiguous, Error: "ambiguous SKU"},
+			{ProductID: "p7", Reason: syncer.Unread},
+		},
+	}
+	s := OfPlan(plan)
+	assert.Equal(t, "1,203 agree, 4 differ, 1 unknown to the shop, 2 cannot be shown, 1 held: look at these.", s.Sentence())
+	var order []string
+	for _, r := range s.Rows {
+		order = append(order, r.SKU)
+	}
+	assert.Equal(t, []string{"HELD", "", "TWICE", "NONE", "MORE", "OVER", "UNDER", "UNKNOWN"}, order)
+	assert.Equal(t, Channel{Name: "a", Checked: 1210, Agree: 1203, Over: 4, Under: 1, Held: 1, Missing: 1, Failed: 1}, s.Channels[0])
+
+	o, b := output(0, false)
+	o.Summary(s, 4)
+	o.Channels(s)
+	for _, part := range []string{"b: 401 nobody", "Not in ECOSIRE: 2 SKUs", "no quantity yet: sold without a limit", "… and 4 more", "sold out, and on sale", "1,210"} {
+		assert.Contains(t, b.String(), part)
+	}
+	assert.NotContains(t, b.String(), "\x1b")
+	assert.NotContains(t, b.String(), "UNDER")
+}
+
+func TestOfReport(t *testing.T) {
+	r := &syncer.Report{
+		Unread: 3, Problems: []syncer.Problem{{ProductID: "p7", Err: errors.New("no answer")}},
+		Channels: []syncer.ChannelReport{{
+			Channel: "a", Checked: 1300, Unchanged: 1200, Superseded: 3, Updated: 20, Held: 3, Unknown: 2, Failed: 1, Over: 15, Under: 8,
+			Changes: []syncer.Change{{SKU: "W1", Shown: new(2), Wanted: 0}, {SKU: "W2", Wanted: 0}},
+			Problems: []syncer.Problem{
+				{Channel: "a", SKU: "F", Err: channel.ErrNotTracked}, {Channel: "a", SKU: "U", Err: channel.UnknownSKU("U")},
+			},
+		}},
+		Held: &syncer.Plan{Lines: []syncer.Line{{Channel: "a", SKU: "H", Shown: new(2), Wanted: 0, Reason: syncer.Held}}},
+	}
+	s := OfReport(r)
+	assert.Equal(t, "1,203 agree, 20 written, 2 unknown to the shops, 4 cannot be shown, 3 held: look at these.", s.Sentence())
+	assert.Equal(t, 2, s.More[Held])
+	assert.Equal(t, 18, s.More[Written])
+	o, b := output(0, false)
+	o.Summary(s, 0)
+	assert.Contains(t, b.String(), "… and 23 more")
+	assert.Contains(t, b.String(), "was sold out, and on sale")
+	r = &syncer.Report{Channels: []syncer.ChannelReport{{Channel: "a", Unchanged: 1}}}
+	assert.Equal(t, "1 agrees.", OfReport(r).Sentence())
+	r.Channels[0].Held, r.Held = 1, &syncer.Plan{Lines: []syncer.Line{{Channel: "a", Reason: syncer.Held}}}
+	assert.Equal(t, "1 agrees, 1 held: look at it.", OfReport(r).Sentence())
+}
+
+type named struct{ asked [][]string }
+
+func (n *named) Stock(_ context.Context, ids ...string) iter.Seq2[channel.Stock, error] {
+	return func(yield func(channel.Stock, error) bool) {
+		n.asked = append(n.asked, ids)
+		for _, id := range ids {
+			if !yield(channel.Stock{ProductID: id, Name: "Name of " + id}, nil) {
+				return
+			}
+		}
+	}
+}
+
+func TestNamesOfTheRowsThatAreShown(t *testing.T) {
+	var plan syncer.Plan
+	plan.Channels = []syncer.PlanChannel{{Channel: "a"}}
+	for i := range 500 {
+		plan.Lines = append(plan.Lines, syncer.Line{Channel: "a", ProductID: fmt.Sprintf("p%03d", i), SKU: fmt.Sprintf("S%03d", i), Shown: new(1000 - i), Reason: syncer.Over})
+	}
+	s := OfPlan(&plan)
+	source := &named{}
+	s.Name(t.Context(), source, 2)
+	assert.Equal(t, [][]string{{"p000", "p001"}}, source.asked)
+	o, b := output(0, false)
+	o.Summary(s, 3)
+	assert.Contains(t, b.String(), "Name of p001")
+	assert.NotContains(t, b.String(), "Name of p002")
+	s.Name(t.Context(), source, 0)
+	assert.Len(t, source.asked[1], maxNames)
+	Summary{}.Name(t.Context(), source, 10)
+	assert.Len(t, source.asked, 2, "nothing to ask for")
+}
+
+func TestWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, b := output(30, false)
+		done := o.wait(func() string { return "reading: 1,234 requests to ECOSIRE, 12 to Shopify" }, time.Second, 200*time.Millisecond)
+		time.Sleep(500 * time.Millisecond)
+		synctest.Wait()
+		assert.Empty(t, b.String(), "what is quick has no line")
+		time.Sleep(time.Second)
+		done()
+		assert.Contains(t, b.String(), "reading: 1,234")
+		assert.True(t, strings.HasSuffix(b.String(), "\r\x1b[K"), "the line is gone")
+		done()
+	})
+	o, b := output(0, false)
+	o.Wait(func() string { panic("no terminal") })()
+	assert.Empty(t, b.String())
+}
