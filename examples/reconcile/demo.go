@@ -6,17 +6,16 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/ecosire/stocksync"
 	"github.com/ecosire/stocksync/channel"
-	"github.com/ecosire/stocksync/ecosire"
 	"github.com/ecosire/stocksync/ecosire/ecosiretest"
-	"github.com/ecosire/stocksync/shopify"
 	"github.com/ecosire/stocksync/shopify/shopifytest"
 	"github.com/ecosire/stocksync/syncer"
-	"github.com/ecosire/stocksync/woocommerce"
 	"github.com/ecosire/stocksync/woocommerce/woocommercetest"
 )
 
@@ -89,7 +88,10 @@ func newWorld(o demoOptions) (*world, error) {
 	w.shops = []*shop{shopifyShop(w.shopify), wooShop(w.woo)}
 	rng := rand.New(rand.NewPCG(o.seed, 0))
 	for i := range o.products {
-		p := ecosiretest.Product{SKU: fmt.Sprintf("%s-%05d", []string{"MUG", "TEE", "CAP", "BAG", "PEN"}[i%5], i), OnHand: rng.IntN(40)}
+		sort := [...]struct{ code, name string }{
+			{"MUG", "Mug, glazed"}, {"TEE", "T-shirt, organic cotton"}, {"CAP", "Cap, corduroy"}, {"BAG", "Tote bag"}, {"PEN", "Ballpoint pen"},
+		}[i%5]
+		p := ecosiretest.Product{SKU: fmt.Sprintf("%s-%05d", sort.code, i), Name: sort.name, OnHand: rng.IntN(40)}
 		p.Reserved = rng.IntN(1 + p.OnHand/4)
 		w.ecosire.Add(p)
 		for _, s := range w.shops {
@@ -195,32 +197,29 @@ func (s *shop) remember() {
 	}
 }
 
-// clients returns what a service of yours would build, but for HTTPClient,
-// which leads to the fakes.
-func (w *world) clients() (channel.Source, []channel.Channel, error) {
-	source, err := ecosire.New(ecosire.Config{APIKey: "eco_live_test", HTTPClient: w.ecosire.Client()})
-	if err != nil {
-		return nil, nil, err
+// services are built as yours are, but for what the variables say, and for the
+// HTTP client, which leads to the world's servers.
+func (w *world) services() (*stocksync.Services, error) {
+	env := map[string]string{
+		"ECOSIRE_API_KEY": "eco_live_test", "ECOSIRE_URL": "https://ecosire.example/api",
+		"SHOPIFY_SHOP": "test-shop", "SHOPIFY_LOCATION_ID": w.shopify.Location(), "SHOPIFY_ACCESS_TOKEN": "shpat_test",
+		"WC_SITE_URL": "https://shop.example", "WC_CONSUMER_KEY": "ck_test", "WC_CONSUMER_SECRET": "cs_test",
 	}
-	admin, err := shopify.New(shopify.Config{Shop: "test-shop", Token: shopify.StaticToken("shpat_test"), HTTPClient: w.shopify.Client()})
-	if err != nil {
-		return nil, nil, err
-	}
-	location, err := admin.Channel(shopify.ChannelConfig{LocationID: w.shopify.Location()})
-	if err != nil {
-		return nil, nil, err
-	}
-	woo, err := woocommerce.New(woocommerce.Config{
-		URL: "https://shop.example", ConsumerKey: "ck_test", ConsumerSecret: "cs_test", HTTPClient: w.woo.Client(),
+	return stocksync.FromEnv(stocksync.Config{
+		Getenv:     func(name string) string { return env[name] },
+		HTTPClient: &http.Client{Transport: w},
 	})
-	if err != nil {
-		return nil, nil, err
+}
+
+// RoundTrip makes the world a network, which goes nowhere else.
+func (w *world) RoundTrip(req *http.Request) (*http.Response, error) {
+	switch req.URL.Host {
+	case "ecosire.example":
+		return w.ecosire.RoundTrip(req)
+	case "shop.example":
+		return w.woo.RoundTrip(req)
 	}
-	store, err := woo.Channel(woocommerce.ChannelConfig{})
-	if err != nil {
-		return nil, nil, err
-	}
-	return source, []channel.Channel{location, store}, nil
+	return w.shopify.RoundTrip(req)
 }
 
 // describe prints what was injected.

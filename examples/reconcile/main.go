@@ -1,26 +1,36 @@
 // Reconcile compares the whole catalogue with what the shops show, and mends
 // what differs: the job for every night, and for the day after a bad day.
 //
+// By itself it talks to an ECOSIRE and two shops that live in this process:
+//
 //	go run ./examples/reconcile                          # find and mend
 //	go run ./examples/reconcile -dry-run                 # only say what would be written
 //	go run ./examples/reconcile -dry-run -plan plan.json # … and keep it
 //	go run ./examples/reconcile -apply plan.json         # write what was planned, and nothing else
 //
-// By itself it talks to an ECOSIRE and two shops that live in this process. It
-// puts random drift into the shops, and checks that exactly this is found and
-// mended. The same -seed makes the same world again, so that a plan of one run
-// can be applied by the next. With -bad-import 500 the guards have something to
-// hold; -approve lets that pass, and -products 10000 shows the quota at work.
+// It puts random drift into the shops, and checks that exactly this is found
+// and mended. The same -seed makes the same world again, so that a plan of one
+// run can be applied by the next. With -bad-import 500 the guards have something
+// to hold; -approve lets that pass, and -products 10000 shows the quota at work.
 //
-// With ECOSIRE_API_KEY set it talks to the real services instead; the other
-// variables are listed in examples/internal/live.
+// Where the environment names real services (the variables are those of package
+// stocksync) it talks to these, and says so in its first line. It then plans;
+// nothing is written without -write:
 //
-// The report or the plan goes to standard output, all else to standard error.
-// The exit code is
+//	go run ./examples/reconcile                          # only say what would be written
+//	go run ./examples/reconcile -plan plan.json          # … and keep it
+//	go run ./examples/reconcile -write                   # find and mend
+//	go run ./examples/reconcile -write -apply plan.json  # write what was planned, and nothing else
+//
+// -simulate simulates whatever the environment names. An environment that is
+// set in part is an error.
+//
+// What was found goes to standard output, all else to standard error. The exit
+// code is
 //
 //	0  every shop shows what it should of the products that it has
 //	1  something failed, or cannot be shown, such as an SKU that two items have
-//	2  a dry run found drift
+//	2  a plan found drift, and nothing was written
 //	3  a guard holds lines: look at them, and run again with -approve
 //
 // The SKUs that the demo made ambiguous itself do not count as failed.
@@ -37,12 +47,12 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
+	"sync/atomic"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
-
-	"github.com/ecosire/stocksync/channel"
-	"github.com/ecosire/stocksync/examples/internal/live"
+	"github.com/ecosire/stocksync"
+	"github.com/ecosire/stocksync/examples/internal/show"
 	"github.com/ecosire/stocksync/syncer"
 )
 
@@ -55,46 +65,13 @@ const (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	code := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
 }
 
-type options struct {
-	dryRun, approve, markdown bool
-	planFile, applyFile       string
-	demo                      demoOptions
-}
-
-func parse(args []string, errOut io.Writer) (o options, err error) {
-	flags := flag.NewFlagSet("reconcile", flag.ContinueOnError)
-	flags.SetOutput(errOut)
-	flags.BoolVar(&o.dryRun, "dry-run", false, "make a plan, and write nothing to the shops")
-	flags.StringVar(&o.planFile, "plan", "", "keep the plan of a dry run, or else what a guard held, in this `file`, as JSON")
-	flags.StringVar(&o.applyFile, "apply", "", "write what the plan in this `file` says, where that still holds")
-	flags.BoolVar(&o.approve, "approve", false, "write what a guard holds, too: somebody has looked at it")
-	flags.BoolVar(&o.markdown, "markdown", false, "print the plan of a dry run, or what a guard held, as Markdown")
-	flags.Uint64Var(&o.demo.seed, "seed", 1, "demo: the same seed makes the same world")
-	flags.IntVar(&o.demo.products, "products", 3000, "demo: products in ECOSIRE; from 5000 on its quota takes minutes")
-	flags.IntVar(&o.demo.drift, "drift", 8, "demo: products that have drifted, of each kind and in each shop")
-	flags.IntVar(&o.demo.badImport, "bad-import", 0, "demo: products that a bad import has set to zero in ECOSIRE")
-	if err := flags.Parse(args); err != nil {
-		return o, err
-	}
-	switch {
-	case flags.NArg() > 0:
-		err = fmt.Errorf("reconcile takes no arguments, but flags: %q", flags.Args())
-	case o.dryRun && (o.approve || o.applyFile != ""):
-		err = errors.New("-dry-run writes nothing: it does not go with -apply or -approve")
-	}
-	if err != nil {
-		fmt.Fprintln(errOut, err)
-	}
-	return o, err
-}
-
 // run is main without the process.
-func run(ctx context.Context, args []string, out, errOut io.Writer) int {
+func run(ctx context.Context, args []string, getenv func(string) string, out, errOut io.Writer) int {
 	o, err := parse(args, errOut)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
@@ -102,19 +79,68 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	case err != nil:
 		return exitFailed
 	}
-	var w *world // nil on the real services
-	if !live.Configured() {
+	logger := slog.New(slog.NewTextHandler(errOut, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	services, err := o.services(getenv, logger)
+	if err != nil {
+		fmt.Fprintln(errOut, err)
+		return exitFailed
+	}
+	var w *world // nil on real services
+	if services == nil {
 		if w, err = newWorld(o.demo); err != nil {
 			fmt.Fprintln(errOut, err)
 			return exitFailed
 		}
-		w.describe(errOut)
 	}
-	return o.run(ctx, w, out, errOut)
+	return o.run(ctx, services, w, show.To(out, getenv), show.To(errOut, getenv))
 }
 
-func (o options) run(ctx context.Context, w *world, out, errOut io.Writer) int {
-	drift, err := o.work(ctx, w, out, errOut)
+// services returns the real services to work on, or nil to simulate them.
+func (o *options) services(getenv func(string) string, logger *slog.Logger) (*stocksync.Services, error) {
+	if o.simulate {
+		return nil, nil
+	}
+	services, err := stocksync.FromEnv(stocksync.Config{Getenv: getenv, Logger: logger})
+	switch {
+	case errors.Is(err, stocksync.ErrNoEnv) && !o.write:
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case o.demoFlags != nil:
+		return nil, fmt.Errorf("%s is of the demo, and the environment names real services (%v): add -simulate, or leave it out",
+			strings.Join(o.demoFlags, ", "), services)
+	case !o.write && (o.applyFile != "" || o.approve):
+		return nil, fmt.Errorf("the environment names real services (%v), and -apply and -approve write to them: add -write if that is meant", services)
+	case !o.write:
+		o.dryRun = true
+	}
+	return services, nil
+}
+
+// run works on real services, or on a world.
+func (o options) run(ctx context.Context, services *stocksync.Services, w *world, out, errOut *show.Output) int {
+	head := out
+	if o.markdown {
+		head = errOut // standard output is a document
+	}
+	switch {
+	case w != nil:
+		fmt.Fprintln(head, head.Paint(show.Bold, "Simulated services:"), "an ECOSIRE, a Shopify and a WooCommerce shop in this process. Nothing leaves it.")
+	case o.dryRun:
+		fmt.Fprintln(head, head.Paint(show.Bold, "Real services, to be read only:"), services)
+	default:
+		fmt.Fprintln(head, head.Paint(show.Red, "Real services, to be written:"), services)
+	}
+	if w != nil {
+		w.describe(errOut)
+		var err error
+		if services, err = w.services(); err != nil {
+			fmt.Fprintln(errOut, err)
+			return exitFailed
+		}
+	}
+	j := &job{options: o, services: services, demo: w, out: out, errOut: errOut}
+	drift, err := j.work(ctx)
 	if err != nil {
 		fmt.Fprintln(errOut, err)
 	}
@@ -122,9 +148,12 @@ func (o options) run(ctx context.Context, w *world, out, errOut io.Writer) int {
 	case worse(err):
 		return exitFailed
 	case err != nil:
-		fmt.Fprintln(errOut, "Look at what is held (-plan FILE, -markdown). If it is right, let it pass with -approve.")
+		fmt.Fprintln(errOut, "Look at what is held (-plan FILE keeps it). If it is right, let it pass with -approve.")
 		return exitHeld
 	case drift > 0:
+		if w == nil {
+			fmt.Fprintln(errOut, "Nothing was written. To write this, with the guard on, add -write.")
+		}
 		return exitDrift
 	}
 	if w != nil && !o.dryRun {
@@ -144,63 +173,43 @@ func worse(err error) bool {
 	return err != nil && !errors.Is(err, syncer.ErrHeld)
 }
 
-// work does what the flags say, and returns how many differences it left.
-func (o options) work(ctx context.Context, w *world, out, errOut io.Writer) (drift int, err error) {
-	source, channels, err := services(w, errOut)
-	if err != nil {
-		return 0, err
-	}
-	cfg := syncer.Config{Source: source}
-	for _, c := range channels {
-		cfg.Targets = append(cfg.Targets, syncer.Target{Channel: c})
-	}
-	done := func() {}
-	if terminal(errOut) {
-		cfg.Hooks.Progress, done = progressLine(errOut)
-	}
-	s, err := syncer.New(cfg)
-	if err != nil {
-		return 0, err
-	}
-	j := job{o, s, w, out, done}
-	switch {
-	case o.dryRun:
-		return j.dryRun(ctx)
-	case o.applyFile != "":
-		plan, err := load(o.applyFile)
-		if err != nil {
-			return 0, err
-		}
-		return 0, j.apply(ctx, plan)
-	}
-	return 0, j.reconcile(ctx)
-}
-
-func services(w *world, errOut io.Writer) (channel.Source, []channel.Channel, error) {
-	if w != nil {
-		return w.clients()
-	}
-	s, err := live.Load(slog.New(slog.NewTextHandler(errOut, nil)))
-	if err != nil {
-		return nil, nil, err
-	}
-	return s.ECOSIRE, s.Channels, nil
-}
-
+// A job is a run on some services.
 type job struct {
 	options
-	syncer *syncer.Syncer
-	demo   *world // nil on the real services
-	out    io.Writer
-	done   func() // ends the progress line
+	services    *stocksync.Services
+	demo        *world // nil on real services
+	out, errOut *show.Output
+	progress    atomic.Pointer[syncer.Progress]
 }
 
-func (j job) dryRun(ctx context.Context) (drift int, err error) {
-	plan, err := j.syncer.Plan(ctx)
+// work does what the flags say, and returns how many differences it left.
+func (j *job) work(ctx context.Context) (drift int, err error) {
+	if j.dryRun {
+		return j.plan(ctx)
+	}
+	// From here on something may be written.
+	s, err := j.services.Writer(syncer.Config{Hooks: syncer.Hooks{Progress: func(p syncer.Progress) { j.progress.Store(&p) }}})
+	if err != nil {
+		return 0, err
+	}
+	if j.applyFile == "" {
+		return 0, j.reconcile(ctx, s)
+	}
+	plan, err := load(j.applyFile)
+	if err != nil {
+		return 0, err
+	}
+	return 0, j.apply(ctx, s, plan)
+}
+
+func (j *job) plan(ctx context.Context) (drift int, err error) {
+	done := j.wait("reading")
+	plan, err := j.services.Plan(ctx)
+	done()
 	if j.markdown {
 		fmt.Fprint(j.out, plan.Markdown())
 	} else {
-		fmt.Fprint(j.out, plan)
+		j.show(ctx, show.OfPlan(plan))
 	}
 	if err != nil {
 		return 0, err
@@ -235,15 +244,16 @@ func unshown(plan *syncer.Plan) error {
 		}
 	}
 	if n > 0 {
-		errs = append(errs, fmt.Errorf("%d figures cannot be shown", n))
+		errs = append(errs, fmt.Errorf("%s cannot be shown", show.Count(n, "quantity", "quantities")))
 	}
 	return errors.Join(errs...)
 }
 
-func (j job) reconcile(ctx context.Context) error {
-	report, err := j.syncer.Reconcile(ctx)
-	j.done()
-	j.print(report)
+func (j *job) reconcile(ctx context.Context, s *syncer.Syncer) error {
+	done := j.wait("reading")
+	report, err := s.Reconcile(ctx)
+	done()
+	j.print(ctx, report)
 	if worse(err) {
 		return err
 	}
@@ -254,16 +264,18 @@ func (j job) reconcile(ctx context.Context) error {
 	if !worse(err) {
 		err = nil // held, and approved
 	}
-	fmt.Fprintf(j.out, "\nApproved: %d lines that the guard held.\n", len(report.Held.Lines))
-	return errors.Join(err, j.apply(ctx, report.Held))
+	fmt.Fprintf(j.out, "\nApproved: %s that the guard held.\n", show.Count(len(report.Held.Lines), "line", "lines"))
+	return errors.Join(err, j.apply(ctx, s, report.Held))
 }
 
-func (j job) apply(ctx context.Context, plan *syncer.Plan) error {
+func (j *job) apply(ctx context.Context, s *syncer.Syncer, plan *syncer.Plan) error {
 	if j.approve {
 		plan = plan.Approve()
 	}
-	report, err := j.syncer.Apply(ctx, plan)
-	j.print(report)
+	done := j.wait("writing")
+	report, err := s.Apply(ctx, plan)
+	done()
+	j.print(ctx, report)
 	if err != nil {
 		return err
 	}
@@ -272,22 +284,30 @@ func (j job) apply(ctx context.Context, plan *syncer.Plan) error {
 
 // print prints a report, and what the run cost. A run that could not begin has
 // none.
-func (j job) print(report *syncer.Report) {
+func (j *job) print(ctx context.Context, report *syncer.Report) {
 	if report == nil {
 		return
 	}
-	fmt.Fprint(j.out, report)
-	fmt.Fprintf(j.out, "%d requests to ECOSIRE", report.Requests[""])
+	j.show(ctx, show.OfReport(report))
+	cost := fmt.Sprintf("%d requests to ECOSIRE", report.Requests[""])
 	for _, c := range report.Channels {
-		fmt.Fprintf(j.out, ", %d to %s", report.Requests[c.Channel], c.Channel)
+		cost += fmt.Sprintf(", %d to %s", report.Requests[c.Channel], c.Channel)
 	}
-	fmt.Fprintf(j.out, ", in %v.\n", report.Duration.Round(time.Millisecond))
+	fmt.Fprintln(j.out, j.out.Paint(show.Dim, fmt.Sprintf("%s, in %v.", cost, report.Duration.Round(time.Millisecond))))
+}
+
+// show prints a sentence, what is most dangerous, and the channels.
+func (j *job) show(ctx context.Context, s show.Summary) {
+	s.Name(ctx, j.services.Source, j.rows)
+	j.out.Summary(s, j.rows)
+	fmt.Fprintln(j.out)
+	j.out.Channels(s)
 }
 
 // verdict is nil if all shops show what they should of what they have. The
 // demo does not take the report's word for it. plan is what was applied, or
 // nil for the whole catalogue.
-func (j job) verdict(report *syncer.Report, plan *syncer.Plan) error {
+func (j *job) verdict(report *syncer.Report, plan *syncer.Plan) error {
 	if j.demo != nil {
 		return j.demo.check(report, plan)
 	}
@@ -295,7 +315,7 @@ func (j job) verdict(report *syncer.Report, plan *syncer.Plan) error {
 }
 
 // keepHeld prints and saves what a guard held, as far as that is asked for.
-func (j job) keepHeld(report *syncer.Report) error {
+func (j *job) keepHeld(report *syncer.Report) error {
 	if report.Held == nil {
 		return nil
 	}
@@ -305,7 +325,7 @@ func (j job) keepHeld(report *syncer.Report) error {
 	return j.save(report.Held)
 }
 
-func (j job) save(plan *syncer.Plan) error {
+func (j *job) save(plan *syncer.Plan) error {
 	if j.planFile == "" {
 		return nil
 	}
@@ -331,39 +351,22 @@ func load(file string) (*syncer.Plan, error) {
 	return plan, nil
 }
 
-// progressLine returns a hook that draws one line, and what ends it.
-func progressLine(w io.Writer) (told func(syncer.Progress), done func()) {
-	bar := progressbar.NewOptions(-1, progressbar.OptionSetWriter(w), progressbar.OptionSetWidth(20),
-		progressbar.OptionSetElapsedTime(false), progressbar.OptionSetPredictTime(false),
-		progressbar.OptionThrottle(100*time.Millisecond),
-		progressbar.OptionSetSpinnerChangeInterval(0)) // no goroutine of its own
-	told = func(p syncer.Progress) {
-		did, written, held := p.Read, 0, 0
+// wait draws a line on a terminal for as long as something lasts.
+func (j *job) wait(doing string) (done func()) {
+	return j.errOut.Wait(func() string {
+		p := j.progress.Load()
+		if p == nil {
+			return fmt.Sprintf("%s: %s", doing, show.Count(int(j.services.ECOSIRE.Requests()), "request to ECOSIRE", "requests to ECOSIRE"))
+		}
+		written, held := 0, 0
 		for _, c := range p.Channels {
-			did += c.Compared
 			written += c.Written
 			held += c.Held
 		}
-		text := fmt.Sprintf("read %d of %d, %d written, %d held", p.Read, p.Total, written, held)
+		says := fmt.Sprintf("read %s of %s, %s written, %s held", show.Number(p.Read), show.Number(p.Total), show.Number(written), show.Number(held))
 		if p.Read < p.Total && time.Until(p.Ends) > time.Second {
-			text += p.Ends.Format(", all read at 15:04:05")
+			says += p.Ends.Format(", all read at 15:04:05")
 		}
-		bar.Describe(text)
-		if p.Total > 0 {
-			// Reading is one part of the way, and each shop another.
-			bar.ChangeMax(p.Total * (1 + len(p.Channels)))
-			did = min(did, bar.GetMax())
-		}
-		_ = bar.Set(did)
-	}
-	return told, func() { _ = bar.Clear() }
-}
-
-func terminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+		return says
+	})
 }

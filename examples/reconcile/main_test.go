@@ -7,9 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -18,8 +18,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecosire/stocksync/channel/channeltest"
+	"github.com/ecosire/stocksync/examples/internal/production"
+	"github.com/ecosire/stocksync/examples/internal/show"
 	"github.com/ecosire/stocksync/shopify/shopifytest"
 	"github.com/ecosire/stocksync/syncer"
+	"github.com/ecosire/stocksync/woocommerce/woocommercetest"
 )
 
 const (
@@ -27,12 +30,11 @@ const (
 	each     = 3 // drifted products of each kind and in each shop
 )
 
-// bubble runs f in a bubble, where waiting for quotas takes no time, and
-// without the variables that would lead to real services.
-func bubble(t *testing.T, f func(t *testing.T)) {
-	t.Setenv("ECOSIRE_API_KEY", "")
-	synctest.Test(t, f)
-}
+// bubble runs f in a bubble, where waiting for quotas takes no time.
+func bubble(t *testing.T, f func(t *testing.T)) { synctest.Test(t, f) }
+
+// nothing is an environment without variables.
+func nothing(string) string { return "" }
 
 func testWorld(t *testing.T, badImport int) *world {
 	t.Helper()
@@ -48,7 +50,7 @@ func try(t *testing.T, w *world, args ...string) (code int, out, errOut string) 
 	var stdout, stderr bytes.Buffer
 	o, err := parse(args, &stderr)
 	require.NoError(t, err)
-	code = o.run(t.Context(), w, &stdout, &stderr)
+	code = o.run(t.Context(), nil, w, show.To(&stdout, nothing), show.To(&stderr, nothing))
 	return code, stdout.String(), stderr.String()
 }
 
@@ -91,8 +93,9 @@ func TestDryRunListsExactlyTheInjectedDriftAndWritesNothing(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := testWorld(t, 0)
 		file := filepath.Join(t.TempDir(), "plan.json")
-		code, out, errOut := try(t, w, "-dry-run", "-plan", file)
+		code, out, errOut := try(t, w, "-dry-run", "-plan", file, "-rows", "0")
 		assert.Equal(t, exitDrift, code, errOut)
+		assert.True(t, strings.HasPrefix(out, "Simulated services:"), out)
 		assert.Zero(t, w.writing())
 
 		plan := readPlan(t, file)
@@ -116,6 +119,7 @@ func TestReconcileMendsAndTheSecondRunWritesNothing(t *testing.T) {
 		assert.Equal(t, exitFine, code, errOut)
 		assert.Contains(t, errOut, "Verified")
 		assert.Contains(t, out, "requests to ECOSIRE")
+		assert.Contains(t, out, "\n570 agree, 18 written, 6 unknown to the shops, 6 cannot be shown")
 		assert.Len(t, w.drift, 2*2*each, "what no run can mend: renamed and duplicated")
 		assert.Positive(t, w.writing())
 
@@ -134,12 +138,12 @@ func TestPlanOfOneProcessIsAppliedByAnother(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "plan.json")
 		demo := []string{"-products", "300", "-drift", "3", "-seed", "11"}
-		assert.Equal(t, exitDrift, run(t.Context(), append(demo, "-dry-run", "-plan", file), io.Discard, io.Discard))
+		assert.Equal(t, exitDrift, run(t.Context(), append(demo, "-dry-run", "-plan", file), nothing, io.Discard, io.Discard))
 		var out, errOut bytes.Buffer
-		assert.Equal(t, exitFine, run(t.Context(), append(demo, "-apply", file), &out, &errOut), errOut.String())
+		assert.Equal(t, exitFine, run(t.Context(), append(demo, "-apply", file), nothing, &out, &errOut), errOut.String())
 		assert.Contains(t, errOut.String(), "Verified")
 		for _, shop := range []string{"shopify:test-shop", "woocommerce:shop.example"} {
-			assert.Regexp(t, shop+` +9 +9 +0 `, out.String(), "checked and updated")
+			assert.Regexp(t, shop+` +9 +0 +3 +6 +0 `, out.String(), "compared, agreeing, too many, too few, held")
 		}
 	})
 }
@@ -283,7 +287,7 @@ func TestFailure(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				cancel()
-				assert.Equal(t, exitFailed, run(ctx, append(args, "-products", "300", "-drift", "3"), io.Discard, io.Discard))
+				assert.Equal(t, exitFailed, run(ctx, append(args, "-products", "300", "-drift", "3"), nothing, io.Discard, io.Discard))
 			})
 		})
 	}
@@ -307,7 +311,11 @@ func TestUsage(t *testing.T) {
 		code int
 		says string
 	}{
-		{[]string{"-h"}, exitFine, "-dry-run"},
+		{[]string{"-h"}, exitFine, "usage: reconcile"},
+		{[]string{"-write"}, exitFailed, "set ECOSIRE_API_KEY"},
+		{[]string{"-write", "-simulate"}, exitFailed, "usage: reconcile"},
+		{[]string{"-write", "-dry-run"}, exitFailed, "writes nothing"},
+		{[]string{"-rows", "-1"}, exitFailed, "negative"},
 		{[]string{"-no-such-flag"}, exitFailed, "not defined"}, // 2 would be drift
 		{[]string{"product-1"}, exitFailed, "takes no arguments"},
 		{[]string{"-dry-run", "-approve"}, exitFailed, "writes nothing"},
@@ -320,7 +328,7 @@ func TestUsage(t *testing.T) {
 		t.Run(fmt.Sprint(tt.args), func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				var errOut bytes.Buffer
-				assert.Equal(t, tt.code, run(t.Context(), tt.args, io.Discard, &errOut))
+				assert.Equal(t, tt.code, run(t.Context(), tt.args, nothing, io.Discard, &errOut))
 				assert.Contains(t, errOut.String(), tt.says)
 			})
 		})
@@ -339,41 +347,112 @@ func TestWorse(t *testing.T) {
 }
 
 // The services that the environment names are reached over sockets, as real
-// ones are, and their ambiguous SKUs are failures.
-func TestRealServices(t *testing.T) {
-	w, err := newWorld(demoOptions{products: 50})
-	require.NoError(t, err)
-	source, shop := httptest.NewServer(w.ecosire), httptest.NewServer(w.woo)
-	defer source.Close()
-	defer shop.Close()
-	for _, e := range os.Environ() {
-		if name, _, _ := strings.Cut(e, "="); strings.HasPrefix(name, "SHOPIFY_") {
-			t.Setenv(name, "")
+// ones are.
+func inProduction(t *testing.T, getenv func(string) string, args ...string) (code int, out, errOut string) {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	code = run(t.Context(), args, getenv, &stdout, &stderr)
+	return code, stdout.String(), stderr.String()
+}
+
+func TestRealServicesAreOnlyPlannedFor(t *testing.T) {
+	m := production.New(t, 50)
+	m.Sell(3)
+	m.Woo.Set(production.SKU(7), 15)
+	file := filepath.Join(t.TempDir(), "plan.json")
+	for _, args := range [][]string{nil, {"-dry-run"}, {"-plan", file}, {"-markdown"}} {
+		code, out, errOut := inProduction(t, m.Getenv, args...)
+		assert.Equal(t, exitDrift, code, errOut)
+		assert.Contains(t, errOut, "Nothing was written")
+		if slices.Contains(args, "-markdown") {
+			assert.True(t, strings.HasPrefix(out, "| channel |"), out)
+			out = errOut
+		}
+		assert.Regexp(t, `^Real services, to be read only: ECOSIRE at 127\.0\.0\.1:\d+ → shopify:test-shop at 127\.0\.0\.1:\d+, woocommerce:.*\n`, out)
+	}
+	for _, args := range [][]string{{"-apply", file}, {"-approve"}, {"-apply", file, "-approve"}} {
+		code, out, errOut := inProduction(t, m.Getenv, args...)
+		assert.Equal(t, exitFailed, code)
+		assert.Contains(t, errOut, "add -write if that is meant")
+		assert.Empty(t, out)
+	}
+	assert.Zero(t, m.Writes())
+	assert.Equal(t, 7, readPlan(t, file).Drift())
+
+	code, out, errOut := inProduction(t, m.Getenv, "-write", "-apply", file)
+	assert.Equal(t, exitFine, code, errOut)
+	assert.True(t, strings.HasPrefix(out, "Real services, to be written: ECOSIRE at 127.0.0.1:"), out)
+	a, b := m.Zeroed()
+	assert.Equal(t, []int{3, 3}, []int{a, b})
+}
+
+func TestRealServicesAreWrittenWhenTold(t *testing.T) {
+	m := production.New(t, 50)
+	m.Woo.Set(production.SKU(7), 15)
+	m.Shopify.Set(production.SKU(8), 5)
+	code, out, errOut := inProduction(t, m.Getenv, "-write")
+	assert.Equal(t, exitFine, code, errOut)
+	assert.Contains(t, out, "\n98 agree, 2 written.\n")
+	n, _ := m.Woo.Quantity(production.SKU(7))
+	assert.Equal(t, 10, n)
+	n, _ = m.Shopify.Available(production.SKU(8))
+	assert.Equal(t, 10, n)
+	code, _, errOut = inProduction(t, m.Getenv)
+	assert.Equal(t, exitFine, code, errOut)
+
+	m.Woo.Rename(production.SKU(7), "UNKNOWN-1")
+	code, _, errOut = inProduction(t, m.Getenv, "-write")
+	assert.Equal(t, exitFine, code, errOut, "not every shop has every product")
+	m.Woo.Add(woocommercetest.Product{SKU: production.SKU(9), Quantity: 1})
+	for _, args := range [][]string{nil, {"-write"}} {
+		code, _, errOut = inProduction(t, m.Getenv, args...)
+		assert.Equal(t, exitFailed, code, errOut, "an ambiguous SKU is a failure on a real service")
+	}
+}
+
+// The worst day: ECOSIRE says that nothing is left of anything.
+func TestTheGuardIsOn(t *testing.T) {
+	const products = 400
+	m := production.New(t, products)
+	m.Sell(products)
+	for range 2 {
+		code, out, errOut := inProduction(t, m.Getenv, "-write")
+		assert.Equal(t, exitHeld, code, errOut)
+		assert.Contains(t, out, "held: look at these")
+		a, b := m.Zeroed()
+		assert.LessOrEqual(t, a, 2*products/10)
+		assert.LessOrEqual(t, b, 2*products/10)
+	}
+}
+
+func TestABrokenEnvironmentIsAnError(t *testing.T) {
+	m := production.New(t, 3)
+	for name, broken := range m.Broken() {
+		for _, args := range [][]string{nil, {"-write"}, {"-dry-run"}} {
+			code, out, errOut := inProduction(t, m.With(broken.Changes), args...)
+			assert.Equal(t, exitFailed, code, name)
+			assert.Contains(t, errOut, broken.Names, name)
+			assert.Empty(t, out, name)
 		}
 	}
-	for name, value := range map[string]string{
-		"ECOSIRE_API_KEY": "eco_live_test", "ECOSIRE_URL": source.URL + "/api",
-		"WC_SITE_URL": shop.URL, "WC_CONSUMER_KEY": "ck_test", "WC_CONSUMER_SECRET": "cs_test",
-	} {
-		t.Setenv(name, value)
+	for _, args := range []string{"-bad-import 5", "-products 10", "-seed 3", "-drift 1"} {
+		code, out, errOut := inProduction(t, m.Getenv, strings.Fields(args)...)
+		assert.Equal(t, exitFailed, code, args)
+		assert.Contains(t, errOut, "add -simulate", args)
+		assert.Empty(t, out, args)
 	}
-	reconcile := func(args ...string) int {
-		var errOut bytes.Buffer
-		defer func() { t.Log(args, errOut.String()) }()
-		return run(t.Context(), args, io.Discard, &errOut)
+	for _, args := range []string{"-h", "product-1", "-no-such-flag"} {
+		_, out, errOut := inProduction(t, m.Getenv, args)
+		assert.Contains(t, errOut, "usage: reconcile", args)
+		assert.Empty(t, out, args)
 	}
-	sku := w.healthy()
-	right, _ := w.woo.Quantity(sku)
-	w.woo.Set(sku, right+5)
-	assert.Equal(t, exitDrift, reconcile("-dry-run"))
-	assert.Equal(t, exitFine, reconcile())
-	n, _ := w.woo.Quantity(sku)
-	assert.Equal(t, right, n)
-	assert.Equal(t, exitFine, reconcile("-dry-run"))
+	assert.Zero(t, m.Requests())
+}
 
-	w.woo.Rename(sku, "UNKNOWN-1")
-	assert.Equal(t, exitFine, reconcile(), "not every shop has every product")
-	w.shops[1].add(w.healthy(), 1)
-	assert.Equal(t, exitFailed, reconcile("-dry-run"))
-	assert.Equal(t, exitFailed, reconcile())
+func TestSimulatedInAProductionEnvironment(t *testing.T) {
+	m := production.New(t, 3)
+	code, out, errOut := inProduction(t, m.Getenv, "-simulate", "-products", "300", "-drift", "3")
+	assert.Equal(t, exitFine, code, errOut)
+	assert.True(t, strings.HasPrefix(out, "Simulated services:"), out)
+	assert.Zero(t, m.Requests())
 }
