@@ -6,13 +6,17 @@
 //
 // It runs against an ECOSIRE and a till that live in this process, through an
 // hour offline (which passes in seconds), a torn file, and a slip of a
-// cashier's. It exits with 0 only if the till shows what it should after each.
+// cashier's. It exits with 0 only if the till shows what it should after each,
+// and with 2 for a wrong command line. It reads no environment, and reaches no
+// service outside of the process.
 package main
 
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"strings"
@@ -29,20 +33,44 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	dir, err := os.MkdirTemp("", "till-")
-	if err == nil {
-		// Here an hour is three seconds, and all else is in proportion.
-		err = demo(ctx, dir, 3*time.Second)
-		os.RemoveAll(dir)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
+	// Here an hour is three seconds, and all else is in proportion.
+	code := run(ctx, os.Args[1:], 3*time.Second, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
 }
 
-func demo(ctx context.Context, dir string, hour time.Duration) error {
+// run is main without the process.
+func run(ctx context.Context, args []string, hour time.Duration, out, errOut io.Writer) int {
+	flags := flag.NewFlagSet("customchannel", flag.ContinueOnError)
+	flags.SetOutput(errOut)
+	flags.Usage = func() {
+		fmt.Fprintln(errOut, "Customchannel shows an adapter at work: a till that takes files. All services are simulated.\n\n"+
+			"usage: customchannel")
+	}
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return 0
+	case err != nil:
+		return 2
+	case flags.NArg() > 0:
+		fmt.Fprintf(errOut, "unknown argument %q\n", flags.Arg(0))
+		flags.Usage()
+		return 2
+	}
+	dir, err := os.MkdirTemp("", "till-")
+	if err == nil {
+		defer os.RemoveAll(dir)
+		fmt.Fprintln(out, "Simulated services: an ECOSIRE and a till in this process, which exchange files in a temporary directory.")
+		err = demo(ctx, out, dir, hour)
+	}
+	if err != nil {
+		fmt.Fprintln(errOut, err)
+		return 1
+	}
+	return 0
+}
+
+func demo(ctx context.Context, out io.Writer, dir string, hour time.Duration) error {
 	w := newWorld(dir)
 	source, err := ecosire.New(ecosire.Config{APIKey: "eco_live_test", HTTPClient: w.ecosire.Client()})
 	if err != nil {
@@ -58,13 +86,13 @@ func demo(ctx context.Context, dir string, hour time.Duration) error {
 		Hooks: syncer.Hooks{
 			Down: func(_ string, err error) {
 				w.down.Store(true)
-				fmt.Println("  down:", err)
+				fmt.Fprintln(out, "  down:", err)
 			},
 			Up: func(string, time.Duration) {
-				fmt.Println("  up again")
+				fmt.Fprintln(out, "  up again")
 				w.down.Store(false)
 			},
-			Retry: func(r syncer.Retry) { fmt.Printf("  %d products will be tried again: %v\n", r.Products, r.Err) },
+			Retry: func(r syncer.Retry) { fmt.Fprintf(out, "  %d products will be tried again: %v\n", r.Products, r.Err) },
 		},
 		Schedule: syncer.Never,
 	})
@@ -82,18 +110,18 @@ func demo(ctx context.Context, dir string, hour time.Duration) error {
 	}
 	group.Go(func() error { return w.till.run(running) })
 
-	fmt.Println("The till shows old figures:")
+	fmt.Fprintln(out, "The till shows old quantities:")
 	report, err := s.Reconcile(ctx)
 	if err != nil {
 		return err
 	}
-	fmt.Print(report)
+	fmt.Fprint(out, report)
 	if err := w.verify(); err != nil {
 		return err
 	}
 
 	group.Go(func() error { return s.Run(running) })
-	fmt.Println("\nThe till is offline for an hour, and the web shop sells meanwhile:")
+	fmt.Fprintln(out, "\nThe till is offline for an hour, and the web shop sells meanwhile:")
 	w.till.setOffline(true)
 	for i := range 10 {
 		w.ecosire.Sell(w.products[i], 2)
@@ -112,7 +140,7 @@ func demo(ctx context.Context, dir string, hour time.Duration) error {
 		return err
 	}
 
-	fmt.Println("\nA file arrives torn:")
+	fmt.Fprintln(out, "\nA file arrives torn:")
 	w.till.tearNext()
 	w.ecosire.Sell(w.products[20], 3)
 	if err := s.Notify(ctx, w.products[20]); err != nil {
@@ -125,19 +153,19 @@ func demo(ctx context.Context, dir string, hour time.Duration) error {
 		return fmt.Errorf("the till refused %q, and not a torn file: %w", why, channel.ErrNotApplied)
 	}
 
-	fmt.Println("\nSomebody mistypes a figure at the till, which no event tells of; reconciling finds it:")
+	fmt.Fprintln(out, "\nSomebody mistypes a quantity at the till, which no event tells of; reconciling finds it:")
 	w.till.set("BOOK-007", 700)
 	report, err = s.Reconcile(ctx)
 	if err != nil {
 		return err
 	}
 	for _, c := range report.Channels[0].Changes {
-		fmt.Printf("  %s: %s %d → %d\n", till.Name(), c.SKU, *c.Shown, c.Wanted)
+		fmt.Fprintf(out, "  %s: %s %d → %d\n", till.Name(), c.SKU, *c.Shown, c.Wanted)
 	}
 	if err := w.verify(); err != nil {
 		return err
 	}
-	fmt.Printf("\nThe till shows ECOSIRE's figure for all %d products that it has.\n", len(w.products)-1)
+	fmt.Fprintf(out, "\nThe till shows ECOSIRE's quantity for all %d products that it has.\n", len(w.products)-1)
 	stop()
 	return group.Wait()
 }

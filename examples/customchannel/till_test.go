@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -16,6 +17,8 @@ import (
 
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/channel/channeltest"
+	"github.com/ecosire/stocksync/examples/internal/production"
+	"github.com/ecosire/stocksync/examples/internal/show"
 )
 
 // start runs a simulator until the test ends.
@@ -220,6 +223,34 @@ func TestAStockFileThatCannotBeReliedOnIsAnErrorNotAnEmptyAnswer(t *testing.T) {
 // The whole story, with an hour that is one.
 func TestDemo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		require.NoError(t, demo(t.Context(), t.TempDir(), time.Hour))
+		var out bytes.Buffer
+		require.NoError(t, demo(t.Context(), show.To(&out, os.Getenv), t.TempDir(), time.Hour))
+		assert.Contains(t, out.String(), "down:")
+		assert.Contains(t, out.String(), "The till shows ECOSIRE's quantity for all 50 products")
 	})
+}
+
+// It simulates whatever the environment names.
+func TestRunInAProductionEnvironment(t *testing.T) {
+	m := production.New(t, 3)
+	for name, value := range m.Env {
+		t.Setenv(name, value)
+	}
+	var out, errOut bytes.Buffer
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	run(ctx, nil, time.Hour, show.To(&out, os.Getenv), &errOut)
+	assert.True(t, strings.HasPrefix(out.String(), "Simulated services:"), out.String())
+	for _, args := range []string{"-h", "-write", "till"} {
+		out.Reset()
+		errOut.Reset()
+		want := 2
+		if args == "-h" {
+			want = 0
+		}
+		assert.Equal(t, want, run(t.Context(), []string{args}, time.Hour, &out, &errOut), args)
+		assert.Contains(t, errOut.String(), "usage: customchannel", args)
+		assert.Empty(t, out.String(), args)
+	}
+	assert.Zero(t, m.Requests())
 }

@@ -18,9 +18,10 @@ import (
 )
 
 // An Output is where people read. Its colours are on for a terminal, unless
-// NO_COLOR is set. It is safe for concurrent use as far as its writer is.
+// NO_COLOR is set. It is safe for concurrent use.
 type Output struct {
-	io.Writer
+	mu       sync.Mutex
+	w        io.Writer
 	terminal bool
 	colour   bool
 	width    int // in columns; 0 means any
@@ -28,7 +29,7 @@ type Output struct {
 
 // To returns the output to w.
 func To(w io.Writer, getenv func(string) string) *Output {
-	o := &Output{Writer: w}
+	o := &Output{w: w}
 	if file, ok := w.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
 		o.terminal = true
 		o.colour = getenv("NO_COLOR") == "" && getenv("TERM") != "dumb"
@@ -38,6 +39,13 @@ func To(w io.Writer, getenv func(string) string) *Output {
 		o.width = n
 	}
 	return o
+}
+
+// Write writes to the output's writer, one call at a time.
+func (o *Output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.w.Write(p)
 }
 
 // A Colour is how a text is set off.

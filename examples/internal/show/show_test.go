@@ -22,7 +22,7 @@ import (
 
 func output(width int, colour bool) (*Output, *bytes.Buffer) {
 	var b bytes.Buffer
-	return &Output{Writer: &b, width: width, colour: colour}, &b
+	return &Output{w: &b, width: width, colour: colour}, &b
 }
 
 func TestNumber(t *testing.T) {

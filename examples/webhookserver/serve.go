@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ecosire/stocksync"
+	"github.com/ecosire/stocksync/syncer"
+	"github.com/ecosire/stocksync/syncer/boltqueue"
+)
+
+// serve is the service. It ends when ctx is done, and closes the listener.
+func serve(ctx context.Context, listener net.Listener, services *stocksync.Services, queueFile string, logger *slog.Logger) (err error) {
+	defer listener.Close()
+	// What was acknowledged to ECOSIRE is in this file until it is done.
+	queue, err := boltqueue.Open(queueFile)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, queue.Close()) }()
+	s, err := services.Writer(syncer.Config{Queue: queue, Logger: logger})
+	if err != nil {
+		return err
+	}
+
+	mux := http.NewServeMux()
+	mux.Handle("/webhooks/ecosire", s.WebhookHandler())
+	mux.Handle("GET /healthz", health(s))
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second}
+
+	// The first of these to fail ends the others.
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.Run(ctx) })
+	group.Go(func() error {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	group.Go(func() error {
+		<-ctx.Done()
+		patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		return server.Shutdown(patience) // events that are being received still get their answer
+	})
+	return group.Wait()
+}
+
+// health answers 200 while the service does its work, and 503 otherwise. A shop
+// that is down is no reason to restart it: it is in the answer.
+func health(s *syncer.Syncer) http.Handler {
+	type shop struct {
+		Channel   string    `json:"channel"`
+		Waiting   int       `json:"waiting"`
+		Oldest    time.Time `json:"oldest,omitzero"`
+		DownSince time.Time `json:"downSince,omitzero"`
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h, err := s.Health(r.Context())
+		status := http.StatusOK
+		if err != nil || !h.Running {
+			status = http.StatusServiceUnavailable
+		}
+		shops := make([]shop, 0, len(h.Channels))
+		for _, c := range h.Channels {
+			shops = append(shops, shop{c.Channel, c.Tasks, c.Oldest, c.DownSince})
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		_ = json.NewEncoder(w).Encode(map[string]any{"running": h.Running, "channels": shops})
+	})
+}
