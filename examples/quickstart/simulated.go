@@ -18,7 +18,7 @@ import (
 // simulated does the job for a merchant in memory, then sells and takes back
 // something, and looks into the shops themselves.
 func simulated(ctx context.Context, out *show.Output) error {
-	fmt.Fprintln(out, out.Paint(show.Bold, "Simulated services:"), "an ECOSIRE, a Shopify and a WooCommerce shop in this process. Nothing leaves it.")
+	fmt.Fprintln(out, out.Paint(show.Bold, "Simulated services:"), "ECOSIRE and two shops in this process. Nothing leaves it.")
 	w := newWorld()
 	services, err := w.services()
 	if err != nil {

@@ -125,7 +125,7 @@ func (o options) run(ctx context.Context, services *stocksync.Services, w *world
 	}
 	switch {
 	case w != nil:
-		fmt.Fprintln(head, head.Paint(show.Bold, "Simulated services:"), "an ECOSIRE, a Shopify and a WooCommerce shop in this process. Nothing leaves it.")
+		fmt.Fprintln(head, head.Paint(show.Bold, "Simulated services:"), "ECOSIRE and two shops in this process. Nothing leaves it.")
 	case o.dryRun:
 		fmt.Fprintln(head, head.Paint(show.Bold, "Real services, to be read only:"), services)
 	default:

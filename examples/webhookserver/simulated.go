@@ -90,7 +90,7 @@ const worldSecret = "a simulated secret"
 
 // newWorld says what it is on out.
 func newWorld(out *show.Output) *world {
-	fmt.Fprintln(out, out.Paint(show.Bold, "Simulated services:"), "an ECOSIRE, a Shopify and a WooCommerce shop in this process; events over its loopback. Nothing else is reached.")
+	fmt.Fprintln(out, out.Paint(show.Bold, "Simulated services:"), "ECOSIRE and two shops in this process. Nothing leaves this machine.")
 	w := &world{
 		out:     out,
 		ecosire: ecosiretest.New(ecosiretest.Config{Latency: latencyECOSIRE}),
