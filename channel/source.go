@@ -124,4 +124,7 @@ type Event struct {
 	OrderIDs []string
 	// SKUs are what a channel's event is about, which knows no product ids.
 	SKUs []string
+	// Odd says what of the delivery makes no sense and was left out, for logs.
+	// It is "" for most. What the event does name holds.
+	Odd string
 }

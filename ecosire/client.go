@@ -11,10 +11,12 @@ import (
 	"net/url"
 	"strings"
 	"sync"
-	"time"
+	"sync/atomic"
 
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/internal/httpx"
+	"github.com/ecosire/stocksync/internal/strictjson"
+	"github.com/ecosire/stocksync/internal/text"
 )
 
 // DefaultBaseURL is where ECOSIRE's API is.
@@ -23,7 +25,8 @@ const DefaultBaseURL = "https://api.ecosire.com/api"
 // Config configures a [Client].
 type Config struct {
 	// APIKey is an API key ("eco_live_…") or the access token of an OAuth
-	// flow. Required.
+	// flow. Required. Printing a Config does not show it, but fmt asks no String
+	// method in an unexported field: pass a Config on to New rather than keep it.
 	APIKey string
 	// BaseURL is for a proxy or a test server; "" means [DefaultBaseURL]. It
 	// must be https, or http on this machine's loopback.
@@ -31,8 +34,8 @@ type Config struct {
 	// HTTPClient is copied, never changed; nil means a plain one. Its Timeout
 	// bounds one attempt at a request; 0 means a minute.
 	HTTPClient *http.Client
-	// Logger gets a line for each repeated request and each thing that ECOSIRE
-	// said and that was not believed; nil means none.
+	// Logger gets a line for each repeated request, and one for each odd thing
+	// that ECOSIRE said, the first time; nil means none.
 	Logger *slog.Logger
 	// OnStockChange is called with the products whose stock a successful
 	// PostAdjustment or ValidateTransfer of this client changed, since ECOSIRE
@@ -43,15 +46,18 @@ type Config struct {
 
 // A Client talks to ECOSIRE. It is safe for concurrent use.
 type Client struct {
-	base   *url.URL
-	http   *httpx.Client
-	quota  *quota
-	logger *slog.Logger
-	change func(ctx context.Context, productIDs ...string) error
+	base    *url.URL
+	http    *httpx.Client
+	quota   *quota
+	logger  *slog.Logger
+	odd     *oddities
+	refusal *refusals
+	change  func(ctx context.Context, productIDs ...string) error
 
-	mu   sync.Mutex
-	odd  map[string]struct{} // products whose odd figures were logged
-	once sync.Once           // for the warning that productIds is ignored
+	halving  budget
+	maxQuery atomic.Int64 // bytes of ids in a URL
+
+	orders sync.Map // by a list's path: what ECOSIRE lets it be sorted by
 }
 
 // New returns a client. It does no I/O: a wrong key shows with the first call.
@@ -64,16 +70,19 @@ func New(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	logger := cfg.Logger
+	if logger == nil {
+		logger = slog.New(slog.DiscardHandler)
+	}
 	c := &Client{
-		base:   base,
-		quota:  newQuota(),
-		logger: cfg.Logger,
-		change: cfg.OnStockChange,
-		odd:    make(map[string]struct{}),
+		base:    base,
+		quota:   newQuota(),
+		logger:  logger,
+		odd:     newOddities(logger),
+		refusal: newRefusals(),
+		change:  cfg.OnStockChange,
 	}
-	if c.logger == nil {
-		c.logger = slog.New(slog.DiscardHandler)
-	}
+	c.maxQuery.Store(maxQuery)
 	c.http = httpx.New(httpx.Config{
 		Service:    "ecosire",
 		Kind:       channel.ErrUnavailable,
@@ -93,93 +102,70 @@ func New(cfg Config) (*Client, error) {
 // Requests is how many requests the client has sent, repeated ones included.
 func (c *Client) Requests() int64 { return c.http.Requests() }
 
-// call sends one request and decodes the answer into into, unless that is nil.
-// It returns when the request was sent.
-func (c *Client) call(ctx context.Context, method, path string, query url.Values, body, into any) (time.Time, error) {
-	for segment := range strings.SplitSeq(path[1:], "/") {
+// A request is one of ECOSIRE's API.
+type request struct {
+	method, path string
+	query        url.Values
+	body         any  // sent as JSON; nil means none
+	once         bool // a failure is not repeated
+}
+
+// A reply is what came of a request.
+type reply struct {
+	*httpx.Response
+	op string
+}
+
+// call sends a request. Its error is ctx's, an [*Error], or says that no answer
+// came.
+func (c *Client) call(ctx context.Context, r request) (reply, error) {
+	for segment := range strings.SplitSeq(r.path[1:], "/") {
 		if segment == "" || segment == "." || segment == ".." {
-			return time.Time{}, fmt.Errorf("ecosire: %s %s: %w: not an id", method, path, channel.ErrInvalid)
+			return reply{}, fmt.Errorf("ecosire: %s %s: %w: not an id", r.method, text.Clean(r.path), channel.ErrInvalid)
 		}
 	}
 	req := httpx.Request{
-		Method: method,
-		URL:    c.base.JoinPath(path),
-		Repeat: method == http.MethodGet,
+		Method: r.method,
+		URL:    c.base.JoinPath(r.path),
+		Repeat: r.method == http.MethodGet && !r.once,
 	}
-	req.URL.RawQuery = query.Encode()
-	if body != nil {
+	req.URL.RawQuery = r.query.Encode()
+	if r.body != nil {
 		var err error
-		if req.Body, err = json.Marshal(body); err != nil {
-			return time.Time{}, fmt.Errorf("ecosire: %s %s: %w", method, path, err)
+		if req.Body, err = json.Marshal(r.body); err != nil {
+			return reply{}, fmt.Errorf("ecosire: %s %s: %w", r.method, text.Clean(r.path), err)
 		}
 		req.Header = http.Header{"Content-Type": {"application/json"}}
 	}
 	resp, err := c.http.Do(ctx, req)
 	if err != nil {
-		return time.Time{}, err
+		return reply{}, err
 	}
-	op := method + " " + req.URL.Path
+	op := c.http.Message(r.method + " " + req.URL.Path)
 	if resp.Status < 200 || resp.Status > 299 {
-		return resp.Sent, c.refused(op, resp)
+		return reply{}, c.refused(op, resp)
 	}
-	if into != nil {
-		if err := httpx.Decode(resp, into); err != nil {
-			return resp.Sent, &Error{Op: op, Status: resp.Status, Message: err.Error(), nonsense: true}
-		}
-	}
-	return resp.Sent, nil
+	return reply{resp, op}, nil
 }
 
-// An Error is an answer of ECOSIRE's that is not a success. It matches
-// [channel.ErrUnauthorized] (401, 403), [channel.ErrInvalid] (any other 4xx
-// but 429) or [channel.ErrUnavailable] (429, 5xx, redirects, and answers that
-// are not what the API promises).
-type Error struct {
-	Op      string // method and path
-	Status  int    // HTTP status
-	Message string // ECOSIRE's own words; validation messages are joined by "; "
-
-	wait     time.Duration
-	nonsense bool // a 2xx that is not to be believed
+// get sends a GET request and reads the JSON of its answer.
+func (c *Client) get(ctx context.Context, path string, query url.Values) (strictjson.Value, reply, error) {
+	r, err := c.call(ctx, request{method: http.MethodGet, path: path, query: query})
+	if err != nil {
+		return strictjson.Value{}, r, err
+	}
+	v, err := r.json()
+	return v, r, err
 }
 
-func (e *Error) Error() string {
-	return fmt.Sprintf("ecosire: %s: %d %s", e.Op, e.Status, cmp.Or(e.Message, http.StatusText(e.Status)))
+// json reads the JSON of an answer.
+func (r reply) json() (strictjson.Value, error) {
+	v, err := strictjson.Parse(r.Body)
+	if err != nil {
+		return v, r.nonsense(httpx.Describe(r.Response) + " is not the JSON that was expected: " + text.Clean(err.Error()))
+	}
+	return v, nil
 }
 
-// Is maps the status onto the sentinels of package channel.
-func (e *Error) Is(target error) bool {
-	switch {
-	case e.Status == http.StatusUnauthorized, e.Status == http.StatusForbidden:
-		return target == channel.ErrUnauthorized
-	case e.Status >= 400 && e.Status < 500 && e.Status != http.StatusTooManyRequests:
-		return target == channel.ErrInvalid
-	default:
-		return target == channel.ErrUnavailable
-	}
-}
-
-// RetryAfter returns how long ECOSIRE asked to wait, or 0.
-func (e *Error) RetryAfter() time.Duration { return e.wait }
-
-// refused makes an error of an answer that is not 2xx.
-func (c *Client) refused(op string, resp *httpx.Response) error {
-	e := &Error{Op: op, Status: resp.Status, wait: httpx.RetryAfter(resp.Header)}
-	if e.wait == 0 && resp.Status == http.StatusTooManyRequests {
-		e.wait = c.quota.untilReset()
-	}
-	var body struct {
-		Message json.RawMessage `json:"message"` // a string, or a list of them after validation
-	}
-	var one string
-	var many []string
-	switch {
-	case json.Unmarshal(resp.Body, &body) != nil:
-		e.Message = httpx.Describe(resp)
-	case json.Unmarshal(body.Message, &one) == nil:
-		e.Message = c.http.Message(one)
-	case json.Unmarshal(body.Message, &many) == nil:
-		e.Message = c.http.Message(strings.Join(many, "; "))
-	}
-	return e
-}
+// nonsense is the error of an answer that claims success and is none.
+func (r reply) nonsense(what string) error { return nonsense(r.op, r.Response, what) }

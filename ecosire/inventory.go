@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/internal/strictjson"
+	"github.com/ecosire/stocksync/internal/text"
 )
 
 // A Location is a place in a warehouse. Only the id is certain to be there.
@@ -23,6 +25,9 @@ func (c *Client) Locations(ctx context.Context) iter.Seq2[Location, error] {
 	return list[Location]{
 		path: "/inventory/locations",
 		key:  func(l *Location) string { return l.ID },
+		decode: func(row *strictjson.Row, _ time.Time) (Location, error) {
+			return Location{ID: row.Text("id"), Name: optional(row, "name")}, row.Err()
+		},
 	}.all(ctx, c)
 }
 
@@ -38,8 +43,12 @@ type Move struct {
 func (c *Client) Moves(ctx context.Context) iter.Seq2[Move, error] {
 	return list[Move]{
 		path:  "/inventory/moves",
-		order: "createdAt",
+		sorts: []string{"createdAt"},
 		key:   func(m *Move) string { return m.ID },
+		decode: func(row *strictjson.Row, _ time.Time) (Move, error) {
+			m := Move{ID: row.Text("id"), ProductID: row.Text("productId"), CreatedAt: optionalTime(row, "createdAt")}
+			return m, row.Err()
+		},
 	}.all(ctx, c)
 }
 
@@ -83,25 +92,43 @@ func (c *Client) Transfers(ctx context.Context, f TransferFilter) iter.Seq2[Tran
 	set(query, "type", string(f.Type))
 	set(query, "status", f.Status)
 	return list[Transfer]{
-		path:  "/inventory/transfers",
-		query: query,
-		order: "createdAt",
-		key:   func(t *Transfer) string { return t.ID },
+		path:   "/inventory/transfers",
+		query:  query,
+		sorts:  []string{"createdAt"},
+		key:    func(t *Transfer) string { return t.ID },
+		decode: func(row *strictjson.Row, _ time.Time) (Transfer, error) { return transfer(row) },
 	}.all(ctx, c)
 }
 
 // CreateTransfer creates a transfer and returns it as ECOSIRE stored it. Stock
 // does not change before [Client.ValidateTransfer].
 func (c *Client) CreateTransfer(ctx context.Context, t Transfer) (Transfer, error) {
-	var created Transfer
-	_, err := c.call(ctx, http.MethodPost, "/inventory/transfers", nil, t, &created)
-	return created, err
+	r, err := c.call(ctx, request{method: http.MethodPost, path: "/inventory/transfers", body: t})
+	if err != nil {
+		return Transfer{}, err
+	}
+	return one(r, transfer)
 }
 
 // Transfer reads one transfer.
 func (c *Client) Transfer(ctx context.Context, id string) (Transfer, error) {
-	var t Transfer
-	_, err := c.call(ctx, http.MethodGet, path("inventory", "transfers", id), nil, nil, &t)
+	r, err := c.call(ctx, request{method: http.MethodGet, path: path("inventory", "transfers", id)})
+	if err != nil {
+		return Transfer{}, err
+	}
+	return one(r, transfer)
+}
+
+// transfer reads a transfer.
+func transfer(row *strictjson.Row) (Transfer, error) {
+	t := Transfer{
+		ID: row.Text("id"), Type: TransferType(optional(row, "type")), Status: optional(row, "status"),
+		FromID: optional(row, "sourceLocationId"), ToID: optional(row, "destinationLocationId"),
+	}
+	t.CreatedAt = optionalTime(row, "createdAt")
+	err := lines(row, func(line *strictjson.Row) {
+		t.LineItems = append(t.LineItems, TransferLine{ProductID: line.Text("productId"), Quantity: line.Int("quantity")})
+	})
 	return t, err
 }
 
@@ -109,21 +136,16 @@ func (c *Client) Transfer(ctx context.Context, id string) (Transfer, error) {
 // no event for it; see Config.OnStockChange, for which the transfer is read
 // once more.
 func (c *Client) ValidateTransfer(ctx context.Context, id string) error {
-	if _, err := c.call(ctx, http.MethodPost, path("inventory", "transfers", id, "validate"), nil, nil, nil); err != nil {
+	if _, err := c.call(ctx, request{method: http.MethodPost, path: path("inventory", "transfers", id, "validate")}); err != nil {
 		return err
 	}
 	if c.change == nil {
 		return nil
 	}
-	t, err := c.Transfer(ctx, id)
+	ids, err := c.productsOf(ctx, path("inventory", "transfers", id))
 	if err != nil {
-		c.logger.Error("a validated transfer could not be read, so its products are not notified",
-			slog.String("op", "ValidateTransfer"), slog.String("transfer", id), slog.Any("err", err))
-		return nil
-	}
-	ids := make([]string, len(t.LineItems))
-	for i, l := range t.LineItems {
-		ids[i] = l.ProductID
+		c.logger.Error("a validated transfer could not be read, so not all of its products are notified",
+			slog.String("op", "ValidateTransfer"), slog.String("transfer", text.Clean(id)), slog.Any("err", err))
 	}
 	c.changed(ctx, "ValidateTransfer", ids...)
 	return nil
@@ -141,7 +163,7 @@ func (c *Client) changed(ctx context.Context, op string, productIDs ...string) {
 
 // CancelTransfer cancels a transfer.
 func (c *Client) CancelTransfer(ctx context.Context, id string) error {
-	_, err := c.call(ctx, http.MethodPost, path("inventory", "transfers", id, "cancel"), nil, nil, nil)
+	_, err := c.call(ctx, request{method: http.MethodPost, path: path("inventory", "transfers", id, "cancel")})
 	return err
 }
 
@@ -161,7 +183,7 @@ func (c *Client) PostAdjustment(ctx context.Context, a Adjustment) error {
 	if a.ProductID == "" || a.LocationID == "" {
 		return errors.Join(errors.New("ecosire: an adjustment needs a ProductID and a LocationID"), channel.ErrInvalid)
 	}
-	if _, err := c.call(ctx, http.MethodPost, "/inventory/adjustments", nil, a, nil); err != nil {
+	if _, err := c.call(ctx, request{method: http.MethodPost, path: "/inventory/adjustments", body: a}); err != nil {
 		return err
 	}
 	c.changed(ctx, "PostAdjustment", a.ProductID)

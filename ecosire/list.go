@@ -1,18 +1,21 @@
 package ecosire
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
-	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
 
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/internal/hashset"
+	"github.com/ecosire/stocksync/internal/strictjson"
 )
 
 // pageSize is the most that ECOSIRE puts on a page, and the most product ids
@@ -23,16 +26,26 @@ const pageSize = 100
 type list[T any] struct {
 	path  string
 	query url.Values
-	// order is the field to sort by, ascending, so that what is created
-	// meanwhile comes last and moves nothing. Which fields a list can be
-	// sorted by is not documented for each; where ECOSIRE refuses this one, the
+	// sorts are the fields to sort by, ascending, the best first: one by which
+	// what is created meanwhile comes last and moves nothing. Which fields a list
+	// can be sorted by is not documented for each; where ECOSIRE refuses all, the
 	// list is read in its own order.
-	order string
-	// key tells entries apart.
-	key func(*T) string
+	sorts []string
 	// ahead is how many pages are under way at a time, once their number is
 	// known; 0 means one.
 	ahead int
+	// decode reads an entry. key tells entries apart: "" is one without a name.
+	// An entry that decode refuses is left out, and the list is not whole.
+	decode func(row *strictjson.Row, asOf time.Time) (T, error)
+	key    func(*T) string
+
+	// A list with unread yields what this makes of the error in the place of an
+	// entry for which ECOSIRE has no answer; one without ends there.
+	unread func(error) T
+	// A list with same has a clash where one page has an entry twice and the two
+	// are not the same.
+	same  func(a, b *T) bool
+	clash func(*T)
 }
 
 type page[T any] struct {
@@ -42,123 +55,357 @@ type page[T any] struct {
 
 // An answer is a page as ECOSIRE sends it.
 type answer[T any] struct {
-	Data *[]T `json:"data"`
-	Meta *struct {
-		Total      int `json:"total"`
-		TotalPages int `json:"totalPages"`
-	} `json:"meta"`
+	entries []T
+	rows    int   // entries, those that could not be decoded among them
+	bad     error // about the first one that could not be decoded
+	total   int   // of the whole list, or -1 if ECOSIRE states none that makes sense
+	pages   int   // the same
+	sent    time.Time
+	err     error
+}
 
-	sent time.Time
-	err  error
+// page reads page n of so many entries each.
+func (l list[T]) page(ctx context.Context, c *Client, r request, n, size int) (a answer[T]) {
+	query := url.Values{"limit": {strconv.Itoa(size)}, "page": {strconv.Itoa(n)}}
+	for k, v := range l.query {
+		query[k] = v
+	}
+	for k, v := range r.query {
+		query[k] = v
+	}
+	r.method, r.path, r.query = http.MethodGet, l.path, query
+	got, err := c.call(ctx, r)
+	if err != nil {
+		a.err = err
+		return a
+	}
+	v, err := got.json()
+	if err != nil {
+		a.err = err
+		return a
+	}
+	var top, row strictjson.Row
+	top.Read(v)
+	rows, meta := top.Elements("data"), top.Value("meta")
+	if top.Err() != nil {
+		a.err = got.nonsense(top.Err().Error())
+		return a
+	}
+	if row.Read(meta); row.Err() != nil {
+		a.err = got.nonsense(`the answer has no "meta" that is an object`)
+		return a
+	}
+	a.sent, a.rows = got.Sent, len(rows)
+	a.total, a.pages = count(&row, "total"), count(&row, "totalPages")
+	a.entries = make([]T, 0, len(rows))
+	for _, v := range rows {
+		row.Read(v)
+		entry, err := l.decode(&row, a.sent)
+		if err != nil {
+			a.bad = cmp.Or(a.bad, err)
+			continue
+		}
+		a.entries = append(a.entries, entry)
+	}
+	return a
+}
+
+// count reads a number of things, or -1.
+func count(row *strictjson.Row, key string) int {
+	n, err := row.Value(key).Int()
+	if err != nil || n < 0 || row.Err() != nil {
+		return -1
+	}
+	return n
 }
 
 // pages reads the list to its end. The last pair holds an error if the list
 // turns out not to be whole.
 func (l list[T]) pages(ctx context.Context, c *Client) iter.Seq2[page[T], error] {
 	return func(yield func(page[T], error) bool) {
-		query := url.Values{"limit": {strconv.Itoa(pageSize)}}
-		for k, v := range l.query {
-			query[k] = v
-		}
-		if l.order != "" {
-			query.Set("sortBy", l.order)
-			query.Set("sortOrder", "asc")
-		}
 		ctx, cancel := context.WithCancel(ctx)
-		var fetching sync.WaitGroup
-		defer fetching.Wait()
-		defer cancel()
-		// The pages asked for and not yet read, in their order.
-		var coming []chan answer[T]
-		asked := 0
-		ask := func(ctx context.Context) {
-			asked++
-			got, n := make(chan answer[T], 1), asked
-			coming = append(coming, got)
-			fetching.Go(func() { got <- l.page(ctx, c, query, n) })
-		}
-		ask(ctx)
+		r := &reading[T]{list: l, c: c, yield: yield, seen: hashset.New(), ordered: true}
 		// Were two entries ever to have one hash, the count at the end would be
 		// short by one and say so.
-		seen := hashset.New()
-		defer seen.Close()
-		most := 0 // the largest total that any page stated
-		again := false
-		for n := 1; ; n++ {
-			a := <-coming[0]
-			coming = coming[1:]
-			if e, ok := a.err.(*Error); ok && n == 1 && query.Has("sortBy") &&
-				(e.Status == http.StatusBadRequest || e.Status == http.StatusUnprocessableEntity) {
-				query.Del("sortBy")
-				query.Del("sortOrder")
-				a = l.page(ctx, c, query, 1)
-			}
-			if a.err != nil {
-				if n > 1 && ctx.Err() == nil {
-					a.err = fmt.Errorf("page %d: %w: %w", n, channel.ErrIncomplete, a.err)
-				}
-				yield(page[T]{}, a.err)
-				return
-			}
-			entries := *a.Data
-			fresh := entries[:0]
-			for i := range entries {
-				isNew, err := seen.Add(l.key(&entries[i]))
-				if err != nil {
-					yield(page[T]{}, fmt.Errorf("ecosire: %s: page %d: %w: %w", l.path, n, channel.ErrIncomplete, err))
-					return
-				}
-				if isNew {
-					fresh = append(fresh, entries[i])
-				}
-			}
-			if len(entries) > 0 && len(fresh) == 0 && !again {
-				yield(page[T]{}, &shortError{fmt.Sprintf("ecosire: %s: page %d repeats earlier ones", l.path, n)})
-				return
-			}
-			if len(fresh) > 0 && !yield(page[T]{fresh, a.sent}, nil) {
-				return
-			}
-			most = max(most, a.Meta.Total)
-			if len(entries) == 0 || n >= a.Meta.TotalPages {
-				if seen.Len() < most && l.ahead > 1 && !again {
-					// What is created while pages are under way side by side may
-					// come on the last page after that was read.
-					again, asked, coming = true, n-1, nil
-					ask(ctx)
-					n--
-					continue
-				}
-				if seen.Len() < most {
-					yield(page[T]{}, &shortError{fmt.Sprintf("ecosire: %s: read %d of %d", l.path, seen.Len(), most)})
-				}
-				return
-			}
-			if len(coming) == 0 {
-				ask(ctx)
-			}
-			// More only while the quota has some: pages that wait would get theirs in
-			// any order, and the figures of a later one grow old.
-			for len(coming) < l.ahead && asked < a.Meta.TotalPages {
-				paid, ok := c.quota.advance(ctx)
-				if !ok {
-					break
-				}
-				ask(paid)
-			}
+		defer r.seen.Close()
+		defer r.fetching.Wait()
+		defer cancel()
+		err := r.pass(ctx)
+		if err == nil && r.missing() && !r.ordered {
+			// What moved to an earlier page meanwhile is found by looking once more.
+			r.joined = true
+			err = r.pass(ctx)
+		}
+		if err == nil {
+			err = r.verdict()
+		}
+		if err != nil && err != errBroken {
+			yield(page[T]{}, err)
 		}
 	}
 }
 
-// page reads page n.
-func (l list[T]) page(ctx context.Context, c *Client, query url.Values, n int) (a answer[T]) {
-	query = maps.Clone(query)
-	query.Set("page", strconv.Itoa(n))
-	a.sent, a.err = c.call(ctx, http.MethodGet, l.path, query, nil, &a)
-	if a.err == nil && (a.Data == nil || a.Meta == nil) {
-		a.err = &Error{Op: "GET " + l.path, Status: http.StatusOK, Message: "the answer has no data or no meta", nonsense: true}
+// errBroken says that whoever ranges over the list has had enough.
+var errBroken = errors.New("broken off")
+
+// A reading is one time that a list is read.
+type reading[T any] struct {
+	list[T]
+	c     *Client
+	yield func(page[T], error) bool
+
+	sort     string // what the list is sorted by, or ""
+	ordered  bool   // and it is, as far as it was read
+	last     string // the key of the last entry
+	joined   bool   // this is the second pass
+	fetching sync.WaitGroup
+
+	seen    *hashset.Set
+	unnamed int   // entries that nothing tells apart
+	bad     error // about entries that were left out
+	size    int   // entries on the first page
+	most    int   // the largest total that any page stated
+	stated  bool  // by the last page, too
+}
+
+// pass reads all pages once.
+func (r *reading[T]) pass(ctx context.Context) error {
+	// The pages asked for and not yet read, in their order.
+	var coming []chan answer[T]
+	asked := 0
+	ask := func(ctx context.Context) {
+		asked++
+		got, n := make(chan answer[T], 1), asked
+		coming = append(coming, got)
+		r.fetching.Go(func() { got <- r.fetch(ctx, n) })
 	}
-	return a
+	again := false
+	r.last = ""
+	for n := 1; ; n++ {
+		var a answer[T]
+		if n == 1 {
+			asked, a = 1, r.first(ctx)
+		} else {
+			if len(coming) == 0 {
+				ask(ctx)
+			}
+			a, coming = <-coming[0], coming[1:]
+		}
+		if a.err != nil {
+			if n > 1 && ctx.Err() == nil {
+				a.err = fmt.Errorf("page %d: %w: %w", n, channel.ErrIncomplete, a.err)
+			}
+			return a.err
+		}
+		fresh, err := r.fresh(a, again)
+		switch {
+		case err != nil:
+			return fmt.Errorf("ecosire: %s: page %d: %w: %w", r.path, n, channel.ErrIncomplete, err)
+		case a.rows > 0 && fresh == nil && !again && !r.joined && a.bad == nil:
+			return &shortError{fmt.Sprintf("ecosire: %s: page %d repeats earlier ones", r.path, n)}
+		case len(fresh) > 0 && !r.yield(page[T]{fresh, a.sent}, nil):
+			return errBroken
+		}
+		pages, end := r.end(n, a)
+		if end {
+			if again || !r.missing() || r.ahead <= 1 || !r.ordered {
+				return nil
+			}
+			// What is created while pages are under way side by side may come on
+			// the last page after that was read.
+			again, asked, coming = true, n-1, nil
+			n--
+			continue
+		}
+		// More only while the quota has some: pages that wait would get theirs in
+		// any order, and the quantities of a later one grow old.
+		for len(coming) < r.ahead && asked < pages {
+			if len(coming) == 0 {
+				ask(ctx)
+				continue
+			}
+			paid, ok := r.c.quota.advance(ctx)
+			if !ok {
+				break
+			}
+			ask(paid)
+		}
+	}
+}
+
+// first reads page 1, and finds out what the list can be sorted by.
+func (r *reading[T]) first(ctx context.Context) answer[T] {
+	sorts := r.sorts
+	if known, ok := r.c.orders.Load(r.path); ok && len(sorts) > 0 {
+		sorts = []string{known.(string)}
+	}
+	for _, sort := range append(sorts[:len(sorts):len(sorts)], "") {
+		r.sort = sort
+		a := r.fetch(ctx, 1)
+		if e, ok := errors.AsType[*Error](a.err); ok && sort != "" &&
+			(e.Status == http.StatusBadRequest || e.Status == http.StatusUnprocessableEntity) {
+			r.c.orders.Delete(r.path)
+			continue
+		}
+		if a.err == nil && len(r.sorts) > 0 {
+			r.c.orders.Store(r.path, sort)
+			r.ordered = r.ordered && sort == r.sorts[0]
+		}
+		return a
+	}
+	panic("unreachable")
+}
+
+// fetch reads page n, in parts if ECOSIRE has no answer for the whole.
+func (r *reading[T]) fetch(ctx context.Context, n int) answer[T] {
+	req := request{query: url.Values{}}
+	if r.sort != "" {
+		req.query = url.Values{"sortBy": {r.sort}, "sortOrder": {"asc"}}
+	}
+	a := r.page(ctx, r.c, req, n, pageSize)
+	if a.err == nil || r.unread == nil || final(a.err) || !partial(a.err) {
+		return a
+	}
+	return r.inParts(ctx, req, n, a.err)
+}
+
+// inParts reads what it can of page n, which fails as a whole.
+func (r *reading[T]) inParts(ctx context.Context, req request, n int, failure error) answer[T] {
+	type part struct {
+		at int
+		answer[T]
+	}
+	var parts []part
+	req.once = true
+	left, err := hunt[span]{Client: r.c, patient: true,
+		size: span.len,
+		join: func(parts []span) []span { return parts },
+		// Parts are pages of a smaller size.
+		split: func(s span) (parts []span) {
+			size := map[int]int{pageSize: pageSize / 2, pageSize / 2: pageSize / 4, pageSize / 4: pageSize / 20}[s.len()]
+			for from := s.from; from < s.to; from += max(size, 1) {
+				parts = append(parts, span{from, from + max(size, 1)})
+			}
+			return parts
+		},
+		ask: func(s span) error {
+			a := r.page(ctx, r.c, req, ((n-1)*pageSize+s.from)/s.len()+1, s.len())
+			if a.err == nil {
+				parts = append(parts, part{s.from, a})
+			}
+			return a.err
+		},
+		alone: func(s span, err error) {
+			err = fmt.Errorf("ecosire: number %d of %s fails by itself: %w", (n-1)*pageSize+s.from+1, r.path, err)
+			parts = append(parts, part{s.from, answer[T]{entries: []T{r.unread(err)}, rows: 1, total: -1}})
+		},
+	}.isolate(ctx, span{0, pageSize}, failure)
+	if err == nil && left != nil {
+		err = failure
+	}
+	whole := answer[T]{total: -1, pages: -1, err: err}
+	for _, p := range slices.SortedFunc(slices.Values(parts), func(a, b part) int { return a.at - b.at }) {
+		whole.entries = append(whole.entries, p.entries...)
+		whole.rows += p.rows
+		whole.bad = cmp.Or(whole.bad, p.bad)
+		whole.total = max(whole.total, p.total)
+		if whole.sent.IsZero() {
+			whole.sent = p.sent
+		}
+	}
+	return whole
+}
+
+// A span is a part of a page: from an index up to another.
+type span struct{ from, to int }
+
+func (s span) len() int { return s.to - s.from }
+
+// fresh returns the entries of an answer that did not come before, or nil if
+// all did. What is read again says nothing about the order.
+func (r *reading[T]) fresh(a answer[T], again bool) ([]T, error) {
+	fresh := a.entries[:0]
+	for i := range a.entries {
+		entry := &a.entries[i]
+		key := r.key(entry)
+		if key != "" && !again {
+			r.ordered = r.ordered && key >= r.last
+			r.last = key
+		}
+		isNew := true
+		if key == "" {
+			if r.joined {
+				continue // one of those that the first pass told of already
+			}
+			r.unnamed++
+		} else {
+			var err error
+			if isNew, err = r.seen.Add(key); err != nil {
+				return nil, err
+			}
+		}
+		if isNew {
+			fresh = append(fresh, *entry)
+		} else if r.same != nil {
+			for j := range fresh {
+				if r.key(&fresh[j]) == key && !r.same(&fresh[j], entry) {
+					r.clash(&fresh[j])
+				}
+			}
+		}
+	}
+	if a.bad != nil && r.bad == nil {
+		r.bad = a.bad
+	}
+	if len(fresh) == 0 {
+		return nil, nil
+	}
+	return fresh, nil
+}
+
+// end reports whether page n is the last one, and how many pages there are as
+// far as ECOSIRE tells. What an answer says about the list's length counts
+// only if the answer itself does not contradict it.
+func (r *reading[T]) end(n int, a answer[T]) (pages int, end bool) {
+	if n == 1 {
+		r.size = max(a.rows, 1)
+	}
+	if n == 1 || a.rows > 0 { // behind the end there is nothing to contradict
+		r.stated = a.total >= (n-1)*r.size+a.rows
+	}
+	r.most = max(r.most, a.total)
+	pages = a.pages
+	if r.stated && pages*pageSize < a.total {
+		pages = (a.total + r.size - 1) / r.size
+	}
+	switch {
+	case a.rows == 0:
+		return pages, true
+	case r.stated:
+		return pages, n >= pages
+	case pages > n:
+		return pages, false
+	}
+	// Nobody tells: there may be more behind a full page, and behind the first.
+	return 0, n > 1 && a.rows < r.size
+}
+
+// missing reports whether fewer entries came than ECOSIRE stated.
+func (r *reading[T]) missing() bool { return r.seen.Len()+r.unnamed < r.most }
+
+// verdict says whether the list is whole.
+func (r *reading[T]) verdict() error {
+	switch {
+	case r.bad != nil:
+		return &shortError{fmt.Sprintf("ecosire: %s: an entry cannot be read: %v", r.path, r.bad)}
+	case r.missing():
+		return &shortError{fmt.Sprintf("ecosire: %s: read %d of %d", r.path, r.seen.Len()+r.unnamed, r.most)}
+	case !r.stated:
+		return &shortError{fmt.Sprintf("ecosire: %s: read %d, and ECOSIRE states no total that fits", r.path, r.seen.Len()+r.unnamed)}
+	case r.unnamed > 0:
+		return &shortError{fmt.Sprintf("ecosire: %s: %d entries have no name that can be read", r.path, r.unnamed)}
+	}
+	return nil
 }
 
 // all is pages entry by entry.

@@ -3,9 +3,13 @@ package ecosire
 import (
 	"context"
 	"iter"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/ecosire/stocksync/internal/strictjson"
+	"github.com/ecosire/stocksync/internal/text"
 )
 
 // An Order is a sales order. Stock is reserved from its confirmation on.
@@ -43,28 +47,46 @@ func (c *Client) Orders(ctx context.Context, f OrderFilter) iter.Seq2[Order, err
 		query.Set("to", f.To.UTC().Format(time.RFC3339))
 	}
 	return list[Order]{
-		path:  "/orders",
-		query: query,
-		order: "createdAt",
-		key:   func(o *Order) string { return o.ID },
+		path:   "/orders",
+		query:  query,
+		sorts:  []string{"createdAt"},
+		key:    func(o *Order) string { return o.ID },
+		decode: func(row *strictjson.Row, _ time.Time) (Order, error) { return order(row) },
 	}.all(ctx, c)
 }
 
 // Order reads one order.
 func (c *Client) Order(ctx context.Context, id string) (Order, error) {
-	var o Order
-	_, err := c.call(ctx, http.MethodGet, path("orders", id), nil, nil, &o)
+	r, err := c.call(ctx, request{method: http.MethodGet, path: path("orders", id)})
+	if err != nil {
+		return Order{}, err
+	}
+	return one(r, order)
+}
+
+// order reads an order.
+func order(row *strictjson.Row) (Order, error) {
+	o := Order{
+		ID: row.Text("id"), Status: optional(row, "status"),
+		CreatedAt: optionalTime(row, "createdAt"), UpdatedAt: optionalTime(row, "updatedAt"),
+	}
+	err := lines(row, func(line *strictjson.Row) {
+		o.LineItems = append(o.LineItems, LineItem{
+			ProductID: optional(line, "productId"), ProductName: optional(line, "productName"), Quantity: line.Int("quantity"),
+		})
+	})
 	return o, err
 }
 
 // OrderProducts returns the products of an order: what an event about the
-// order may have changed.
+// order may have changed, each once. Lines that do not say
+// which product they are about are left out, and logged, as long as others do.
 func (c *Client) OrderProducts(ctx context.Context, orderID string) (productIDs []string, err error) {
-	o, err := c.Order(ctx, orderID)
-	for _, item := range o.LineItems {
-		if item.ProductID != "" {
-			productIDs = append(productIDs, item.ProductID)
-		}
+	ids, err := c.productsOf(ctx, path("orders", orderID))
+	if err != nil && len(ids) > 0 {
+		c.odd.once(slog.LevelError, "not all products of an order can be read", orderID,
+			slog.String("order", text.Clean(orderID)), slog.Any("err", err))
+		return ids, nil
 	}
-	return productIDs, err
+	return ids, err
 }

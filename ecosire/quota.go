@@ -59,6 +59,9 @@ func (q *quota) wait(ctx context.Context) error {
 	}
 }
 
+// maxWait caps what ECOSIRE may say about when to ask again: two windows.
+const maxWait = 2 * defaultWindow
+
 // together is how soon after another one work may follow unpaced.
 const together = 200 * time.Millisecond
 
@@ -184,7 +187,7 @@ func (q *quota) answered(resp *httpx.Response) {
 	if err != nil || !known {
 		q.left--
 		if resp.Status == http.StatusTooManyRequests {
-			q.left, q.reset = 0, time.Now().Add(max(time.Second, httpx.RetryAfter(resp.Header)))
+			q.left, q.reset = 0, time.Now().Add(max(time.Second, min(httpx.RetryAfter(resp.Header), maxWait)))
 		}
 		return
 	}

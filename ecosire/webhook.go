@@ -1,11 +1,11 @@
 package ecosire
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/internal/strictjson"
+	"github.com/ecosire/stocksync/internal/text"
 )
 
 // What one event may name. More is not an event of a shop's.
@@ -23,9 +25,9 @@ const (
 
 // Webhooks authenticates and reads the deliveries of ECOSIRE's webhooks, for
 // the Webhooks field of a syncer's Config. It is safe for concurrent use. Its
-// zero value refuses everything.
+// zero value refuses everything. It shows its secrets to nobody who prints it.
 type Webhooks struct {
-	secrets [][]byte
+	genuine func(signature, body []byte) bool
 }
 
 // NewWebhooks accepts what is signed with any of the secrets: with the current
@@ -35,14 +37,20 @@ func NewWebhooks(secrets ...string) (*Webhooks, error) {
 	if len(secrets) == 0 {
 		return nil, errors.New("ecosire: NewWebhooks: no secret: without one anybody could send events")
 	}
-	w := &Webhooks{}
+	var keys [][]byte
 	for _, s := range secrets {
 		if strings.TrimSpace(s) == "" {
 			return nil, errors.New("ecosire: NewWebhooks: a secret is empty")
 		}
-		w.secrets = append(w.secrets, []byte(s))
+		keys = append(keys, []byte(s))
 	}
-	return w, nil
+	return &Webhooks{func(signature, body []byte) (genuine bool) {
+		for _, key := range keys {
+			// Every secret is tried, so that the time tells nothing.
+			genuine = hmac.Equal(sign(key, body), signature) || genuine
+		}
+		return genuine
+	}}, nil
 }
 
 // Sign returns the signature of a body, as the header X-Ecosire-Signature
@@ -67,66 +75,67 @@ func sign(secret, body []byte) []byte {
 // [channel.ErrInvalid] if the body is not an event.
 //
 // Of an event it takes what names products: data.productId, data.productIds
-// and data.lineItems[].productId, and, where there are none, data.orderId.
-// Events about licenses and subscriptions concern no stock.
+// and data.lineItems[].productId, and, where there are none, data.orderId. An
+// id that is not text is left out, and the event's Odd says so; the order is then
+// to be read, too, if the event names it. An event of which nothing is left is
+// refused. Events about licenses and subscriptions concern no stock.
 func (w *Webhooks) Receive(_ context.Context, header http.Header, body []byte) (channel.Event, error) {
 	given, err := hex.DecodeString(strings.TrimPrefix(header.Get("X-Ecosire-Signature"), "sha256="))
-	genuine := false
-	for _, secret := range w.secrets {
-		// Every secret is tried, so that the time tells nothing.
-		if hmac.Equal(sign(secret, body), given) {
-			genuine = true
-		}
-	}
-	if err != nil || !genuine {
+	if err != nil || w.genuine == nil || !w.genuine(given, body) {
 		return channel.Event{}, fmt.Errorf("ecosire: webhook: wrong signature: %w", channel.ErrUnauthorized)
 	}
 	return parseEvent(body)
 }
 
 func parseEvent(body []byte) (channel.Event, error) {
-	var envelope struct {
-		ID    string `json:"id"`
-		Event string `json:"event"`
-		Data  struct {
-			ProductID  string   `json:"productId"`
-			ProductIDs []string `json:"productIds"`
-			LineItems  []struct {
-				ProductID string `json:"productId"`
-			} `json:"lineItems"`
-			OrderID string `json:"orderId"`
-		} `json:"data"`
+	refuse := func(what string) (channel.Event, error) {
+		return channel.Event{}, fmt.Errorf("ecosire: webhook: not an event: %w: %s", channel.ErrInvalid, text.Clean(what))
 	}
-	if err := json.Unmarshal(body, &envelope); err != nil {
-		return channel.Event{}, fmt.Errorf("ecosire: webhook: not an event: %w: %w", channel.ErrInvalid, err)
+	v, err := strictjson.Parse(body)
+	if err != nil {
+		return refuse(err.Error())
 	}
-	if envelope.Event == "" {
-		return channel.Event{}, fmt.Errorf("ecosire: webhook: not an event: %w: no %q", channel.ErrInvalid, "event")
-	}
-	e := channel.Event{ID: envelope.ID, Type: envelope.Event}
-	if strings.HasPrefix(e.Type, "license.") || strings.HasPrefix(e.Type, "subscription.") {
+	var envelope, data strictjson.Row
+	envelope.Read(v)
+	e := channel.Event{Type: text.Clean(envelope.Text("event")), ID: text.Clean(envelope.Value("id").Name())}
+	switch {
+	case envelope.Err() != nil:
+		return refuse(envelope.Err().Error())
+	case e.Type == "":
+		return refuse("no \"event\"")
+	case strings.HasPrefix(e.Type, "license."), strings.HasPrefix(e.Type, "subscription."), !envelope.Has("data"):
 		return e, nil
 	}
-	data := envelope.Data
-	ids := append(data.ProductIDs, data.ProductID)
-	for _, item := range data.LineItems {
-		ids = append(ids, item.ProductID)
-	}
-	slices.Sort(ids)
-	ids = slices.DeleteFunc(slices.Compact(ids), func(id string) bool { return id == "" })
-	if len(ids) > mostIDs {
-		return channel.Event{}, fmt.Errorf("ecosire: webhook: %d products in one event: %w", len(ids), channel.ErrInvalid)
-	}
-	for _, id := range append(ids, data.OrderID) {
-		if len(id) > longestID {
-			return channel.Event{}, fmt.Errorf("ecosire: webhook: an id of %d bytes: %w", len(id), channel.ErrInvalid)
+	data.Read(envelope.Value("data"))
+	ids := newNamed(mostIDs + 1)
+	ids.add(data.Value("productId"), nil)
+	if data.Has("productIds") {
+		for _, v := range data.Elements("productIds") {
+			ids.add(v, nil)
 		}
 	}
-	switch {
-	case len(ids) > 0:
-		e.ProductIDs = ids
-	case data.OrderID != "":
-		e.OrderIDs = []string{data.OrderID}
+	if data.Has("lineItems") {
+		var item strictjson.Row
+		for _, v := range data.Elements("lineItems") {
+			item.Read(v)
+			ids.add(item.Value("productId"), item.Err())
+		}
+	}
+	order := newNamed(1)
+	order.add(data.Value("orderId"), nil)
+	odd := cmp.Or(envelope.Err(), data.Err(), ids.err(), order.err())
+	e.ProductIDs = slices.Sorted(slices.Values(ids.ids))
+	if len(e.ProductIDs) > mostIDs {
+		return refuse(fmt.Sprintf("more than %d products", mostIDs))
+	}
+	if len(e.ProductIDs) == 0 || odd != nil {
+		e.OrderIDs = order.ids
+	}
+	if odd != nil {
+		e.Odd = odd.Error()
+		if len(e.ProductIDs)+len(e.OrderIDs) == 0 {
+			return refuse(e.Odd)
+		}
 	}
 	return e, nil
 }

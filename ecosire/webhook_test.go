@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -83,7 +84,7 @@ func FuzzReceive(f *testing.F) {
 			}
 			return
 		}
-		if e.Type == "" || len(e.ProductIDs) > 1000 || len(e.ProductIDs) > 0 && len(e.OrderIDs) > 0 {
+		if e.Type == "" || len(e.ProductIDs) > 1000 || len(e.ProductIDs) > 0 && len(e.OrderIDs) > 0 && e.Odd == "" {
 			t.Fatalf("not an event: %+v", e)
 		}
 		for _, id := range slices.Concat(e.ProductIDs, e.OrderIDs) {
@@ -120,4 +121,51 @@ func FuzzSignature(f *testing.F) {
 			t.Fatalf("genuine %v, refused %v", genuine, refused)
 		}
 	})
+}
+
+// One line that makes no sense does not cost the others.
+func TestOddIDsOfAnEvent(t *testing.T) {
+	w, err := ecosire.NewWebhooks("s")
+	require.NoError(t, err)
+	long := strings.Repeat("x", 129)
+	var many []string
+	for i := range 1000 {
+		many = append(many, fmt.Sprintf(`{"productId":"p%04d"},{"productId":"p%04d"}`, i, i))
+	}
+	for _, tt := range []struct {
+		data     string
+		products int
+		orders   []string
+		odd      string // "" if nothing is
+	}{
+		{`{"orderId":"o1","lineItems":[{"productId":"a"},{"productId":7},{"productId":"b"}]}`, 2, []string{"o1"}, "7, not text"},
+		{`{"lineItems":[{"productId":"a"},{"productId":{"id":1}},null,7,"b",[],{"productId":"b"}]}`, 2, nil, "5 of the products"},
+		{`{"lineItems":[{"productId":"a"},{"productId":"a","PRODUCTID":"b"},{"productId":"c","productId":"d"}]}`, 1, nil, "2 of the products"},
+		{`{"productIds":["a",null,"` + long + `"]}`, 1, nil, "129 bytes"},
+		{`{"productIds":"a","productId":"b"}`, 1, nil, "not a list"},
+		{`{"orderId":17,"productId":"b"}`, 1, nil, "17, not text"},
+		{`{"orderId":"o1","lineItems":[{"productId":7}]}`, 0, []string{"o1"}, "7, not text"},
+		{`{"orderId":"o1","lineItems":[{"quantity":1},{"productId":null},{"productId":""}]}`, 0, []string{"o1"}, ""},
+		{`{"lineItems":[` + strings.Join(many, ",") + `]}`, 1000, nil, ""},
+	} {
+		body := []byte(`{"id":"evt\n1","event":"checkout.completed","data":` + tt.data + `}`)
+		e, err := w.Receive(t.Context(), signed("s", body), body)
+		require.NoError(t, err, tt.data[:min(80, len(tt.data))])
+		assert.Len(t, e.ProductIDs, tt.products, tt.data[:min(80, len(tt.data))])
+		assert.Equal(t, tt.orders, e.OrderIDs)
+		assert.Equal(t, "evt 1", e.ID)
+		assert.Less(t, len(e.Odd), 500)
+		if tt.odd == "" {
+			assert.Empty(t, e.Odd)
+		} else {
+			assert.Contains(t, e.Odd, tt.odd)
+		}
+	}
+	for _, body := range []string{
+		`{"event":"x","data":{"productId":7}}`, `{"event":"x","data":{"productIds":[1,2]}}`, `{"event":"x","data":[]}`, `{"event":"x","data":{"orderId":"` + long + `"}}`,
+		`{"event":"x","event":"y","data":{"productId":"a"}}`, `{"EVENT":"x"}`, `{"event":"x","data":{"lineItems":[` + strings.Join(many, ",") + `,{"productId":"q"}]}}`,
+	} {
+		_, err := w.Receive(t.Context(), signed("s", []byte(body)), []byte(body))
+		assert.ErrorIs(t, err, channel.ErrInvalid, body[:min(80, len(body))])
+	}
 }

@@ -29,7 +29,7 @@ func Example() {
 		row.Read(v)
 		sku, available := row.Text("sku"), row.Int("available")
 		if err := row.Err(); err != nil {
-			fmt.Printf("%s: %v\n", row.Value("sku").Name(), err) // this row only
+			fmt.Printf("%s: %v\n", row.Name("sku"), err) // this row only
 			continue
 		}
 		fmt.Printf("%s: %d\n", sku, available)

@@ -3,6 +3,7 @@ package strictjson
 import (
 	"bytes"
 	"fmt"
+	"time"
 )
 
 // A Row is an object whose members are read one by one. What is wrong with
@@ -63,6 +64,21 @@ func (r *Row) Value(key string) Value {
 	return found
 }
 
+// Name returns the [Value.Name] of a key's value, to say what an error of the
+// row is about. It is "" if there are several.
+func (r *Row) Name(key string) (name string) {
+	several := false
+	for _, m := range r.members {
+		if string(m.key) == key {
+			if several {
+				return ""
+			}
+			name, several = m.value.Name(), true
+		}
+	}
+	return name
+}
+
 // Has reports whether a key has a value that is not null.
 func (r *Row) Has(key string) bool {
 	v := r.Value(key)
@@ -77,6 +93,9 @@ func (r *Row) Int(key string) int { return read(r, key, Value.Int) }
 
 // Bool returns the truth of a key's value.
 func (r *Row) Bool(key string) bool { return read(r, key, Value.Bool) }
+
+// Time returns the time that is a key's value.
+func (r *Row) Time(key string) time.Time { return read(r, key, Value.Time) }
 
 // Elements returns the elements of the list that is a key's value.
 func (r *Row) Elements(key string) []Value { return read(r, key, Value.Elements) }

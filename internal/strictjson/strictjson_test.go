@@ -6,6 +6,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -113,6 +114,23 @@ func TestNullIsNotThere(t *testing.T) {
 	require.NoError(t, r.Err())
 	r.Bool("b")
 	assert.EqualError(t, r.Err(), `"b" is 0, not true or false`)
+}
+
+func TestName(t *testing.T) {
+	r := row(t, `{"a":"x","b":12,"c":"y","c":"z","d":["w"],"e":"\ud800"}`)
+	for key, want := range map[string]string{"a": "x", "b": "12", "c": "", "d": "", "e": "", "f": ""} {
+		assert.Equal(t, want, r.Name(key), key)
+	}
+	assert.NoError(t, r.Err())
+}
+
+func TestTime(t *testing.T) {
+	r := row(t, `{"t":"2026-03-20T12:00:00.000Z","u":"yesterday","v":1774008000}`)
+	assert.Equal(t, time.Date(2026, 3, 20, 12, 0, 0, 0, time.UTC), r.Time("t"))
+	require.NoError(t, r.Err())
+	assert.True(t, r.Time("u").IsZero())
+	r.Time("v")
+	assert.EqualError(t, r.Err(), `"u" is "yesterday", not a time; "v" is 1774008000, not a time`)
 }
 
 func TestElements(t *testing.T) {

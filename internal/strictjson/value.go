@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 	"unicode/utf8"
 
 	"github.com/ecosire/stocksync/internal/text"
@@ -144,6 +145,19 @@ func (v Value) Bool() (bool, error) {
 		return false, nil
 	}
 	return false, v.not("true or false")
+}
+
+// Time returns the time that a string names, as RFC 3339 has it.
+func (v Value) Time() (time.Time, error) {
+	s, err := v.Text()
+	if err != nil {
+		return time.Time{}, v.not("a time")
+	}
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		return time.Time{}, v.not("a time")
+	}
+	return t, nil
 }
 
 // Elements returns the elements of an array.
