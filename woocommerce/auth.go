@@ -13,22 +13,40 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/ecosire/stocksync/internal/httpx"
 )
 
 // authorize adds the key to one attempt. It never goes into the URL, where
-// access logs would keep it.
+// access logs would keep it. What is read gets an address that no cache has seen.
 func (c *Client) authorize(req *http.Request) error {
+	if sent, ok := req.Context().Value(sentKey{}).(*atomic.Bool); ok {
+		sent.Store(true)
+	}
+	if req.Method == http.MethodGet || req.Method == http.MethodHead {
+		if req.URL.RawQuery != "" {
+			req.URL.RawQuery += "&"
+		}
+		req.URL.RawQuery += "fresh=" + rand.Text()[:freshDigits]
+	}
+	key, secret := c.key()
 	if c.signs.Load() {
 		// The shop refuses a nonce that it has seen, so each attempt needs its own.
-		req.Header.Set("Authorization", oauthHeader(req, c.key, c.secret, rand.Text(), time.Now()))
+		req.Header.Set("Authorization", oauthHeader(req, key, secret, rand.Text(), time.Now()))
 		return nil
 	}
-	req.Header.Set("Authorization", "Basic "+basicToken(c.key, c.secret))
+	req.Header.Set("Authorization", "Basic "+basicToken(key, secret))
 	return nil
 }
+
+// freshDigits is the length of what makes an address another one.
+const freshDigits = 10
+
+// sentKey is that of a context's *atomic.Bool that tells whether a request was
+// handed to the network.
+type sentKey struct{}
 
 func basicToken(key, secret string) string {
 	return base64.StdEncoding.EncodeToString([]byte(key + ":" + secret))

@@ -1,6 +1,7 @@
 package woocommerce
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/ecosire/stocksync/internal/httpx"
+	"github.com/ecosire/stocksync/internal/strictjson"
 )
 
 // An update is an item of a batch. WooCommerce validates nothing in a batch:
@@ -17,30 +19,18 @@ import (
 type update struct {
 	ID          int64  `json:"id"`
 	ProductID   int64  `json:"product_id,omitzero"`
-	ManageStock bool   `json:"manage_stock,omitzero"`
-	Quantity    int    `json:"stock_quantity"`
+	ManageStock *bool  `json:"manage_stock,omitempty"`
+	Quantity    *int   `json:"stock_quantity,omitempty"`
+	Status      string `json:"stock_status,omitzero"`
 	Fields      string `json:"_fields,omitzero"`
 }
 
-// An answer is an item of the answer to a batch.
+// An answer is what the answer to a batch says of one item.
 type answer struct {
-	ID       int64      `json:"id"`
-	Stock    stock      `json:"manage_stock"`
-	Quantity figure     `json:"stock_quantity"`
-	Error    *itemError `json:"error"`
-}
-
-type itemError struct {
-	Code, Message string
-	Data          json.RawMessage
-}
-
-func (e *itemError) status() int {
-	var data struct{ Status int }
-	if json.Unmarshal(e.Data, &data) != nil || data.Status == 0 {
-		return http.StatusBadRequest
-	}
-	return data.Status
+	stock    stock
+	quantity quantity
+	refused  *Error
+	odd      error // it makes no sense, or there is none
 }
 
 // path is the endpoint for a batch of products, or for one of variations.
@@ -96,7 +86,15 @@ func (c *Client) postAsking(ctx context.Context, part []*write, fields string) (
 		Update []update `json:"update"`
 	}{fields, make([]update, len(part))}
 	for i, w := range part {
-		u := update{ID: w.id, ManageStock: w.manage, Quantity: w.quantity}
+		u := update{ID: w.id}
+		if w.unset || w.manage {
+			u.ManageStock = &w.manage
+		}
+		if w.unset {
+			u.Status = w.status
+		} else {
+			u.Quantity = &w.quantity
+		}
 		if several {
 			u.ProductID = w.parent
 		}
@@ -109,33 +107,83 @@ func (c *Client) postAsking(ctx context.Context, part []*write, fields string) (
 	if err != nil {
 		return nil, err
 	}
-	resp, err := c.send(ctx, http.MethodPost, path(part), nil, data)
+	r := request{method: http.MethodPost, path: path(part), body: data}
+	resp, err := c.send(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	answers, err := decodeAnswers(resp, part)
+	answers, err := c.decodeAnswers(resp, part)
 	if err != nil {
-		return nil, c.nonsense(http.MethodPost, path(part), resp, err.Error())
+		return nil, c.nonsense(r, resp, err.Error())
 	}
 	return answers, nil
 }
 
-func decodeAnswers(resp *httpx.Response, part []*write) ([]answer, error) {
-	got := struct {
-		Update []answer `json:"update"`
-	}{make([]answer, 0, len(part))}
-	if err := httpx.Decode(resp, &got); err != nil {
-		return nil, err
+// decodeAnswers finds the answer to each item, by place where there are as many
+// as were sent, or else by id. That to an item may make no sense; if none does,
+// the answer is no answer.
+func (c *Client) decodeAnswers(resp *httpx.Response, part []*write) ([]answer, error) {
+	body, err := strictjson.Parse(resp.Body)
+	if err != nil {
+		return nil, fmt.Errorf("%s is not JSON", httpx.Describe(resp))
 	}
-	if len(got.Update) != len(part) {
-		return nil, fmt.Errorf("the answer has %d items where %d were sent", len(got.Update), len(part))
+	var top, r strictjson.Row
+	top.Read(body)
+	rows := top.Elements("update")
+	if err := top.Err(); err != nil {
+		return nil, fmt.Errorf("%s is not the answer to a batch: %w", httpx.Describe(resp), err)
 	}
-	for i, a := range got.Update {
-		if a.Error == nil && (a.ID != part[i].id || a.Stock == "" || !a.Quantity.shown) {
-			return nil, fmt.Errorf("item %d of the answer does not show the stock of product %d", i+1, part[i].id)
+	ids := make(map[int64]int, len(rows))
+	for i, v := range rows {
+		r.Read(v)
+		ids[int64(r.Int("id"))] = i
+	}
+	answers := make([]answer, len(part))
+	understood := 0
+	for i, w := range part {
+		at, ok := i, len(rows) == len(part)
+		if !ok {
+			at, ok = ids[w.id]
+		}
+		if !ok {
+			answers[i].odd = errors.New("the answer does not have it")
+			continue
+		}
+		r.Read(rows[at])
+		if answers[i] = c.decodeAnswer(&r, w); answers[i].odd == nil {
+			understood++
 		}
 	}
-	return got.Update, nil
+	if understood == 0 && len(part) > 0 {
+		return nil, fmt.Errorf("of %d items that were sent the answer shows none: %w", len(part), answers[0].odd)
+	}
+	return answers, nil
+}
+
+func (c *Client) decodeAnswer(r *strictjson.Row, w *write) (a answer) {
+	if r.Has("error") {
+		var e strictjson.Row
+		e.Read(r.Value("error"))
+		a.refused = &Error{Op: c.op(request{method: http.MethodPost, path: path([]*write{w})}), Status: http.StatusBadRequest, item: true}
+		a.refused.Code, a.refused.Message = c.plain(e.Text("code")), c.plain(e.Text("message"))
+		if a.odd = cmp.Or(r.Err(), e.Err()); e.Has("data") {
+			var data strictjson.Row
+			data.Read(e.Value("data"))
+			if status := data.Int("status"); data.Err() == nil && status > 0 {
+				a.refused.Status = status
+			}
+		}
+		return a
+	}
+	if id := r.Int("id"); r.Err() == nil && int64(id) != w.id {
+		a.odd = fmt.Errorf("the answer has product %d in its place", id)
+		return a
+	}
+	var noStock, noQuantity error
+	a.stock, noStock = readStock(r.Value("manage_stock"))
+	a.quantity, noQuantity = readQuantity(r.Value("stock_quantity"))
+	a.odd = cmp.Or(r.Err(), noStock, noQuantity)
+	return a
 }
 
 // answerFields are the fields of n answers. WooCommerce shows each product

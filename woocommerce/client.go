@@ -35,8 +35,9 @@ type Config struct {
 	// Timeout bounds one request and is a minute where it is 0; redirects are
 	// not followed, whatever its CheckRedirect says.
 	HTTPClient *http.Client
-	// Logger gets a line for each request that is repeated and each write whose
-	// outcome is not clear; nil means none.
+	// Logger gets a line for each request that is repeated, for each write whose
+	// outcome is not clear, and for what the client learns of the shop's limits;
+	// nil means none.
 	Logger *slog.Logger
 	// Parallel is how many requests the shop has to bear at once; 0 means 2.
 	// Beyond the number of its processor cores each one only gets slower.
@@ -49,17 +50,26 @@ type Config struct {
 
 // A Client calls the REST API of one shop. It is safe for concurrent use.
 type Client struct {
-	base        *url.URL
-	key, secret string
-	http        *httpx.Client
-	log         *slog.Logger
-	slots       chan struct{} // holds one element for each request in flight
-	busy        busy
+	base  *url.URL
+	key   func() (key, secret string) // where fmt does not reach them
+	http  *httpx.Client
+	log   *slog.Logger
+	slots chan struct{} // holds one element for each request in flight
+
+	busy     busy
+	loose    loose                    // batches whose outcome is not known
+	written  written                  // what was written lately
+	siblings siblings                 // what is wanted of variations with one stock
+	suspects memory[string, struct{}] // SKUs that broke a question when they were asked for alone
+	broken   memory[int64, struct{}]  // products that broke a batch when they were written alone
+	tracked  memory[int64, bool]      // products whose stock this client began to manage: whether they were out of stock
 
 	signs  atomic.Bool  // sign requests, because the shop ignored Basic authentication
 	single atomic.Bool  // the shop takes variations of one parent a batch
 	uncut  atomic.Bool  // the shop is not asked for parts of its answers
+	walled atomic.Bool  // the latest batches ended without a clear outcome, and nothing was done
 	limit  atomic.Int64 // items a batch
+	maxURL atomic.Int64 // bytes of an address
 }
 
 const (
@@ -92,14 +102,16 @@ func New(cfg Config) (*Client, error) {
 		limiter = rate.NewLimiter(rate.Limit(cfg.Rate), 1)
 	}
 	c := &Client{
-		base: base, key: cfg.ConsumerKey, secret: cfg.ConsumerSecret,
+		base:  base,
+		key:   func() (key, secret string) { return cfg.ConsumerKey, cfg.ConsumerSecret },
 		log:   cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler)),
 		slots: make(chan struct{}, cmp.Or(cfg.Parallel, 2)),
 	}
 	c.limit.Store(pageSize)
+	c.maxURL.Store(maxURL)
 	c.http = httpx.New(httpx.Config{
 		Service: "woocommerce", HTTPClient: cfg.HTTPClient, Logger: cfg.Logger, Kind: channel.ErrUnavailable,
-		Secrets:   []string{basicToken(c.key, c.secret), c.secret, c.key},
+		Secrets:   []string{basicToken(c.key()), cfg.ConsumerSecret, cfg.ConsumerKey},
 		Before:    limiter.Wait,
 		Authorize: c.authorize,
 	})
@@ -126,43 +138,74 @@ func (c *Client) Do(ctx context.Context, method, path string, query url.Values, 
 			return fmt.Errorf("woocommerce: %s %s: %w", method, path, err)
 		}
 	}
-	resp, err := c.send(ctx, method, path, query, data)
+	r := request{method: method, path: path, query: query, body: data}
+	resp, err := c.send(ctx, r)
 	if err != nil || into == nil {
 		return err
 	}
 	if err := httpx.Decode(resp, into); err != nil {
-		return c.nonsense(method, path, resp, err.Error())
+		return c.nonsense(r, resp, err.Error())
 	}
 	return nil
 }
 
-// send sends a request and returns the answer if its status is 2xx.
-func (c *Client) send(ctx context.Context, method, path string, query url.Values, body []byte) (*httpx.Response, error) {
+// A request is one to an endpoint of the API.
+type request struct {
+	method, path string
+	query        url.Values
+	body         []byte
+	once         bool // a read that is not repeated
+	retries      int  // how often a read is repeated that may break the shop itself; 0 means as often as any
+}
+
+func (r request) reads() bool { return r.method == http.MethodGet || r.method == http.MethodHead }
+
+// send sends a request and returns the answer if its status is 2xx. What is
+// read comes from the shop: an answer of a cache is refused.
+func (c *Client) send(ctx context.Context, r request) (*httpx.Response, error) {
+	resp, err := c.exchange(ctx, r)
+	if err != nil || !r.reads() {
+		return resp, err
+	}
+	by := httpx.Cached(resp.Header)
+	if by == "" {
+		return resp, nil
+	}
+	if resp, err = c.exchange(ctx, r); err != nil || httpx.Cached(resp.Header) == "" {
+		return resp, err
+	}
+	e := c.nonsense(r, resp, "a cache answered in place of the shop ("+by+")")
+	e.hint, e.whole = "exclude "+apiPath+" from whatever caches pages, whether a plugin or the host's", true
+	return nil, e
+}
+
+// exchange is send without the look at caches.
+func (c *Client) exchange(ctx context.Context, r request) (*httpx.Response, error) {
 	select {
 	case c.slots <- struct{}{}:
 		defer func() { <-c.slots }()
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	r := httpx.Request{Method: method, URL: c.endpoint(path, query), Body: body}
-	if method == http.MethodGet || method == http.MethodHead {
-		r.Repeat, r.Retry = true, maintenance
+	h := httpx.Request{Method: r.method, URL: c.endpoint(r.path, r.query), Body: r.body, Retries: r.retries}
+	if r.reads() && !r.once {
+		h.Repeat, h.Retry = true, maintenance
 	}
-	if body != nil {
+	if r.body != nil {
 		// With any other type WooCommerce answers 200 and ignores the body.
-		r.Header = http.Header{"Content-Type": {"application/json"}}
+		h.Header = http.Header{"Content-Type": {"application/json"}}
 	}
 	signed := c.signs.Load()
-	resp, err := c.http.Do(ctx, r)
+	resp, err := c.http.Do(ctx, h)
 	if err == nil && !signed && c.base.Scheme == "http" && anonymous(resp) {
 		c.signs.Store(true)
-		resp, err = c.http.Do(ctx, r)
+		resp, err = c.http.Do(ctx, h)
 	}
 	switch {
 	case err != nil:
 		return nil, err
 	case resp.Status < 200 || resp.Status > 299:
-		return nil, c.refusal(method, path, resp)
+		return nil, c.refusal(r, resp)
 	}
 	return resp, nil
 }

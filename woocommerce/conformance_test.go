@@ -28,7 +28,7 @@ func newSubject(t *testing.T, levels []channel.Level) channeltest.Subject {
 		}
 		shop.Add(p)
 	}
-	ch := open(t, shop, woocommerce.ChannelConfig{})
+	ch := open(t, shop, woocommerce.ChannelConfig{Track: true})
 	return channeltest.Subject{Channel: ch, Shown: shop.Quantity, Set: shop.Set, Wire: shop.Wire}
 }
 

@@ -1,22 +1,24 @@
 package woocommerce
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/ecosire/stocksync/internal/strictjson"
 )
 
 func TestRef(t *testing.T) {
 	for ref, want := range map[string]item{
-		"product 11":                         {id: 11, stock: managed},
-		"product 11, unmanaged":              {id: 11, stock: unmanaged},
-		"variation 1512 of 1511":             {id: 1512, parent: 1511, stock: managed},
-		"variation 1512 of 1511, unmanaged":  {id: 1512, parent: 1511, stock: unmanaged},
-		"variation 2112 of 2111, by parent":  {id: 2112, parent: 2111, stock: byParent},
-		"variation 9007199254740993 of 1511": {id: 9007199254740993, parent: 1511, stock: managed},
+		"product 11":                             {id: 11, stock: managed},
+		"product 11, unmanaged":                  {id: 11, stock: unmanaged},
+		"product 11, unmanaged and out of stock": {id: 11, stock: unmanaged, out: true},
+		"variation 1512 of 1511":                 {id: 1512, parent: 1511, stock: managed},
+		"variation 1512 of 1511, unmanaged":      {id: 1512, parent: 1511, stock: unmanaged},
+		"variation 2112 of 2111, by parent":      {id: 2112, parent: 2111, stock: byParent},
+		"variation 9007199254740993 of 1511":     {id: 9007199254740993, parent: 1511, stock: managed},
 	} {
 		got, ok := parseRef(ref)
 		assert.True(t, ok, ref)
@@ -24,7 +26,7 @@ func TestRef(t *testing.T) {
 		assert.Equal(t, ref, want.ref())
 	}
 	for _, ref := range []string{
-		"", "11", "product", "product 0", "product -1", "product 11 ", "product 011", "product 11, by parent", "product 11, ",
+		"", "11", "product", "product 0", "product -1", "product 11 ", "product 011", "product 11, by parent", "product 11, ", "product 11 and out of stock",
 		"variation 12", "variation 12 of 0", "variation 12 of 11, shared", "gid://shop/1",
 	} {
 		_, ok := parseRef(ref)
@@ -42,18 +44,29 @@ func FuzzParseRef(f *testing.F) {
 	})
 }
 
-func TestFigure(t *testing.T) {
-	for data, want := range map[string]figure{
-		`7`: {7, true, true}, `-5`: {-5, true, true}, `5.0`: {5, true, true}, `"12"`: {12, true, true},
-		`null`: {shown: true}, `2.5`: {shown: true}, `1e300`: {shown: true},
+func TestQuantity(t *testing.T) {
+	read := func(data string) (quantity, error) {
+		v, err := strictjson.Parse([]byte(data))
+		require.NoError(t, err, data)
+		return readQuantity(v)
+	}
+	for data, want := range map[string]quantity{
+		`7`: {n: 7}, `-5`: {n: -5}, `5.0`: {n: 5}, `"12"`: {n: 12}, `"-12"`: {n: -12}, `"12.00"`: {n: 12}, `1.2e1`: {n: 12}, `9007199254740991`: {n: 9007199254740991},
+		`null`: {none: true}, `2.5`: {n: 2, fraction: true}, `-2.5`: {n: -3, fraction: true}, `"0.5"`: {fraction: true},
 	} {
-		var got figure
-		require.NoError(t, json.Unmarshal([]byte(data), &got), data)
+		got, err := read(data)
+		require.NoError(t, err, data)
 		assert.Equal(t, want, got, data)
 	}
-	for _, data := range []string{`true`, `"many"`, `""`, `[1]`, `{}`} {
-		assert.Error(t, json.Unmarshal([]byte(data), new(figure)), data)
+	for _, data := range []string{
+		`true`, `false`, `"many"`, `""`, `" "`, `" 5"`, `[1]`, `{}`, `"5 pcs"`, `"1,000"`, `"1e3"`, `"0x1A"`, `"NaN"`, `"+5"`, `"٥"`,
+		`1e300`, `99999999999999999999`, `9007199254740993`, `"9007199254740993"`,
+	} {
+		_, err := read(data)
+		assert.Error(t, err, data)
 	}
+	_, err := readQuantity(strictjson.Value{})
+	assert.Error(t, err, "missing is not null")
 }
 
 func TestAlike(t *testing.T) {

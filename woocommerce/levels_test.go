@@ -39,16 +39,16 @@ func TestLevels(t *testing.T) {
 	all := []string{"SIMPLE", "NEGATIVE", "UNMANAGED", "DRAFT", "TRASH", "EXTERNAL", "GROUPED", "VAR", "VAR-A", "VAR-B",
 		"PAR", "PAR-A", `TWICE"`, "NONE", "SIMPLE"}
 	type shown struct {
-		Quantity int
-		Unset    bool
-		Err      error
+		Quantity       int
+		Unset, OffSale bool
+		Err            error
 	}
 	read := func(t *testing.T, cfg woocommerce.ChannelConfig) map[string]shown {
 		levels, err := open(t, shop, cfg).Levels(t.Context(), all)
 		require.NoError(t, err)
 		got := make(map[string]shown)
 		for _, l := range levels {
-			s := shown{Quantity: l.Quantity, Unset: l.Unset}
+			s := shown{Quantity: l.Quantity, Unset: l.Unset, OffSale: l.OffSale}
 			for _, kind := range []error{channel.ErrNotTracked, channel.ErrShared, channel.ErrUnknownSKU, channel.ErrInvalid} {
 				if errors.Is(l.Err, kind) {
 					s.Err = kind
@@ -58,32 +58,34 @@ func TestLevels(t *testing.T) {
 		}
 		return got
 	}
-	want := map[string]shown{
-		"SIMPLE = product 11":                   {Quantity: 7},
-		"NEGATIVE = product 12":                 {Quantity: -3},
-		"UNMANAGED = product 13, unmanaged":     {Unset: true},
-		"DRAFT = product 14":                    {Quantity: 4},
-		"EXTERNAL = product 16, unmanaged":      {Err: channel.ErrNotTracked},
-		"GROUPED = product 17, unmanaged":       {Err: channel.ErrNotTracked},
-		"VAR = product 20, unmanaged":           {Err: channel.ErrNotTracked},
-		"VAR-A = variation 21 of 20":            {Quantity: 9},
-		"VAR-B = variation 22 of 20, unmanaged": {Unset: true},
-		"PAR = product 30":                      {Quantity: 50},
-		"PAR-A = variation 31 of 30, by parent": {Err: channel.ErrShared},
-		`TWICE" = product 40`:                   {Quantity: 1},
-		`TWICE" = product 41`:                   {Quantity: 2},
+	want := func() map[string]shown {
+		return map[string]shown{
+			"SIMPLE = product 11":                   {Quantity: 7},
+			"NEGATIVE = product 12":                 {Quantity: -3},
+			"UNMANAGED = product 13, unmanaged":     {Err: channel.ErrNotTracked},
+			"DRAFT = product 14":                    {Quantity: 4, OffSale: true},
+			"EXTERNAL = product 16, unmanaged":      {Err: channel.ErrNotTracked},
+			"GROUPED = product 17, unmanaged":       {Err: channel.ErrNotTracked},
+			"VAR = product 20, unmanaged":           {Err: channel.ErrNotTracked},
+			"VAR-A = variation 21 of 20":            {Quantity: 9},
+			"VAR-B = variation 22 of 20, unmanaged": {Err: channel.ErrNotTracked},
+			"PAR = product 30":                      {Quantity: 50},
+			"PAR-A = variation 31 of 30, by parent": {Err: channel.ErrShared},
+			`TWICE" = product 40`:                   {Quantity: 1},
+			`TWICE" = product 41`:                   {Quantity: 2},
+		}
 	}
 	t.Run("default", func(t *testing.T) {
-		assert.Equal(t, want, read(t, woocommerce.ChannelConfig{}))
+		assert.Equal(t, want(), read(t, woocommerce.ChannelConfig{}))
 	})
-	t.Run("LeaveUnmanaged", func(t *testing.T) {
-		want["UNMANAGED = product 13, unmanaged"] = shown{Err: channel.ErrNotTracked}
-		want["VAR-B = variation 22 of 20, unmanaged"] = shown{Err: channel.ErrNotTracked}
-		assert.Equal(t, want, read(t, woocommerce.ChannelConfig{LeaveUnmanaged: true}))
+	t.Run("Track", func(t *testing.T) {
+		want := want()
 		want["UNMANAGED = product 13, unmanaged"] = shown{Unset: true}
 		want["VAR-B = variation 22 of 20, unmanaged"] = shown{Unset: true}
+		assert.Equal(t, want, read(t, woocommerce.ChannelConfig{Track: true}))
 	})
 	t.Run("WriteParents", func(t *testing.T) {
+		want := want()
 		want["PAR-A = variation 31 of 30, by parent"] = shown{Quantity: 50}
 		assert.Equal(t, want, read(t, woocommerce.ChannelConfig{WriteParents: true}))
 	})
@@ -103,9 +105,9 @@ func TestTypesOfPlugins(t *testing.T) {
 	for _, l := range levels {
 		switch l.SKU {
 		case "S-1":
-			assert.Equal(t, channel.Level{SKU: "S-1", Unset: true, Ref: "product 11"}, l, "a fraction differs from any figure")
+			assert.Equal(t, channel.Level{SKU: "S-1", Quantity: 1, Inexact: true, Ref: "product 11"}, l)
 		case "V-1-1":
-			assert.Equal(t, channel.Level{SKU: "V-1-1", Unset: true, Ref: "variation 13 of 12"}, l)
+			assert.Equal(t, channel.Level{SKU: "V-1-1", Quantity: 1, Inexact: true, Ref: "variation 13 of 12"}, l)
 		default:
 			assert.ErrorIs(t, l.Err, channel.ErrNotTracked, "what managing would do to it is not known")
 		}
@@ -318,16 +320,11 @@ func TestLookupAnswersThatAreNoList(t *testing.T) {
 		return func(status int, h http.Header, _ []byte) (int, []byte) { return status, []byte(body) }
 	}
 	for name, fault := range map[string]channeltest.Fault{
-		"HTML 200":                    {Rewrite: answer(page)},
-		"empty 200":                   {Rewrite: answer("")},
-		"null":                        {Rewrite: answer("null")},
-		"object":                      {Rewrite: answer("{}")},
-		"rows without stock":          {Rewrite: answer(`[{"id":11,"type":"simple","sku":"S-1","parent_id":0}]`)},
-		"rows without manage_stock":   {Rewrite: answer(`[{"id":11,"type":"simple","sku":"S-1","parent_id":0,"stock_quantity":1}]`)},
-		"rows without stock_quantity": {Rewrite: answer(`[{"id":11,"type":"simple","sku":"S-1","parent_id":0,"manage_stock":true}]`)},
-		"variation without a parent":  {Rewrite: answer(`[{"id":11,"type":"variation","sku":"S-1","parent_id":0,"manage_stock":true,"stock_quantity":1}]`)},
-		"rows of nothing":             {Rewrite: answer(`[{}]`)},
-		"cut short":                   {Rewrite: answer(`[{"id":11,"type":"sim`)},
+		"HTML 200":  {Rewrite: answer(page)},
+		"empty 200": {Rewrite: answer("")},
+		"null":      {Rewrite: answer("null")},
+		"object":    {Rewrite: answer("{}")},
+		"cut short": {Rewrite: answer(`[{"id":11,"type":"sim`)},
 		"PHP warning before JSON": {Rewrite: func(s int, _ http.Header, b []byte) (int, []byte) {
 			return s, append([]byte("<br /><b>Warning</b>: x in /srv/y.php"), b...)
 		}},

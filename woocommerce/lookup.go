@@ -1,7 +1,6 @@
 package woocommerce
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ecosire/stocksync/channel"
-	"github.com/ecosire/stocksync/internal/httpx"
+	"github.com/ecosire/stocksync/internal/text"
 )
 
 // A lookup is one question for SKUs, answered by one page of rows most often.
@@ -28,13 +27,22 @@ type lookup struct {
 const (
 	maxURL   = 8000 // bytes; web servers take a little over 8,000 by default
 	maxPages = 10   // of one lookup
+	// freshLen is the length of what makes each address another one.
+	freshLen = len("&fresh=") + freshDigits
 )
 
+// length is the length of the longest address that a lookup takes. Every page
+// but the first has a page parameter.
+func (c *Client) length(param, value string) int {
+	return len(c.endpoint("products", lookupQuery(param, value, maxPages)).String()) + freshLen
+}
+
 // lookups splits SKUs into as few questions as possible. Those that the API
-// cannot be asked for come back as levels that say why.
+// cannot be asked for come back as levels that say why. An SKU that is suspected
+// to break what it is part of is asked for alone.
 func (c *Client) lookups(skus []string) (asks []lookup, refused []channel.Level) {
-	// Every page but the first has a page parameter.
-	room := maxURL - len(c.endpoint("products", lookupQuery("sku", "", maxPages)).String())
+	bare := c.length("sku", "")
+	room := int(c.maxURL.Load()) - bare
 	var list lookup
 	size := 0 // SKUs in list.value
 	used := 0 // bytes of list.value in a URL
@@ -63,12 +71,13 @@ func (c *Client) lookups(skus []string) (asks []lookup, refused []channel.Level)
 			ask.value, n = strings.TrimLeft(sku, " ")+","+sku, 2
 		}
 		bytes := escapedLen(ask.value)
-		if bytes > room {
+		if bytes > maxURL-bare {
 			refused = append(refused, refuse(sku, "it is too long for a URL"))
 			continue
 		}
-		if ask.param != "sku" || strings.Contains(sku, ",") {
-			asks = append(asks, ask) // a comma separates SKUs, unless this SKU is all there is
+		// A comma separates SKUs, unless this SKU is all there is.
+		if ask.param != "sku" || strings.Contains(sku, ",") || c.suspects.has(sku) {
+			asks = append(asks, ask)
 			continue
 		}
 		if size > 0 && (size+n > pageSize || used+3+bytes > room) {
@@ -87,8 +96,11 @@ func (c *Client) lookups(skus []string) (asks []lookup, refused []channel.Level)
 	return asks, refused
 }
 
+// short is an SKU as it may be printed.
+func short(sku string) string { return text.Cut(sku, 120) }
+
 func refuse(sku, why string) channel.Level {
-	return channel.Level{SKU: sku, Err: fmt.Errorf("%w: SKU %q cannot be looked up: %s", channel.ErrInvalid, sku, why)}
+	return channel.Level{SKU: sku, Err: fmt.Errorf("%w: SKU %q cannot be looked up: %s", channel.ErrInvalid, short(sku), why)}
 }
 
 // unaskable says why an SKU must not even be asked for: WooCommerce drops a
@@ -153,26 +165,31 @@ func lookupQuery(param, value string, page int) url.Values {
 var errTooMany = errors.New("too many products match")
 
 // rows answers a lookup. hidden is how many products the shop counted and did
-// not show.
-func (c *Client) rows(ctx context.Context, ask lookup) (rows []row, hidden int, err error) {
-	expected := ask.expected()
+// not show. once says that no request is repeated.
+func (c *Client) rows(ctx context.Context, ask lookup, once bool) (rows []row, hidden int, err error) {
 	for page := 1; page <= maxPages; page++ {
-		resp, err := c.send(ctx, http.MethodGet, "products", lookupQuery(ask.param, ask.value, page), nil)
+		r := request{method: http.MethodGet, path: "products", query: lookupQuery(ask.param, ask.value, page), once: once}
+		if len(ask.skus) > 1 {
+			r.retries = 1 // then parts of it are asked for
+		}
+		resp, err := c.send(ctx, r)
 		if err != nil {
 			return nil, 0, err
 		}
 		got, err := decodeRows(resp)
 		if err != nil {
-			return nil, 0, c.nonsense(http.MethodGet, "products", resp, err.Error())
+			return nil, 0, c.nonsense(r, resp, err.Error())
 		}
 		for _, r := range got {
-			if !expected(r.SKU) {
-				return nil, 0, c.nonsense(http.MethodGet, "products", resp, fmt.Sprintf(
-					"the shop does not filter by SKU: it answered with product %d of another one; a plugin may have switched SKUs off", r.ID))
-			}
-			if !slices.ContainsFunc(rows, func(have row) bool { return have.ID == r.ID }) {
+			if r.id <= 0 || !slices.ContainsFunc(rows, func(have row) bool { return have.id == r.id }) {
 				rows = append(rows, r)
 			}
+		}
+		if foreign := ask.foreign(rows); foreign != nil {
+			e := c.nonsense(r, resp, fmt.Sprintf(
+				"the shop does not filter by SKU: it answered with product %d of another one; a plugin may have switched SKUs off", foreign.id))
+			e.whole = true
+			return nil, 0, e
 		}
 		total, err := strconv.Atoi(resp.Header.Get("X-WP-Total"))
 		switch {
@@ -185,68 +202,6 @@ func (c *Client) rows(ctx context.Context, ask lookup) (rows []row, hidden int, 
 		}
 	}
 	return nil, 0, errTooMany
-}
-
-func decodeRows(resp *httpx.Response) ([]row, error) {
-	if !bytes.HasPrefix(bytes.TrimSpace(resp.Body), []byte("[")) {
-		return nil, fmt.Errorf("%s is not a list of products", httpx.Describe(resp))
-	}
-	var rows []row
-	if err := httpx.Decode(resp, &rows); err != nil {
-		return nil, err
-	}
-	for _, r := range rows {
-		if r.ID <= 0 || r.Type == "" || r.Stock == "" || !r.Quantity.shown || r.variation() && r.ParentID <= 0 {
-			return nil, fmt.Errorf("product %d of the list lacks its id, type, parent or stock", r.ID)
-		}
-	}
-	return rows, nil
-}
-
-// expected returns whether an SKU may be in the answer. One that may not
-// shows that the question was ignored.
-func (l lookup) expected() func(sku string) bool {
-	if l.param == "search_sku" {
-		part := strings.ToLower(l.value)
-		return func(sku string) bool { return !ascii(sku) || strings.Contains(strings.ToLower(sku), part) }
-	}
-	asked := append(strings.Split(l.value, ","), l.value)
-	exact := make(map[string]bool, len(asked))
-	for _, sku := range asked {
-		exact[sku] = true
-	}
-	return func(sku string) bool {
-		return exact[sku] || slices.ContainsFunc(asked, func(a string) bool { return fold(a) == fold(sku) }) || slices.ContainsFunc(asked, func(a string) bool { return alike(a, sku) })
-	}
-}
-
-// alike reports whether the shop's database may take two SKUs for the same
-// one. It ignores case, accents and blanks at the end, and folds more than
-// this package knows of: what is outside of ASCII is taken to be anything.
-func alike(a, b string) bool {
-	if ascii(a) && ascii(b) {
-		return fold(a) == fold(b)
-	}
-	a, b = fold(a), fold(b)
-	foreign := func(r rune) bool { return r >= utf8.RuneSelf }
-	edges := func(s string) (head, tail string) {
-		i, j := strings.IndexFunc(s, foreign), strings.LastIndexFunc(s, foreign)
-		if i < 0 {
-			return s, s
-		}
-		_, width := utf8.DecodeRuneInString(s[j:])
-		return s[:i], s[j+width:]
-	}
-	headA, tailA := edges(a)
-	headB, tailB := edges(b)
-	return (strings.HasPrefix(headA, headB) || strings.HasPrefix(headB, headA)) &&
-		(strings.HasSuffix(tailA, tailB) || strings.HasSuffix(tailB, tailA))
-}
-
-func fold(sku string) string { return strings.ToLower(strings.TrimRight(sku, " ")) }
-
-func ascii(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf })
 }
 
 // escapedLen is the length of url.QueryEscape(s).

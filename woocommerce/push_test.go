@@ -134,34 +134,34 @@ func TestUnmanagedProducts(t *testing.T) {
 			woocommercetest.Product{ID: 21, SKU: "VAR-A", Type: "variation", ParentID: 20, Stock: woocommercetest.Unmanaged})
 		return shop
 	}
-	t.Run("start to be managed, at 0 too", func(t *testing.T) {
+	t.Run("Track: start to be managed, at 0 too", func(t *testing.T) {
 		for _, quantity := range []int{0, 6} {
 			shop := stock()
-			ch := open(t, shop, woocommerce.ChannelConfig{})
+			ch := open(t, shop, woocommerce.ChannelConfig{Track: true})
 			require.NoError(t, ch.Push(t.Context(), seen(t, ch, quantity, "SIMPLE", "VAR-A")))
 			shows(t, shop, quantity, "SIMPLE", "VAR-A")
 
 			shop = stock()
-			require.NoError(t, open(t, shop, woocommerce.ChannelConfig{}).Push(t.Context(), unread(quantity, "SIMPLE", "VAR-A")))
+			require.NoError(t, open(t, shop, woocommerce.ChannelConfig{Track: true}).Push(t.Context(), unread(quantity, "SIMPLE", "VAR-A")))
 			shows(t, shop, quantity, "SIMPLE", "VAR-A")
 		}
 	})
 	t.Run("variable products do not", func(t *testing.T) {
 		shop := stock()
-		errs := failures(t, open(t, shop, woocommerce.ChannelConfig{}).Push(t.Context(), unread(6, "VAR")))
+		errs := failures(t, open(t, shop, woocommerce.ChannelConfig{Track: true}).Push(t.Context(), unread(6, "VAR")))
 		assert.ErrorIs(t, errs["VAR"], channel.ErrNotTracked)
 		assert.Zero(t, shop.Writes())
 	})
-	t.Run("LeaveUnmanaged", func(t *testing.T) {
+	t.Run("are left alone", func(t *testing.T) {
 		shop := stock()
-		errs := failures(t, open(t, shop, woocommerce.ChannelConfig{LeaveUnmanaged: true}).Push(t.Context(), unread(6, "SIMPLE", "VAR-A")))
+		errs := failures(t, open(t, shop, woocommerce.ChannelConfig{}).Push(t.Context(), unread(6, "SIMPLE", "VAR-A")))
 		assert.ErrorIs(t, errs["SIMPLE"], channel.ErrNotTracked)
 		assert.ErrorIs(t, errs["VAR-A"], channel.ErrNotTracked)
 		assert.Zero(t, shop.Writes())
 	})
-	t.Run("LeaveUnmanaged, detected late", func(t *testing.T) {
+	t.Run("are left alone, detected late", func(t *testing.T) {
 		shop := stock()
-		ch := open(t, shop, woocommerce.ChannelConfig{LeaveUnmanaged: true})
+		ch := open(t, shop, woocommerce.ChannelConfig{})
 		u := channel.Update{SKU: "SIMPLE", Quantity: 6, Seen: &channel.Level{SKU: "SIMPLE", Ref: "product 11"}}
 		errs := failures(t, ch.Push(t.Context(), []channel.Update{u}))
 		assert.ErrorIs(t, errs["SIMPLE"], channel.ErrNotTracked)
@@ -219,19 +219,6 @@ func TestVariationsThatShowTheirParentsStock(t *testing.T) {
 	})
 }
 
-func TestAcceptedButNotApplied(t *testing.T) {
-	shop := woocommercetest.New(woocommercetest.Config{})
-	skus := simple(shop, 3)
-	ch := open(t, shop, woocommerce.ChannelConfig{})
-	updates := seen(t, ch, 5, skus...)
-	shop.Inject(channeltest.Fault{Match: batches, Rewrite: func(status int, _ http.Header, body []byte) (int, []byte) {
-		return status, bytes.Replace(body, []byte(`"stock_quantity":5`), []byte(`"stock_quantity":4`), 1)
-	}})
-	errs := failures(t, ch.Push(t.Context(), updates))
-	require.Len(t, errs, 1)
-	assert.ErrorIs(t, errs["S-1"], channel.ErrNotApplied)
-}
-
 func TestLoweredBatchLimit(t *testing.T) {
 	shop := woocommercetest.New(woocommercetest.Config{BatchLimit: 30})
 	skus := append(simple(shop, 100), variations(shop, 20, 5)...)
@@ -283,7 +270,7 @@ func TestSentJSON(t *testing.T) {
 	}
 	assert.Equal(t, map[string]string{
 		"/wp-json/wc/v3/products/batch": `{"_fields":"update.0.id,update.0.manage_stock,update.0.stock_quantity,update.0.error",` +
-			`"update":[{"id":11,"manage_stock":true,"stock_quantity":0,"_fields":"id,manage_stock,stock_quantity"}]}`,
+			`"update":[{"id":11,"stock_quantity":0,"_fields":"id,manage_stock,stock_quantity"}]}`,
 		"/wp-json/wc/v3/products/12/variations/batch": `{"_fields":"update.0.id,update.0.manage_stock,update.0.stock_quantity,update.0.error,` +
 			`update.1.id,update.1.manage_stock,update.1.stock_quantity,update.1.error",` +
 			`"update":[{"id":13,"stock_quantity":0},{"id":14,"stock_quantity":0}]}`,

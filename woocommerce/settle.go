@@ -1,50 +1,42 @@
 package woocommerce
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"time"
-
-	"github.com/ecosire/stocksync/internal/httpx"
 )
-
-// possiblyApplied reports whether a write that ended with err may have been
-// done, in part or in whole.
-func possiblyApplied(err error) bool {
-	if h, ok := errors.AsType[*httpx.Error](err); ok && h.Unsent {
-		return false
-	}
-	e, ok := errors.AsType[*Error](err)
-	if !ok {
-		return true // there was no answer
-	}
-	return e.Status < 300 || e.Status >= 500 || e.Status == http.StatusRequestTimeout
-}
 
 // settle waits until it is clear what became of writes that were sent at a
 // time and ended with cause: PHP goes on for seconds when a proxy has given up.
 // It returns those that are not shown, or, with an error, may not be.
 func (p *push) settle(ctx context.Context, part []*write, sent time.Time, cause error) (left []*write, err error) {
-	const reads = 15
 	c := p.ch.client
+	if e, ok := errors.AsType[*Error](cause); ok && e.Code == "internal_server_error" {
+		// PHP said so itself when it ended: nothing goes on.
+		_, left, err := c.left(ctx, part)
+		if err != nil {
+			return part, cmp.Or(ctx.Err(), fmt.Errorf("it could not be read back: %w; %w", err, cause))
+		}
+		return left, nil
+	}
 	c.log.WarnContext(ctx, "outcome of a write is not clear, reading back",
 		"channel", p.ch.Name(), "op", "POST "+path(part), "items", len(part), "err", cause)
 	wait := time.Second
-	var before []figure
-	for range reads {
+	var before []quantity
+	for range maxReads {
 		if err := sleep(ctx, wait); err != nil {
 			return part, err
 		}
-		var now []figure
+		var now []quantity
 		now, left, err = c.left(ctx, part)
 		switch {
 		case ctx.Err() != nil:
 			return part, ctx.Err()
 		case err != nil:
-			return part, fmt.Errorf("not clear whether it was applied: %w; reading back: %w", cause, err)
+			return part, fmt.Errorf("it could not be read back: %w; %w", err, cause)
 		case len(left) == 0 || slices.Equal(now, before):
 			return left, nil
 		}
@@ -53,6 +45,9 @@ func (p *push) settle(ctx context.Context, part []*write, sent time.Time, cause 
 	}
 	return left, fmt.Errorf("the shop is still at work on it: %w", cause)
 }
+
+// maxReads is how often a batch is looked at until it is over.
+const maxReads = 15
 
 // nextRead is how long to wait for another look at a batch of which so much is
 // done after so long: at least the time of two items, since standing still
@@ -66,8 +61,9 @@ func nextRead(elapsed time.Duration, done, left int) time.Duration {
 	return min(wait, 10*time.Second)
 }
 
-// left reads writes back: the figures that are shown, and what does not show its own.
-func (c *Client) left(ctx context.Context, part []*write) (now []figure, left []*write, err error) {
+// left reads writes back: the quantities that are shown, and what does not show
+// its own. What cannot be read does not.
+func (c *Client) left(ctx context.Context, part []*write) (now []quantity, left []*write, err error) {
 	skus := make([]string, len(part))
 	for i, w := range part {
 		skus[i] = w.sku
@@ -78,16 +74,22 @@ func (c *Client) left(ctx context.Context, part []*write) (now []figure, left []
 	}
 	byID := make(map[int64]row, len(rows))
 	for _, f := range rows {
-		byID[f.row.ID] = f.row
-		if f.row.Stock == byParent {
-			f.row.Stock = managed // by the parent, and shown by the variation
-			byID[f.row.ParentID] = f.row
+		if f.row.err != nil {
+			continue
+		}
+		byID[f.row.id] = f.row
+		if f.row.stock == byParent {
+			f.row.stock = managed // by the parent, and shown by the variation
+			byID[f.row.parent] = f.row
 		}
 	}
 	for _, w := range part {
 		r := byID[w.id]
-		now = append(now, r.Quantity)
-		if !w.shows(r.Stock, r.Quantity) {
+		if r.stock == unmanaged {
+			r.quantity = quantity{none: true}
+		}
+		now = append(now, r.quantity)
+		if !w.shows(r.stock, r.quantity) {
 			left = append(left, w)
 		}
 	}

@@ -7,12 +7,11 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"sync"
+	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/internal/httpx"
 )
 
 // A write sets the stock of one product or variation.
@@ -21,20 +20,22 @@ type write struct {
 	parent   int64 // of a variation, otherwise 0
 	quantity int
 	manage   bool     // start to manage its stock
-	sku      string   // whose figure it is
-	also     []string // of a parent, further SKUs with this figure
+	out      bool     // with manage, it was out of stock by a switch before
+	unset    bool     // end to manage its stock, in place of all that
+	status   string   // with unset, its stock status from then on, or ""
+	sku      string   // whose quantity it is
+	also     []string // of a parent, further SKUs with this quantity
+
+	before quantity // what it showed, if that is known
+	known  bool
+	doubt  bool // it is looked at after it is written, whatever the answer says
 
 	alone bool // it was refused in a batch of several parents
 	tries int  // how often it is suspected to have broken a batch
 }
 
 // root is the product that a write changes: that of a variation changes with it.
-func (w *write) root() int64 {
-	if w.parent != 0 {
-		return w.parent
-	}
-	return w.id
-}
+func (w *write) root() int64 { return cmp.Or(w.parent, w.id) }
 
 // inOrder keeps the variations of a parent together.
 func inOrder(a, b *write) int {
@@ -46,77 +47,26 @@ func (ch *Channel) write(u channel.Update, it item) write {
 	switch {
 	case it.stock == byParent:
 		w.id, w.parent = it.parent, 0
-		w.manage = true
 	case it.parent != 0:
 		// On a variation that shows its parent's stock by now, it would detach it.
 		w.manage = it.stock == unmanaged
 	default:
-		w.manage = !ch.cfg.LeaveUnmanaged
+		w.manage = ch.cfg.Track
 	}
+	w.out = it.stock == unmanaged && it.out
 	return w
 }
 
-// A push carries out the writes of one call of [Channel.Push].
-type push struct {
-	ch *Channel
-
-	mu   sync.Mutex
-	errs channel.Errors
-	halt error // why the shop is not asked any more
-}
-
-func (p *push) fail(writes []*write, err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, w := range writes {
-		p.errs[w.sku] = err
-		for _, sku := range w.also {
-			p.errs[sku] = err
-		}
+// unset makes w end the management of its stock.
+func (ch *Channel) unset(w *write, seen channel.Level) {
+	w.unset, w.manage, w.status = true, false, "instock"
+	out, known := ch.client.tracked.get(w.id)
+	switch {
+	case known && out, w.out:
+		w.status = "outofstock"
+	case !known && seen.OffSale:
+		w.status = ""
 	}
-}
-
-// stop fails writes, and all that were not begun, for a reason that they share.
-func (p *push) stop(writes []*write, err error) {
-	p.mu.Lock()
-	if p.halt == nil {
-		p.halt = err
-	}
-	p.mu.Unlock()
-	p.fail(writes, err)
-}
-
-// err is what becomes of so many updates: the shop's failure as a whole, if
-// nothing is known of any of them, or else their errors.
-func (p *push) err(updates int) error {
-	if p.halt == nil || len(p.errs) < updates {
-		return p.errs.Err()
-	}
-	for _, err := range p.errs {
-		if !errors.Is(err, channel.ErrUnauthorized) && !errors.Is(err, channel.ErrUnavailable) {
-			return p.errs
-		}
-	}
-	return p.halt
-}
-
-func (p *push) halted() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.halt
-}
-
-func (p *push) run(ctx context.Context, products, variations []*write) {
-	c := p.ch.client
-	var group errgroup.Group
-	group.SetLimit(cap(c.slots))
-	for _, batch := range append(c.pack(products), c.pack(variations)...) {
-		group.Go(func() error {
-			p.batch(ctx, batch)
-			return nil
-		})
-	}
-	group.Wait() // the errors are in p.errs
 }
 
 // pack splits writes, all of products or all of variations, into batches. The
@@ -153,14 +103,39 @@ func (c *Client) pack(writes []*write) [][]*write {
 }
 
 // maxUnclear is how many requests for one batch may end without a clear
-// outcome, one after the other.
-const maxUnclear = 4
+// outcome, one after the other. A page in place of JSON is most often a wall
+// against bots, which more requests make no lower; and after a batch that
+// ended so the next one gets one request only.
+func (c *Client) maxUnclear(err error) int {
+	e, _ := errors.AsType[*Error](err)
+	switch {
+	case c.walled.Load():
+		return 1
+	case e != nil && e.page:
+		return 2
+	}
+	return 4
+}
+
+// hopeless reports whether more attempts are pointless. Behind a wall the shop
+// is asked whether it takes a batch of nothing: if so, the products are the cause.
+func (p *push) hopeless(ctx context.Context, err error) bool {
+	e, _ := errors.AsType[*Error](err)
+	if !p.ch.client.walled.Load() && (e == nil || !e.page) {
+		return true
+	}
+	if !p.mayWrite(ctx) {
+		return true
+	}
+	p.ch.client.walled.Store(false)
+	return false
+}
 
 // batch carries out one batch, in as many requests as the shop makes it take,
 // while nobody else writes the same products.
 func (p *push) batch(ctx context.Context, batch []*write) {
 	c := p.ch.client
-	release, err := c.busy.hold(ctx, batch)
+	release, err := p.hold(ctx, batch)
 	if err != nil {
 		p.fail(batch, err)
 		return
@@ -180,34 +155,46 @@ func (p *push) batch(ctx context.Context, batch []*write) {
 			queue = append(parts, queue...)
 			continue
 		}
-		sent := time.Now()
-		answers, err := c.post(ctx, part)
+		sent, begun := new(atomic.Bool), time.Now()
+		answers, err := c.post(context.WithValue(ctx, sentKey{}, sent), part)
 		e, _ := errors.AsType[*Error](err)
 		switch {
 		case err == nil:
 			unclear = 0
-			queue = append(queue, p.judge(part, answers)...)
+			p.succeeded()
+			queue = append(queue, p.judge(ctx, part, answers)...)
+		case ctx.Err() != nil && sent.Load():
+			c.loose.add(part, begun)
+			p.fail(part, fmt.Errorf("%w: %w", channel.ErrUnclear, ctx.Err()))
 		case ctx.Err() != nil:
 			p.fail(part, ctx.Err())
 		case e != nil && e.Status == http.StatusRequestEntityTooLarge && len(part) > 1:
 			c.lower(len(part) / 2) // nothing was applied
 			queue = append([][]*write{part}, queue...)
 		case !possiblyApplied(err):
-			if errors.Is(err, channel.ErrUnauthorized) || errors.Is(err, channel.ErrUnavailable) {
-				p.stop(part, err)
-			} else {
-				p.fail(part, err)
-			}
+			queue = append(p.refusal(ctx, part, err), queue...)
 		default:
 			unclear++
-			left, failed := p.settle(ctx, part, sent, err)
+			left, failed := p.settle(ctx, part, begun, err)
 			switch {
 			case failed != nil:
-				p.stop(left, failed)
-			case unclear >= maxUnclear:
-				p.fail(slices.Concat(append(queue, left)...), fmt.Errorf("not shown after %d attempts: %w", unclear, err))
+				c.loose.add(part, begun)
+				p.end(failed)
+				p.fail(left, fmt.Errorf("%w: %w", channel.ErrUnclear, failed))
+			case len(left) == len(part) && unclear >= c.maxUnclear(err) && p.hopeless(ctx, err):
+				failed := fmt.Errorf("not shown after %d attempts: %w", unclear, err)
+				p.end(failed) // others would fare no better
+				left = slices.Concat(append(queue, left)...)
+				if c.walled.Swap(true) || e != nil && e.page {
+					p.fail(left, failed)
+				} else {
+					p.deny(left, failed)
+				}
 				return
 			default:
+				if len(left) < len(part) {
+					unclear = 0
+				}
 				rest, suspect := p.again(left, err)
 				queue = slices.Concat(rest, queue, suspect)
 			}
@@ -228,72 +215,101 @@ func (p *push) again(left []*write, err error) (rest, suspect [][]*write) {
 	first := left[:1]
 	first[0].tries++
 	if first[0].tries > 1 {
-		p.fail(first, fmt.Errorf("not shown after %d attempts: %w", first[0].tries, err))
+		p.ch.client.broken.put(first[0].id, struct{}{})
+		p.deny(first, fmt.Errorf("not shown after %d attempts: %w", first[0].tries, err))
 		return rest, nil
 	}
 	return rest, [][]*write{first}
 }
 
-// judge compares answers with what was sent. It returns what has to be sent
-// once more in another way.
-func (p *push) judge(part []*write, answers []answer) [][]*write {
-	c := p.ch.client
-	// A variation under the parent that its item names, not the URL, is an
-	// undocumented courtesy. Without it all of these are unknown.
-	foreign, courtesy := false, false
-	for i, w := range part {
-		if w.parent != part[0].parent {
-			foreign = true
-			courtesy = courtesy || answers[i].Error == nil
-		}
-	}
-	var again []*write
-	for i, w := range part {
-		err := p.verdict(w, answers[i])
-		switch e, _ := errors.AsType[*Error](err); {
-		case e != nil && e.Code == codeVariationInvalidID && foreign && !courtesy && w.parent != part[0].parent:
-			w.alone = true
-			again = append(again, w)
-		case err != nil:
-			p.fail(part[i:i+1], err)
-		case w.alone:
-			c.single.Store(true)
-		}
-	}
-	var parts [][]*write
-	for _, w := range again {
-		if n := len(parts); n > 0 && parts[n-1][0].parent == w.parent {
-			parts[n-1] = append(parts[n-1], w)
-		} else {
-			parts = append(parts, []*write{w})
-		}
-	}
-	return parts
+func (p *push) succeeded() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	works := true
+	p.key, p.refused = &works, 0
+	p.ch.client.walled.Store(false)
 }
 
-// verdict says what the answer to one item means.
-func (p *push) verdict(w *write, a answer) error {
+// refusal deals with a batch of which nothing was done, and returns what is to
+// be sent because of it. A refusal is that of the key, or of the shop, unless a
+// batch of nothing is taken: then it is that of a part of the batch.
+func (p *push) refusal(ctx context.Context, part []*write, err error) [][]*write {
+	e, _ := errors.AsType[*Error](err)
+	parent := part[0].parent
+	ofParent := e != nil && e.Code == "woocommerce_rest_cannot_batch" && parent != 0
 	switch {
-	case a.Error != nil:
-		e := &Error{Op: "POST " + path([]*write{w}), Status: a.Error.status(), item: true}
-		e.Code, e.Message = p.ch.client.plain(a.Error.Code), p.ch.client.plain(a.Error.Message)
-		return e
-	case w.shows(a.Stock, a.Quantity):
+	case e == nil, !ofParent && !divisible(err):
+	case !p.mayWrite(ctx):
+		err = cmp.Or(ctx.Err(), err)
+	case ofParent:
+		n := 0
+		for n < len(part) && part[n].parent == parent {
+			n++
+		}
+		p.deny(part[:n], fmt.Errorf("%w: the shop does not let the variations of product %d be written; is it in the trash? %w",
+			channel.ErrInvalid, parent, ofItem(e)))
+		return rest(part[n:])
+	case len(part) == 1:
+		p.deny(part, ofItem(e))
 		return nil
-	case a.Stock == byParent && p.ch.cfg.WriteParents:
-		return fmt.Errorf("%w: variation %d has begun to show the stock of its parent", channel.ErrConflict, w.id)
-	case a.Stock == byParent:
-		return fmt.Errorf("%w: variation %d shows the stock of its parent, product %d", channel.ErrShared, w.id, w.parent)
-	case a.Stock == unmanaged && p.ch.cfg.LeaveUnmanaged:
-		return fmt.Errorf("%w: the shop does not manage the stock of product %d", channel.ErrNotTracked, w.id)
-	case a.Stock == unmanaged:
-		return fmt.Errorf("%w: the shop does not manage the stock of product %d; is stock management enabled in its settings?",
-			channel.ErrNotApplied, w.id)
+	default:
+		half := (len(part) + 1) / 2
+		return [][]*write{part[:half], part[half:]}
 	}
-	return fmt.Errorf("%w: asked for %d, the shop shows %v", channel.ErrNotApplied, w.quantity, a.Quantity)
+	if errors.Is(err, channel.ErrUnauthorized) || errors.Is(err, channel.ErrUnavailable) {
+		p.stop(part, err)
+	} else {
+		p.fail(part, err)
+	}
+	return nil
 }
 
-// shows reports whether an item that shows this is done.
-func (w *write) shows(s stock, f figure) bool {
-	return s == managed && f.whole && f.n == w.quantity
+func rest(part []*write) [][]*write {
+	if len(part) == 0 {
+		return nil
+	}
+	return [][]*write{part}
+}
+
+// ofItem is an error that is about the one item that was sent.
+func ofItem(e *Error) *Error {
+	own := *e
+	own.item = true
+	return &own
+}
+
+// maxRefused is how many refusals of batches, one after the other, make the shop
+// the cause though it takes a batch of nothing.
+const maxRefused = 24
+
+// mayWrite reports whether the shop takes batches. It is asked once.
+func (p *push) mayWrite(ctx context.Context) bool {
+	p.mu.Lock()
+	p.refused++
+	refused, key := p.refused, p.key
+	p.mu.Unlock()
+	if key == nil {
+		_, err := p.ch.client.send(ctx, request{method: http.MethodPost, path: "products/batch", body: []byte("{}")})
+		if ctx.Err() != nil {
+			return false
+		}
+		works := err == nil
+		p.mu.Lock()
+		p.key, key = &works, &works
+		p.mu.Unlock()
+	}
+	return *key && refused < maxRefused
+}
+
+// possiblyApplied reports whether a write that ended with err may have been
+// done, in part or in whole.
+func possiblyApplied(err error) bool {
+	if h, ok := errors.AsType[*httpx.Error](err); ok && h.Unsent {
+		return false
+	}
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
+		return true // there was no answer
+	}
+	return e.Status < 300 || e.Status >= 500 || e.Status == http.StatusRequestTimeout
 }

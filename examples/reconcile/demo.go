@@ -64,7 +64,6 @@ type shop struct {
 	rename func(sku, to string)
 	look   func(id string) item
 	writes func() int // figures written over the API so far
-	lists  bool       // its channel can list every SKU
 
 	items   []string        // ids
 	before  map[string]item // by id, when last checked
@@ -154,8 +153,7 @@ func (w *world) inject(o demoOptions, rng *rand.Rand) error {
 
 func shopifyShop(f *shopifytest.Server) *shop {
 	return &shop{
-		name:  "shopify:test-shop",
-		lists: true,
+		name: "shopify:test-shop",
 		add: func(sku string, quantity int) string {
 			return f.Add(shopifytest.Item{SKU: sku, Available: quantity})[0]
 		},
@@ -307,7 +305,7 @@ func (w *world) checkPlan(plan *syncer.Plan) error {
 	for i, s := range w.shops {
 		var extra []string
 		for at, d := range w.drift {
-			if s.lists && at.channel == s.name && d.kind == renamed {
+			if at.channel == s.name && d.kind == renamed {
 				extra = append(extra, d.now)
 			}
 		}

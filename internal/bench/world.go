@@ -164,7 +164,7 @@ func (w *World) connect(edit func(*syncer.Config)) error {
 		if err != nil {
 			return err
 		}
-		store, err := shop.Channel(woocommerce.ChannelConfig{})
+		store, err := shop.Channel(woocommerce.ChannelConfig{Track: true})
 		if err != nil {
 			return err
 		}

@@ -69,6 +69,10 @@ type Request struct {
 	// A request that was refused for its rate, or could not be sent, is
 	// repeated in any case.
 	Repeat bool
+	// Retries bounds how often the request is repeated after failures that it
+	// may cause itself, such as a 500 or a broken connection, below what the
+	// client's Retries say; 0 means no bound of its own.
+	Retries int
 	// Retry decides for answers that mean "again, later" in a way of the
 	// service's own. It is asked first. A wait of 0 leaves the time to the
 	// usual backoff.
@@ -145,6 +149,7 @@ func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
 	var last *Response // the answer to the latest attempt, or nil
 	var failed error   // what the latest attempt ended with, or nil
 	var wait time.Duration
+	tries := 0
 	rc := retryablehttp.Client{
 		HTTPClient: c.http,
 		RetryMax:   c.cfg.Retries,
@@ -157,7 +162,11 @@ func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
 				last = resp.Body.(*answer).Response
 			}
 			failed = err
+			tries++
 			wait, again = repeatable(r, last, err)
+			if own := last == nil || last.Status != http.StatusTooManyRequests && last.Status != http.StatusServiceUnavailable; own && r.Retries > 0 && tries > r.Retries {
+				again = false
+			}
 			if again && wait > c.cfg.MaxWait {
 				c.log(ctx, slog.LevelWarn, "the service asks for a wait that is too long, giving the request up", r, last, err,
 					slog.Duration("wait", wait), slog.Duration("accepted", c.cfg.MaxWait))

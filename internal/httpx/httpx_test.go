@@ -144,6 +144,17 @@ func TestGivesUpWithTheLastAnswer(t *testing.T) {
 	})
 }
 
+func TestRetriesOfARequest(t *testing.T) {
+	for status, want := range map[int]int{500: 2, 502: 2, 429: 5, 503: 5} {
+		synctest.Test(t, func(t *testing.T) {
+			hc, n := script(answers(status, ""))
+			_, err := New(Config{HTTPClient: hc}).Do(t.Context(), Request{Method: "GET", URL: target, Repeat: true, Retries: 1})
+			require.NoError(t, err)
+			assert.Equal(t, want, *n, "%d", status)
+		})
+	}
+}
+
 func TestAnAttemptHasATimeoutAndTheWaitBeforeItHasNot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hc, n := script(func(r *http.Request) (*http.Response, error) {
