@@ -1,25 +1,41 @@
 # Every target says what it does: make help
 
 GO          ?= go
-STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    ?= 20s
+
+# Tools are run by their versions, and are no requirements of the module.
+GOLANGCI    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+GORELEASE   := golang.org/x/exp/cmd/gorelease@v0.0.0-20261113113407-e3970619a1a4
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+
+# All modules, and those that are released.
+MODULES  := $(patsubst %/go.mod,%,$(shell find . -name go.mod -not -path './.git/*' | sort))
+RELEASED := $(foreach m,$(MODULES),$(if $(findstring /testdata/,$(m)),,$(m)))
+
+# What release-check looks at: make release-check VERSION=v0.2.0 BASE=v0.1.0
+VERSION ?= v0.1.0
+BASE    ?= none
 
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-test: ## run all tests
-	$(GO) test ./...
+test: ## run all tests, in all released modules
+	@for m in $(RELEASED); do echo "go test: $$m"; (cd $$m && $(GO) test ./...) || exit 1; done
 
-race: ## run all tests under the race detector
-	$(GO) test -race ./...
+race: ## run all tests under the race detector, in all released modules
+	@for m in $(RELEASED); do echo "go test -race: $$m"; (cd $$m && $(GO) test -race ./...) || exit 1; done
 
-lint: ## gofmt, go vet, staticcheck, go mod tidy
-	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w .'; exit 1; }
-	$(GO) vet ./...
-	$(GO) run $(STATICCHECK) ./...
-	$(GO) mod tidy -diff
+lint: ## gofmt, golangci-lint, go mod tidy, in all modules; builds for other systems
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run make tidy'; exit 1; }
+	@for m in $(RELEASED); do echo "golangci-lint: $$m"; \
+		(cd $$m && $(GO) run $(GOLANGCI) run --config $(CURDIR)/.golangci.yml ./...) || exit 1; done
+	@for m in $(MODULES); do echo "go vet, go mod tidy: $$m"; (cd $$m && $(GO) vet ./... && $(GO) mod tidy -diff) || exit 1; done
+	@for os in darwin windows; do echo "go vet for $$os"; GOOS=$$os $(GO) vet ./... || exit 1; done
+
+vuln: ## known vulnerabilities in what is linked, where the database can be reached
+	@for m in $(RELEASED); do echo "govulncheck: $$m"; (cd $$m && $(GO) run $(GOVULNCHECK) ./...) || exit 1; done
 
 bench: ## measure speed at real quotas, in virtual time, and our own cost
 	STOCKSYNC_BENCH=short $(GO) test -count 1 -v ./internal/bench
@@ -36,14 +52,28 @@ fuzz: ## fuzz each target for FUZZTIME
 		done; \
 	done
 
-examples: ## build and run the examples on their embedded fakes
-	$(GO) run ./examples/quickstart
+examples: ## build and run the examples on their simulated services
+	$(GO) run ./examples/quickstart -simulate
 	$(GO) run ./examples/webhookserver -demo
-	$(GO) run ./examples/reconcile >/dev/null
+	$(GO) run ./examples/reconcile -simulate >/dev/null
 	$(GO) run ./examples/customchannel
 
-tidy: ## format, and tidy go.mod
-	gofmt -w .
-	$(GO) mod tidy
+consumers: ## build, vet and run the programs of others in internal/testdata/consumer
+	$(GO) test -count 1 -run '^(TestAMinimalProgram|TestAServiceWithEverythingMounted|TestAnAdapterAuthor)$$' .
 
-.PHONY: help test race lint bench bench-full fuzz examples tidy
+tidy: ## format, tidy every go.mod, and write NOTICES.txt
+	gofmt -w .
+	@for m in $(MODULES); do echo "go mod tidy: $$m"; (cd $$m && $(GO) mod tidy) || exit 1; done
+	$(GO) run ./internal/notices
+
+release-check: ## whether VERSION can be released after BASE; see docs/releasing.md
+	@test -z "$$(git status --porcelain)" || { git status --short; echo 'commit or stash first'; exit 1; }
+	@grep -q '^## \[$(VERSION:v%=%)\]' CHANGELOG.md || { echo 'CHANGELOG.md has no section [$(VERSION:v%=%)]'; exit 1; }
+	@for m in $(MODULES); do (cd $$m && $(GO) mod tidy -diff) || exit 1; done
+	@for m in $(RELEASED); do test $$m = . || grep -q 'github.com/ecosire/stocksync $(VERSION)' $$m/go.mod || \
+		{ echo "$$m/go.mod does not require github.com/ecosire/stocksync $(VERSION)"; exit 1; }; done
+	$(GO) run ./internal/notices -check
+	$(GO) test -run '^(TestDocument|Example)' ./...
+	$(GO) run $(GORELEASE) -base=$(BASE) -version=$(VERSION)
+
+.PHONY: help test race lint vuln bench bench-full fuzz examples consumers tidy release-check
