@@ -1,0 +1,164 @@
+package amazon
+
+import (
+	"context"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+)
+
+// A bucket knows how many requests Amazon grants for one operation, as well as
+// that can be known from here: other processes of the same application draw on
+// the same bucket.
+//
+// Those that wait are served in the order in which they came. Work that can
+// wait, such as a reconciliation, comes after all other, and leaves a share of
+// the burst to it; see [channel.WithReserve].
+type bucket struct {
+	table float64 // requests a second that Amazon's models name
+	burst float64
+
+	mu      sync.Mutex
+	changed chan struct{} // closed, and made anew, when anything below changes
+	rate    float64       // requests a second, as Amazon said last
+	tokens  float64       // at the time at
+	at      time.Time     // zero until the first request
+	strikes int           // 429s in a row
+	blocked time.Time     // until when nothing is sent, after a 429
+	urgent  []*turn       // who waits, first come first served
+	patient []*turn
+}
+
+type turn struct{ reserve float64 }
+
+func newBucket(rate, burst float64) *bucket {
+	return &bucket{table: rate, rate: rate, burst: burst, tokens: burst, changed: make(chan struct{})}
+}
+
+// take waits for a request's turn. reserve is the share of the burst, from 0
+// to 1, that it leaves to others.
+func (b *bucket) take(ctx context.Context, reserve float64) error {
+	t := &turn{reserve}
+	b.mu.Lock()
+	queue := &b.urgent
+	if reserve > 0 {
+		queue = &b.patient
+	}
+	*queue = append(*queue, t)
+	for {
+		wait, mine := b.wait(t)
+		if mine && wait <= 0 {
+			b.tokens--
+			b.leave(queue, t)
+			b.mu.Unlock()
+			return nil
+		}
+		changed := b.changed
+		b.mu.Unlock()
+		if !mine {
+			wait = math.MaxInt64
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-changed:
+		case <-ctx.Done():
+		}
+		timer.Stop()
+		b.mu.Lock()
+		if err := ctx.Err(); err != nil {
+			b.leave(queue, t)
+			b.mu.Unlock()
+			return err
+		}
+	}
+}
+
+func (b *bucket) leave(queue *[]*turn, t *turn) {
+	*queue = slices.DeleteFunc(*queue, func(o *turn) bool { return o == t })
+	b.tell()
+}
+
+func (b *bucket) tell() {
+	close(b.changed)
+	b.changed = make(chan struct{})
+}
+
+// wait returns how long a turn has to wait if nothing changes. mine is false if
+// others come first.
+func (b *bucket) wait(t *turn) (wait time.Duration, mine bool) {
+	b.fill()
+	first := b.patient
+	if len(b.urgent) > 0 {
+		first = b.urgent
+	}
+	if first[0] != t {
+		return 0, false
+	}
+	need := 1 + min(t.reserve, 1)*(b.burst-1)
+	wait = seconds((need - b.tokens) / b.rate)
+	return max(wait, time.Until(b.blocked)), true
+}
+
+func (b *bucket) fill() {
+	now := time.Now()
+	if !b.at.IsZero() {
+		b.tokens = min(b.burst, b.tokens+now.Sub(b.at).Seconds()*b.rate)
+	}
+	b.at = now
+}
+
+// follow takes over the rate that Amazon names, up or down. What is beyond a
+// hundredth or a hundred times of the rate that it documents is not believed.
+func (b *bucket) follow(rate float64) {
+	if math.IsNaN(rate) || rate <= 0 {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.fill()
+	b.rate = min(max(rate, b.table/100), b.table*100)
+	b.tell()
+}
+
+// granted says that Amazon accepted a request.
+func (b *bucket) granted() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.strikes = 0
+}
+
+// refused says that a request that was sent at a time was over the quota. There
+// is no telling for how long: the next one waits about as long as a request
+// takes to be granted, and twice as long after each further refusal.
+func (b *bucket) refused(sent time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if sent.Before(b.blocked) {
+		return // it went out before the last refusal was known
+	}
+	b.fill()
+	b.tokens = 0
+	wait := seconds(1 / b.rate)
+	wait = min(wait<<min(b.strikes, 8), max(wait, maxBlock))
+	b.strikes++
+	b.blocked = time.Now().Add(wait/2 + rand.N(wait))
+	b.tell()
+}
+
+// maxBlock caps the wait after a 429, unless a single request takes longer to
+// be granted.
+const maxBlock = 30 * time.Second
+
+// until is how long nothing will be sent, or 0.
+func (b *bucket) until() time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return max(0, time.Until(b.blocked))
+}
+
+func seconds(s float64) time.Duration {
+	return time.Duration(math.Ceil(max(0, min(s, 1e6)) * float64(time.Second)))
+}
