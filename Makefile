@@ -5,7 +5,6 @@ FUZZTIME    ?= 20s
 
 # Tools are run by their versions, and are no requirements of the module.
 GOLANGCI    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
-GORELEASE   := golang.org/x/exp/cmd/gorelease@v0.0.0-20261113113407-e3970619a1a4
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 # All modules, and those that are released.
@@ -74,6 +73,6 @@ release-check: ## whether VERSION can be released after BASE; see docs/releasing
 		{ echo "$$m/go.mod does not require github.com/ecosire/stocksync $(VERSION)"; exit 1; }; done
 	$(GO) run ./internal/notices -check
 	$(GO) test -run '^(TestDocument|Example)' ./...
-	$(GO) run $(GORELEASE) -base=$(BASE) -version=$(VERSION)
+	test $(BASE) = none || bash .ci/api-diff $(BASE) $(VERSION)
 
 .PHONY: help test race lint vuln bench bench-full fuzz examples consumers tidy release-check
