@@ -42,7 +42,25 @@
 //	WC_CONSUMER_KEY          a REST API key that may read and write,
 //	WC_CONSUMER_SECRET       and its secret
 //
-// How much of the stock a channel shows, with SHOPIFY or WC for PREFIX:
+// Amazon, a seller's stores in one region:
+//
+//	AMAZON_SELLER_ID         the merchant token
+//	AMAZON_REGION            na, eu or fe
+//	AMAZON_MARKETPLACE_ID    the store that the API is spoken to about
+//	AMAZON_CLIENT_ID         the application's credentials,
+//	AMAZON_CLIENT_SECRET     both of them,
+//	AMAZON_REFRESH_TOKEN     and the seller's authorization
+//	AMAZON_URL               a proxy or a test server, and
+//	AMAZON_AUTH_URL          where it gives out access tokens
+//
+// The tills of one of Square's locations:
+//
+//	SQUARE_ACCESS_TOKEN      a personal access token, or an application's
+//	SQUARE_LOCATION_ID       the location whose stock is kept
+//	SQUARE_URL               the sandbox, a proxy or a test server
+//
+// How much of the stock a channel shows, with SHOPIFY, WC, AMAZON or SQUARE for
+// PREFIX:
 //
 //	PREFIX_SHARE             percent of what is available, 1 to 100
 //	PREFIX_BUFFER            units withheld after that
@@ -58,10 +76,12 @@
 //   - [github.com/ecosire/stocksync/syncer] does the job: it reads the source,
 //     reads the channels, writes what differs, and reports.
 //   - [github.com/ecosire/stocksync/ecosire] is the source: a client of ECOSIRE.
-//   - [github.com/ecosire/stocksync/shopify] and
-//     [github.com/ecosire/stocksync/woocommerce] are channels.
+//   - [github.com/ecosire/stocksync/shopify],
+//     [github.com/ecosire/stocksync/woocommerce],
+//     [github.com/ecosire/stocksync/amazon] and
+//     [github.com/ecosire/stocksync/square] are channels.
 //   - [github.com/ecosire/stocksync/channel] is the contract between them, to
 //     be implemented for any other channel.
-//   - Next to each client is its fake (ecosiretest, shopifytest,
-//     woocommercetest), for the tests of the service that uses it.
+//   - Next to each client is its fake, such as ecosiretest or shopifytest, for
+//     the tests of the service that uses it.
 package stocksync

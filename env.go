@@ -9,16 +9,10 @@ import (
 	"net/url"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 
-	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/ecosire"
 	"github.com/ecosire/stocksync/internal/httpx"
-	"github.com/ecosire/stocksync/internal/text"
-	"github.com/ecosire/stocksync/shopify"
-	"github.com/ecosire/stocksync/syncer"
-	"github.com/ecosire/stocksync/woocommerce"
 )
 
 // Config configures [FromEnv]. Its zero value reads the process's environment.
@@ -53,13 +47,13 @@ func FromEnv(cfg Config) (*Services, error) {
 	source := e.ecosire(s)
 	named := false
 	var first []string // a variable of each kind, for who has set none
-	for _, kind := range []shop{shopifyShop, wooCommerceShop} {
+	for _, kind := range []shop{shopifyShop, wooCommerceShop, amazonShop, squareShop} {
 		named = e.shop(s, source, kind) || named
 		needed, _ := kind.variables(e)
 		first = append(first, needed[0])
 	}
 	if !named {
-		e.wrong("no shop is named: set %s, and what belongs to it", strings.Join(first, " or "))
+		e.wrong("no shop is named: set %s or %s, and what belongs to it", strings.Join(first[:len(first)-1], ", "), first[len(first)-1])
 	}
 	switch {
 	case !e.any:
@@ -142,138 +136,4 @@ func (e *env) address(name, raw string) *url.URL {
 		e.wrong("%w", err)
 	}
 	return u
-}
-
-// A shop is a kind of channel that the environment can name.
-type shop struct {
-	service string // for people
-	prefix  string // of the variables that all kinds have
-	// variables are those that this kind needs, and those that it may have.
-	variables func(e *env) (needed, others []string)
-	// build returns the channel and where it is. Both are nil if something
-	// is wrong, which is recorded.
-	build func(e *env) (channel.Channel, *url.URL)
-}
-
-// shop adds a channel, if the environment names one. It reports whether any
-// variable of the kind is set.
-func (e *env) shop(s *Services, source *url.URL, kind shop) (named bool) {
-	needed, others := kind.variables(e)
-	for _, suffix := range []string{"_SHARE", "_BUFFER", "_CAP"} {
-		others = append(others, kind.prefix+suffix)
-	}
-	named, whole := e.complete(kind.service, needed, others...)
-	if !whole {
-		return named
-	}
-	policy, says := e.policy(kind.prefix)
-	c, at := kind.build(e)
-	if c == nil || at == nil {
-		return named
-	}
-	if source != nil && httpx.Loopback(source) && !httpx.Loopback(at) {
-		e.wrong("ECOSIRE_URL is on this machine (%s) and %s is not (%s): the stock of a test server must not get into a real shop. "+
-			"If it is a proxy, build the clients yourself", source.Host, kind.service, at.Host)
-		return named
-	}
-	s.Targets = append(s.Targets, syncer.Target{Channel: c, Policy: policy})
-	s.about = append(s.about, c.Name()+" at "+at.Host+says)
-	return named
-}
-
-// policy reads how much of the stock a channel shows; nil is the default.
-func (e *env) policy(prefix string) (policy syncer.Policy, says string) {
-	var steps []string
-	policy = syncer.Available()
-	if n, ok := e.number(prefix+"_SHARE", 1, 100); ok {
-		policy = policy.Share(n)
-		steps = append(steps, fmt.Sprintf("%d %%", n))
-	}
-	if n, ok := e.number(prefix+"_BUFFER", 0, maxUnits); ok {
-		policy = policy.Buffer(n)
-		steps = append(steps, fmt.Sprintf("less %d", n))
-	}
-	if n, ok := e.number(prefix+"_CAP", 1, maxUnits); ok {
-		policy = policy.Cap(n)
-		steps = append(steps, fmt.Sprintf("at most %d", n))
-	}
-	if steps != nil {
-		says = " (" + strings.Join(steps, ", ") + ")"
-	}
-	return policy, says
-}
-
-// maxUnits bounds the units of a policy. More is a slip of the pen.
-const maxUnits = 1_000_000_000
-
-func (e *env) number(name string, least, most int) (n int, ok bool) {
-	value := e.get(name)
-	if value == "" {
-		return 0, false
-	}
-	n, err := strconv.Atoi(value)
-	if err != nil || n < least || n > most {
-		e.wrong("%s is %q, and must be a whole number from %d to %d", name, text.Cut(value, 40), least, most)
-		return 0, false
-	}
-	return n, true
-}
-
-var shopifyShop = shop{
-	service: "Shopify", prefix: "SHOPIFY",
-	variables: func(e *env) (needed, others []string) {
-		needed = []string{"SHOPIFY_SHOP", "SHOPIFY_LOCATION_ID"}
-		switch {
-		case e.get("SHOPIFY_CLIENT_ID") != "" || e.get("SHOPIFY_CLIENT_SECRET") != "":
-			needed = append(needed, "SHOPIFY_CLIENT_ID", "SHOPIFY_CLIENT_SECRET")
-			if e.get("SHOPIFY_ACCESS_TOKEN") != "" {
-				e.wrong("Shopify has two kinds of credentials: unset SHOPIFY_ACCESS_TOKEN, or SHOPIFY_CLIENT_ID and SHOPIFY_CLIENT_SECRET")
-			}
-		case e.get("SHOPIFY_ACCESS_TOKEN") == "":
-			needed = append(needed, "SHOPIFY_CLIENT_ID (with SHOPIFY_CLIENT_SECRET; or SHOPIFY_ACCESS_TOKEN)")
-		}
-		return needed, []string{"SHOPIFY_ACCESS_TOKEN", "SHOPIFY_URL"}
-	},
-	build: func(e *env) (channel.Channel, *url.URL) {
-		token := shopify.ClientCredentials(e.get("SHOPIFY_CLIENT_ID"), e.get("SHOPIFY_CLIENT_SECRET"))
-		if static := e.get("SHOPIFY_ACCESS_TOKEN"); static != "" {
-			token = shopify.StaticToken(static)
-		}
-		name, base := e.get("SHOPIFY_SHOP"), e.get("SHOPIFY_URL")
-		client, err := shopify.New(shopify.Config{Shop: name, Token: token, BaseURL: base, HTTPClient: e.HTTPClient, Logger: e.Logger})
-		if err != nil {
-			e.wrong("SHOPIFY_SHOP, SHOPIFY_URL and the credentials: %w", err)
-			return nil, nil
-		}
-		location, err := client.Channel(shopify.ChannelConfig{LocationID: e.get("SHOPIFY_LOCATION_ID")})
-		if err != nil {
-			e.wrong("SHOPIFY_LOCATION_ID: %w", err)
-			return nil, nil
-		}
-		return location, e.address("SHOPIFY_URL", cmp.Or(base, "https://"+strings.TrimSuffix(name, ".myshopify.com")+".myshopify.com"))
-	},
-}
-
-var wooCommerceShop = shop{
-	service: "WooCommerce", prefix: "WC",
-	variables: func(*env) (needed, others []string) {
-		return []string{"WC_SITE_URL", "WC_CONSUMER_KEY", "WC_CONSUMER_SECRET"}, nil
-	},
-	build: func(e *env) (channel.Channel, *url.URL) {
-		site := e.get("WC_SITE_URL")
-		client, err := woocommerce.New(woocommerce.Config{
-			URL: site, ConsumerKey: e.get("WC_CONSUMER_KEY"), ConsumerSecret: e.get("WC_CONSUMER_SECRET"),
-			HTTPClient: e.HTTPClient, Logger: e.Logger,
-		})
-		if err != nil {
-			e.wrong("WC_SITE_URL, WC_CONSUMER_KEY and WC_CONSUMER_SECRET: %w", err)
-			return nil, nil
-		}
-		store, err := client.Channel(woocommerce.ChannelConfig{})
-		if err != nil {
-			e.wrong("WooCommerce: %w", err)
-			return nil, nil
-		}
-		return store, e.address("WC_SITE_URL", site)
-	},
 }

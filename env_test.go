@@ -23,7 +23,12 @@ func lookup(sets ...map[string]string) func(string) string {
 var (
 	envECOSIRE = map[string]string{"ECOSIRE_API_KEY": "eco_live_secret"}
 	envShopify = map[string]string{"SHOPIFY_SHOP": "acme", "SHOPIFY_LOCATION_ID": "1", "SHOPIFY_ACCESS_TOKEN": "shpat_secret"}
-	envWoo     = map[string]string{"WC_SITE_URL": "https://shop.example/store", "WC_CONSUMER_KEY": "ck_secret", "WC_CONSUMER_SECRET": "cs_secret"}
+	envAmazon  = map[string]string{
+		"AMAZON_SELLER_ID": "A1TESTSELLER", "AMAZON_MARKETPLACE_ID": "A1PA6795UKMFR9", "AMAZON_REGION": "eu",
+		"AMAZON_CLIENT_ID": "id_secret", "AMAZON_CLIENT_SECRET": "cs_secret", "AMAZON_REFRESH_TOKEN": "rt_secret",
+	}
+	envSquare = map[string]string{"SQUARE_ACCESS_TOKEN": "EAAAsecret", "SQUARE_LOCATION_ID": "LMAIN"}
+	envWoo    = map[string]string{"WC_SITE_URL": "https://shop.example/store", "WC_CONSUMER_KEY": "ck_secret", "WC_CONSUMER_SECRET": "cs_secret"}
 )
 
 func TestFromEnvSaysWhatItTalksTo(t *testing.T) {
@@ -44,6 +49,11 @@ func TestFromEnvSaysWhatItTalksTo(t *testing.T) {
 		{"test servers", []set{envShopify, {"SHOPIFY_URL": "http://127.0.0.1:81", "ECOSIRE_URL": "http://127.0.0.1:80/api"}},
 			"ECOSIRE at 127.0.0.1:80 → shopify:acme at 127.0.0.1:81"},
 		{"a shop on this machine", []set{envWoo, {"WC_SITE_URL": "http://localhost"}}, "ECOSIRE at api.ecosire.com → woocommerce:localhost at localhost"},
+		{"Amazon", []set{envAmazon, {"AMAZON_BUFFER": "1", "AMAZON_URL": "https://amazon.example"}},
+			"ECOSIRE at api.ecosire.com → amazon:A1TESTSELLER at amazon.example (less 1)"},
+		{"Amazon's test server", []set{envAmazon, {"AMAZON_URL": "http://localhost:1", "AMAZON_AUTH_URL": "http://localhost:1"}},
+			"ECOSIRE at api.ecosire.com → amazon:A1TESTSELLER at localhost:1"},
+		{"Square's sandbox", []set{envSquare, {"SQUARE_URL": "https://sandbox.example"}}, "ECOSIRE at api.ecosire.com → square:LMAIN at sandbox.example"},
 		{"policies", []set{envShopify, envWoo, {"SHOPIFY_BUFFER": "2", "SHOPIFY_SHARE": "80", "WC_CAP": "10"}},
 			"ECOSIRE at api.ecosire.com → shopify:acme at acme.myshopify.com (80 %, less 2), woocommerce:shop.example/store at shop.example (at most 10)"},
 	} {
@@ -66,7 +76,7 @@ func TestFromEnvNamesWhatIsMissing(t *testing.T) {
 		sets []set
 		errs []string
 	}{
-		{"no shop", []set{envECOSIRE}, []string{"set SHOPIFY_SHOP or WC_SITE_URL"}},
+		{"no shop", []set{envECOSIRE}, []string{"set SHOPIFY_SHOP, WC_SITE_URL, AMAZON_SELLER_ID or SQUARE_ACCESS_TOKEN"}},
 		{"no ECOSIRE", []set{envShopify}, []string{"ECOSIRE_API_KEY is missing"}},
 		{"no ECOSIRE key", []set{envWoo, {"ECOSIRE_URL": "https://x.example"}}, []string{"ECOSIRE_API_KEY is missing"}},
 		{"a webhook secret alone", []set{{"ECOSIRE_WEBHOOK_SECRET": "whsec"}}, []string{"ECOSIRE_API_KEY is missing", "no shop is named"}},
@@ -84,6 +94,13 @@ func TestFromEnvNamesWhatIsMissing(t *testing.T) {
 		{"only a policy", []set{envECOSIRE, envWoo, {"SHOPIFY_SHARE": "50"}}, []string{"Shopify is configured in part"}},
 		{"no site", []set{envECOSIRE, envWoo, {"WC_SITE_URL": ""}}, []string{"WC_SITE_URL missing"}},
 		{"no secret", []set{envECOSIRE, envWoo, {"WC_CONSUMER_SECRET": " \n"}}, []string{"WC_CONSUMER_SECRET missing"}},
+		{"no seller", []set{envECOSIRE, envAmazon, {"AMAZON_SELLER_ID": ""}}, []string{"Amazon is configured in part: AMAZON_SELLER_ID missing"}},
+		{"no refresh token", []set{envECOSIRE, envAmazon, {"AMAZON_REFRESH_TOKEN": ""}}, []string{"AMAZON_REFRESH_TOKEN missing"}},
+		{"no such region", []set{envECOSIRE, envAmazon, {"AMAZON_REGION": "mars"}}, []string{"AMAZON_REGION"}},
+		{"Amazon's tokens from elsewhere", []set{envECOSIRE, envAmazon, {"AMAZON_URL": "http://127.0.0.1:1"}}, []string{"AMAZON_AUTH_URL", "one is on this machine"}},
+		{"Amazon's tokens here", []set{envECOSIRE, envAmazon, {"AMAZON_AUTH_URL": "http://127.0.0.1:1"}}, []string{"AMAZON_URL", "one is on this machine"}},
+		{"no location of Square's", []set{envECOSIRE, envSquare, {"SQUARE_LOCATION_ID": ""}}, []string{"SQUARE_LOCATION_ID missing (set: SQUARE_ACCESS_TOKEN)"}},
+		{"only Square's URL", []set{envECOSIRE, envWoo, {"SQUARE_URL": "https://sandbox.example"}}, []string{"Square is configured in part"}},
 		{"several at once", []set{{"SHOPIFY_SHOP": "acme"}, {"WC_SITE_URL": "https://shop.example"}},
 			[]string{"ECOSIRE_API_KEY is missing", "SHOPIFY_LOCATION_ID", "WC_CONSUMER_KEY, WC_CONSUMER_SECRET missing"}},
 		{"plain http", []set{envECOSIRE, envWoo, {"WC_SITE_URL": "http://shop.example"}}, []string{"WC_SITE_URL", "https"}},
@@ -118,8 +135,9 @@ func TestFromEnvWithNothingSet(t *testing.T) {
 }
 
 func TestFromEnvReadsTheProcess(t *testing.T) {
-	for _, set := range []map[string]string{envECOSIRE, envShopify, envWoo, {
+	for _, set := range []map[string]string{envECOSIRE, envShopify, envWoo, envAmazon, envSquare, {
 		"ECOSIRE_WEBHOOK_SECRET": "whsec", "ECOSIRE_URL": "", "SHOPIFY_URL": "", "SHOPIFY_CLIENT_ID": "", "SHOPIFY_CLIENT_SECRET": "",
+		"AMAZON_URL": "", "AMAZON_AUTH_URL": "", "SQUARE_URL": "", "AMAZON_CAP": "", "SQUARE_CAP": "",
 		"SHOPIFY_SHARE": "", "SHOPIFY_BUFFER": "", "SHOPIFY_CAP": "", "WC_SHARE": "", "WC_BUFFER": "", "WC_CAP": "",
 	}} {
 		for name, value := range set {
@@ -128,7 +146,7 @@ func TestFromEnvReadsTheProcess(t *testing.T) {
 	}
 	s, err := stocksync.FromEnv(stocksync.Config{})
 	require.NoError(t, err)
-	assert.Len(t, s.Targets, 2)
+	assert.Len(t, s.Targets, 4)
 	assert.NotNil(t, s.Webhooks)
 }
 

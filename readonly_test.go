@@ -1,6 +1,11 @@
 package stocksync
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -13,10 +18,11 @@ import (
 	"github.com/ecosire/stocksync/syncer"
 )
 
-// unsettable is a channel of which every optional interface writes.
+// unsettable is a channel whose optional interfaces write.
 type unsettable struct {
 	*channeltest.Memory
 	channel.Unsetter
+	channel.Resumer
 }
 
 // A planner cannot write even if it is told to.
@@ -39,6 +45,40 @@ func TestAPlannerCannotWrite(t *testing.T) {
 	unsetter, ok := channel.As[channel.Unsetter](readOnly{unsettable{Memory: shelf}})
 	require.True(t, ok)
 	assert.ErrorIs(t, unsetter.Unset(t.Context(), nil), ErrReadOnly)
+	resumer, ok := channel.As[channel.Resumer](readOnly{unsettable{Memory: shelf}})
+	require.True(t, ok)
+	_, again, err := resumer.Resume(t.Context())
+	require.NoError(t, err)
+	assert.Zero(t, again)
 	_, ok = channel.As[channel.Reader](readOnly{shelf})
 	assert.True(t, ok, "reading goes through")
+}
+
+// What only reads goes through; what writes is shadowed. A new optional
+// interface of package channel has to be put on one of the two lists.
+func TestEveryOptionalInterfaceReadsOrIsShadowed(t *testing.T) {
+	files, err := filepath.Glob("channel/*.go")
+	require.NoError(t, err)
+	var all []string
+	for _, name := range files {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+		require.NoError(t, err)
+		for _, decl := range file.Decls {
+			gen, ok := decl.(*ast.GenDecl)
+			if !ok {
+				continue
+			}
+			for _, spec := range gen.Specs {
+				if typ, ok := spec.(*ast.TypeSpec); ok && typ.Name.IsExported() {
+					if _, ok := typ.Type.(*ast.InterfaceType); ok {
+						all = append(all, typ.Name.Name)
+					}
+				}
+			}
+		}
+	}
+	sources := []string{"Source", "Watcher", "OrderSource", "Pacer", "Counter", "Receiver"}
+	read := []string{"Reader", "Sizer", "Preloader", "Lister", "Lagger", "Keeper", "Deductor", "Meter"}
+	shadowed := []string{"Channel", "Unsetter", "Resumer"}
+	assert.ElementsMatch(t, slices.Concat(sources, read, shadowed), all)
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/ecosire"
@@ -25,8 +26,9 @@ type Services struct {
 	ECOSIRE *ecosire.Client
 	// Source is what stock is read from: ECOSIRE, unless a host wraps it.
 	Source channel.Source
-	// Targets are the channels, in the order Shopify, WooCommerce, with their
-	// policies and the default guard. A host may change and add targets.
+	// Targets are the channels, in the order Shopify, WooCommerce, Amazon,
+	// Square, with their policies and the default guard. A host may change and
+	// add targets.
 	Targets []syncer.Target
 	// Webhooks reads ECOSIRE's events. It is nil without
 	// ECOSIRE_WEBHOOK_SECRET.
@@ -126,7 +128,10 @@ func (s *Services) GoString() string { return fmt.Sprintf("stocksync.Services(%s
 // readOnly is a channel that is read and never written.
 type readOnly struct{ channel.Channel }
 
-var _ channel.Unsetter = readOnly{}
+var (
+	_ channel.Unsetter = readOnly{}
+	_ channel.Resumer  = readOnly{}
+)
 
 // Unwrap lets the optional interfaces be found that only read. Those that
 // write have to be shadowed here.
@@ -134,3 +139,6 @@ func (r readOnly) Unwrap() channel.Channel { return r.Channel }
 
 func (readOnly) Push(context.Context, []channel.Update) error  { return ErrReadOnly }
 func (readOnly) Unset(context.Context, []channel.Update) error { return ErrReadOnly }
+
+// Resume leaves the work that outlasts its call to whoever pushes.
+func (readOnly) Resume(context.Context) ([]string, time.Duration, error) { return nil, 0, nil }

@@ -5,16 +5,20 @@ import (
 	"net/http"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecosire/stocksync"
+	"github.com/ecosire/stocksync/amazon/amazontest"
 	"github.com/ecosire/stocksync/channel/channeltest"
 	"github.com/ecosire/stocksync/ecosire"
 	"github.com/ecosire/stocksync/ecosire/ecosiretest"
 	"github.com/ecosire/stocksync/shopify/shopifytest"
+	"github.com/ecosire/stocksync/square/squaretest"
 	"github.com/ecosire/stocksync/syncer"
 	"github.com/ecosire/stocksync/woocommerce/woocommercetest"
 )
@@ -126,10 +130,89 @@ func TestAWriterKeepsWhatTheHostSays(t *testing.T) {
 	assert.Equal(t, "no services", (&stocksync.Services{}).String())
 }
 
+// Amazon and Square, from the environment to the shop.
+func TestMarketplaceAndTills(t *testing.T) {
+	erp := ecosiretest.New(ecosiretest.Config{})
+	erp.Add(ecosiretest.Product{SKU: "MUG-1", OnHand: 14, Reserved: 2})
+	seller := amazontest.New(amazontest.Config{MarketplaceID: envAmazon["AMAZON_MARKETPLACE_ID"]})
+	seller.Add(amazontest.Listing{SKU: "MUG-1", Quantity: 3})
+	till := squaretest.New(squaretest.Config{})
+	till.Add(squaretest.Variation{SKU: "MUG-1", Quantity: 5})
+	services, err := stocksync.FromEnv(stocksync.Config{
+		Getenv: lookup(envAmazon, envSquare, map[string]string{
+			"ECOSIRE_API_KEY": "eco_live_test", "ECOSIRE_URL": "https://ecosire.example/api",
+			"AMAZON_CLIENT_ID": amazontest.ClientID, "AMAZON_CLIENT_SECRET": amazontest.ClientSecret, "AMAZON_REFRESH_TOKEN": amazontest.RefreshToken,
+			"AMAZON_URL": "https://amazon.example", "AMAZON_AUTH_URL": "https://login.example", "AMAZON_SHARE": "50",
+			"SQUARE_ACCESS_TOKEN": "EAAAtest", "SQUARE_URL": "https://square.example", "SQUARE_CAP": "8",
+		}),
+		HTTPClient: &http.Client{Transport: hosts{"ecosire.example": erp, "amazon.example": seller, "login.example": seller, "square.example": till}},
+	})
+	require.NoError(t, err)
+	plan, err := services.PlanProducts(t.Context(), erp.Products()[0].ID)
+	require.NoError(t, err)
+	wanted := make(map[string]int)
+	for _, l := range plan.Lines {
+		wanted[l.Channel] = l.Wanted - *l.Shown
+	}
+	assert.Equal(t, map[string]int{"amazon:A1TESTSELLER": 6 - 3, "square:LMAIN": 8 - 5}, wanted)
+
+	s, err := services.Writer(syncer.Config{})
+	require.NoError(t, err)
+	_, err = s.SyncProducts(t.Context(), erp.Products()[0].ID)
+	require.NoError(t, err)
+	plan, err = services.PlanProducts(t.Context(), erp.Products()[0].ID)
+	require.NoError(t, err)
+	assert.Zero(t, plan.Drift())
+	assert.Empty(t, seller.Harm())
+}
+
+// recorder is a network that only notes where requests would go.
+type recorder struct {
+	mu     sync.Mutex
+	asked  map[string]bool
+	answer hosts
+}
+
+func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
+	r.mu.Lock()
+	r.asked[req.URL.Host] = true
+	r.mu.Unlock()
+	return r.answer.RoundTrip(req)
+}
+
+// What a person reads is where the requests go.
+func TestTheHostsShownAreThoseAsked(t *testing.T) {
+	for name, set := range map[string]map[string]string{"Shopify": envShopify, "WooCommerce": envWoo, "Amazon": envAmazon, "Square": envSquare} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				erp := ecosiretest.New(ecosiretest.Config{})
+				erp.Add(ecosiretest.Product{SKU: "MUG-1", OnHand: 14})
+				seller := amazontest.New(amazontest.Config{ClientID: "id_secret", ClientSecret: "cs_secret", RefreshToken: "rt_secret"})
+				network := &recorder{asked: make(map[string]bool), answer: hosts{"ecosire.example": erp, "login.example": seller}}
+				more := map[string]string{"ECOSIRE_API_KEY": "eco_live_test", "ECOSIRE_URL": "https://ecosire.example/api"}
+				if name == "Amazon" {
+					more["AMAZON_AUTH_URL"] = "https://login.example"
+				}
+				services, err := stocksync.FromEnv(stocksync.Config{
+					Getenv:     lookup(set, more),
+					HTTPClient: &http.Client{Transport: network},
+				})
+				require.NoError(t, err)
+				_, _ = services.PlanProducts(t.Context(), erp.Products()[0].ID)
+				delete(network.asked, "login.example") // gives out tokens only
+				for host := range network.asked {
+					assert.Contains(t, services.String(), " at "+host)
+				}
+				assert.Len(t, network.asked, 2)
+			})
+		})
+	}
+}
+
 // The root package is for programs that want all of it. The engine and the
 // adapters do not, so a program that imports these links nothing else.
 func TestNobodyInsideImportsTheRoot(t *testing.T) {
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "./channel/...", "./syncer/...", "./ecosire/...", "./shopify/...", "./woocommerce/...").Output()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "./channel/...", "./syncer/...", "./ecosire/...", "./shopify/...", "./woocommerce/...", "./amazon/...", "./square/...").Output()
 	require.NoError(t, err)
 	packages := strings.Fields(string(out))
 	assert.NotContains(t, packages, "github.com/ecosire/stocksync")
