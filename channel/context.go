@@ -1,6 +1,9 @@
 package channel
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 type runKey struct{}
 
@@ -16,17 +19,73 @@ func Run(ctx context.Context) string {
 	return run
 }
 
-type reserveKey struct{}
+// Urgency says how long a call may wait where a service's quota is scarce. It
+// travels in the context.
+type Urgency int
 
-// WithReserve returns a context for work that can wait: a source with a quota
-// leaves this share of it, from 0 to 1, to calls without a reserve, for as long
-// as these can still use it.
-func WithReserve(ctx context.Context, share float64) context.Context {
-	return context.WithValue(ctx, reserveKey{}, min(max(share, 0), 1))
+// The urgencies. What is more urgent leaves first, and what is less leaves as
+// much of the quota as the more urgent is likely to need.
+const (
+	// Urgent is what somebody waits for: events, and whatever says nothing.
+	Urgent Urgency = iota
+	// Soon is what nobody told of: what a watch noticed, what failed and is
+	// tried again, looking for what is wrong.
+	Soon
+	// Background is work on the whole catalogue.
+	Background
+)
+
+type urgencyKey struct{}
+
+// WithUrgency returns a context for calls of an urgency.
+func WithUrgency(ctx context.Context, u Urgency) context.Context {
+	return context.WithValue(ctx, urgencyKey{}, min(max(u, Urgent), Background))
 }
 
-// Reserve returns the share that [WithReserve] put into ctx, or 0.
+// UrgencyOf returns what [WithUrgency] put into ctx, or Urgent.
+func UrgencyOf(ctx context.Context) Urgency {
+	u, _ := ctx.Value(urgencyKey{}).(Urgency)
+	return u
+}
+
+// WithReserve is WithUrgency for a share of the quota that is left to others:
+// Urgent for none, Soon for less than an eighth, else Background.
+func WithReserve(ctx context.Context, share float64) context.Context {
+	switch {
+	case share <= 0:
+		return WithUrgency(ctx, Urgent)
+	case share < 1.0/8:
+		return WithUrgency(ctx, Soon)
+	}
+	return WithUrgency(ctx, Background)
+}
+
+// Reserve returns the share of a quota that calls of ctx's urgency leave to
+// more urgent ones: 0, a ninth, a sixth.
 func Reserve(ctx context.Context) float64 {
-	share, _ := ctx.Value(reserveKey{}).(float64)
-	return share
+	return [...]float64{0, 1.0 / 9, 1.0 / 6}[UrgencyOf(ctx)]
+}
+
+type quantitiesKey struct{}
+
+type quantities struct {
+	total      bool
+	warehouses []string
+}
+
+// WithWarehouses returns a context for reading the stock of single warehouses:
+// a source that can fills in Stock.Warehouses for each of the ids. total is
+// whether anything needs the quantities of all warehouses together, too. Without
+// it a source may leave them out to save requests; OnHand, Reserved and Available
+// are then those of the named warehouses together, and must not be published as
+// more than that.
+func WithWarehouses(ctx context.Context, total bool, ids ...string) context.Context {
+	return context.WithValue(ctx, quantitiesKey{}, quantities{total, slices.Compact(slices.Sorted(slices.Values(ids)))})
+}
+
+// Warehouses returns what [WithWarehouses] put into ctx: the ids, sorted, or
+// none and true.
+func Warehouses(ctx context.Context) (ids []string, total bool) {
+	q, ok := ctx.Value(quantitiesKey{}).(quantities)
+	return q.warehouses, q.total || !ok || len(q.warehouses) == 0
 }

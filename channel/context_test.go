@@ -1,0 +1,28 @@
+package channel
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+func TestUrgency(t *testing.T) {
+	ctx := t.Context()
+	assert.Equal(t, Urgent, UrgencyOf(ctx))
+	assert.Equal(t, Background, UrgencyOf(WithUrgency(ctx, 99)))
+	assert.Equal(t, Urgent, UrgencyOf(WithUrgency(WithUrgency(ctx, Soon), Urgent)))
+	for share, want := range map[float64]Urgency{-1: Urgent, 0: Urgent, 1.0 / 9: Soon, 1.0 / 6: Background, 2: Background} {
+		assert.Equal(t, want, UrgencyOf(WithReserve(ctx, share)), share)
+	}
+}
+
+func TestWarehouses(t *testing.T) {
+	ids, total := Warehouses(t.Context())
+	assert.Empty(t, ids)
+	assert.True(t, total)
+	ids, total = Warehouses(WithWarehouses(t.Context(), false, "b", "a", "b"))
+	assert.Equal(t, []string{"a", "b"}, ids)
+	assert.False(t, total)
+	_, total = Warehouses(WithWarehouses(t.Context(), false))
+	assert.True(t, total, "something must be read")
+}
