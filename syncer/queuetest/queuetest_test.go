@@ -53,3 +53,29 @@ func TestLive(t *testing.T) {
 	open := func(*testing.T) syncer.Queue { return remote{syncer.NewMemoryQueue()} }
 	queuetest.TestQueue(t, open, queuetest.LiveInBubbles(unit))
 }
+
+func TestServer(t *testing.T) {
+	const lease = 10 * time.Minute
+	open := func(*testing.T) queuetest.Handles {
+		s := queuetest.NewServer(lease)
+		a := s.Open()
+		return queuetest.Handles{A: a, B: s.Open(), Lease: lease, Cut: a.Cut}
+	}
+	queuetest.TestShared(t, open)
+	t.Run("live", func(t *testing.T) { queuetest.TestShared(t, open, queuetest.LiveInBubbles(lease/10)) })
+}
+
+func TestATermIsAQueue(t *testing.T) {
+	queuetest.TestQueue(t, func(t *testing.T) syncer.Queue {
+		term, err := queuetest.NewServer(time.Minute).Open().Lead(t.Context(), "self")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := term.Resign(context.Background()); err != nil {
+				t.Error(err)
+			}
+		})
+		return term
+	})
+}
