@@ -392,6 +392,7 @@ var sharing = []struct {
 		k.lead(k.A, "a", "nobody leads")
 		const marks, keys = 100, 10
 		var wg sync.WaitGroup
+		defer wg.Wait()
 		for n, q := range []syncer.Queue{k.A, k.B, k.q, k.B} {
 			wg.Go(func() {
 				for i := range marks {
