@@ -2,105 +2,187 @@ package shopify
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/internal/httpx"
+	"github.com/ecosire/stocksync/internal/strictjson"
 )
 
-// loadItems adds every item to the index by a bulk operation. What is in the
-// index and gone from the shop stays until somebody asks for it: two indexes
-// side by side would take twice the memory. See [Channel.Preload].
-func (c *Client) loadItems(ctx context.Context) error {
-	select {
-	case c.loading <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	defer func() { <-c.loading }()
-	run := channel.Run(ctx)
-	if c.items.whole(run) {
-		return nil
-	}
-	err := c.everyItem(ctx, func(sku string, id uint64) bool {
-		c.items.add(sku, id)
-		return true
-	})
-	if err == nil {
-		c.items.filled(run)
-	}
-	return err
-}
+const (
+	// bulkIdle is how long a bulk operation may count no further object, and
+	// bulkLimit how long it may take at all, until it is given up.
+	bulkIdle  = 3 * time.Minute
+	bulkLimit = 30 * time.Minute
+	// cancelGrace is how long is waited for the answer to a cancellation.
+	cancelGrace = 3 * time.Second
+	// maxDownloads is how often the result is asked for.
+	maxDownloads = 3
+	// maxLine bounds a line of the result.
+	maxLine = 64 << 10
+)
 
 // everyItem calls f with the SKU and the number of each item that has an SKU,
-// by a bulk operation, until f returns false.
-func (c *Client) everyItem(ctx context.Context, f func(sku string, id uint64) bool) error {
-	var started startBulkData
-	if err := c.do(ctx, startBulk, startBulkVars{everyItem}, &started); err != nil {
-		return err
+// by a bulk operation, until f returns false. whole is false if f did, or if it
+// is not certain that these were all.
+func (c *Client) everyItem(ctx context.Context, f func(sku string, id uint64) bool) (whole bool, _ error) {
+	if until, ok := c.load.resting(); ok {
+		return false, unusable(startBulk.name, fmt.Sprintf("a bulk operation did not end; none is started until %s", until.UTC().Format(time.RFC3339)))
 	}
-	start := started.BulkOperationRunQuery
-	switch {
-	case start == nil || start.UserErrors == nil:
-		return unusable(startBulk.name, "the answer says nothing")
-	case len(start.UserErrors) > 0:
-		return c.refusal(startBulk, start.UserErrors)
-	case start.BulkOperation == nil || start.BulkOperation.ID == "":
-		return unusable(startBulk.name, "the answer has no operation")
-	}
-	done, err := c.await(ctx, start.BulkOperation.ID)
+	id, err := c.startBulk(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
-	rows, whole := 0, true
-	if done.URL != "" {
-		if rows, whole, err = c.fetch(ctx, done.URL, f); err != nil {
-			return err
+	done, err := c.await(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	d := &download{Client: c, each: f}
+	for try := 1; done.url != ""; try++ {
+		err := d.fetch(ctx, done)
+		if err == nil {
+			break
+		}
+		if try == maxDownloads || ctx.Err() != nil || !repeatableDownload(err) {
+			return false, err
+		}
+		c.logger.LogAttrs(ctx, slog.LevelInfo, "the result of a bulk operation is asked for again",
+			slog.String("shop", c.shop), slog.Int("attempt", try), slog.Any("err", err))
+		if err := pause(ctx, time.Duration(try)*time.Second); err != nil {
+			return false, err
+		}
+		if done, err = c.await(ctx, id); err != nil { // with a fresh address
+			return false, err
 		}
 	}
-	if want := done.count(); whole && want >= 0 && rows < want {
-		return fmt.Errorf("%w: shopify: the result of the bulk operation has %d of %d items", channel.ErrIncomplete, rows, want)
+	if d.ended {
+		return false, nil
 	}
-	return nil
+	switch {
+	case d.rows < done.count:
+		return false, short(d.rows, done.count)
+	case d.odd > 0 && d.odd == d.rows:
+		return false, unusable(downloadName, "no line is the JSON that was expected")
+	}
+	return d.odd == 0 && d.rows == done.count, nil
 }
 
-// await asks until the operation is done, less and less often.
+func short(rows, want int) error {
+	return fmt.Errorf("%w: shopify: the result of the bulk operation has %d of %d items", channel.ErrIncomplete, rows, want)
+}
+
+func (c *Client) startBulk(ctx context.Context) (id string, _ error) {
+	a, err := c.do(ctx, startBulk, startBulkVars{everyItem})
+	if err != nil {
+		return "", err
+	}
+	payload, ok := a.object(startBulk.name)
+	errs, told := a.userErrors(&payload)
+	if !ok || !told {
+		return "", unusable(startBulk.name, "the answer says nothing")
+	}
+	if len(errs) > 0 {
+		return "", c.refusal(startBulk, errs)
+	}
+	operation, ok := member(&payload, "bulkOperation")
+	if id = operation.Text("id"); !ok || operation.Err() != nil || id == "" {
+		return "", unusable(startBulk.name, "the answer has no operation")
+	}
+	return id, nil
+}
+
+// A bulkOperation is one that is completed.
+type bulkOperation struct {
+	url   string // "" if there are no rows
+	count int    // lines of the result; -1 if that was not told
+}
+
+// await asks until the operation is done, less and less often. One that does
+// not get on is canceled, and so is one whose caller leaves.
 func (c *Client) await(ctx context.Context, id string) (*bulkOperation, error) {
 	start := time.Now()
+	progress, moved := -1, start
 	for wait := 250 * time.Millisecond; ; wait = min(max(wait, time.Since(start)/8), 3*time.Second) {
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return nil, ctx.Err()
-		}
-		var data pollBulkData
-		if err := c.do(ctx, pollBulk, pollBulkVars{id}, &data); err != nil {
+		if err := pause(ctx, wait); err != nil {
+			c.cancelBulk(ctx, id)
 			return nil, err
 		}
-		op := data.BulkOperation
-		if op == nil {
+		a, err := c.do(ctx, pollBulk, pollBulkVars{id})
+		if err != nil {
+			if ctx.Err() != nil {
+				c.cancelBulk(ctx, id)
+			}
+			return nil, err
+		}
+		op, ok := a.object(pollBulk.name)
+		if !ok {
 			return nil, unusable(pollBulk.name, "the operation is gone")
 		}
-		switch op.Status {
+		status := op.Text("status")
+		if op.Err() != nil {
+			return nil, unusable(pollBulk.name, "the answer has no status")
+		}
+		switch status {
 		case "COMPLETED":
-			return op, nil
+			done := &bulkOperation{count: digits(op.Value("rootObjectCount"))}
+			done.url, _ = op.Value("url").Text()
+			return done, nil
 		case "CREATED", "RUNNING", "CANCELING":
 		default: // FAILED, CANCELED, EXPIRED
-			fault := &Error{Op: pollBulk.name, Status: http.StatusOK, Message: "the bulk operation ended as " + op.Status}
-			if op.ErrorCode != "" {
-				fault.Codes = []string{op.ErrorCode}
-			}
+			fault := &Error{Op: pollBulk.name, Status: http.StatusOK, Message: c.said("the bulk operation ended as "+status, a.token)}
+			c.addCode(fault, op.Value("errorCode").Name(), a.token)
 			return nil, fault
 		}
+		if n := digits(op.Value("objectCount")); n != progress {
+			progress, moved = n, time.Now()
+		}
+		if idle := time.Since(moved); idle > bulkIdle || time.Since(start) > bulkLimit {
+			c.load.rest()
+			c.cancelBulk(ctx, id)
+			c.logger.LogAttrs(ctx, slog.LevelWarn, "a bulk operation does not end; it is canceled, and SKUs are searched for",
+				slog.String("shop", c.shop), slog.Duration("took", time.Since(start)), slog.Duration("idle", idle))
+			return nil, unusable(pollBulk.name, fmt.Sprintf("the bulk operation did not end within %s", time.Since(start).Round(time.Second)))
+		}
+	}
+}
+
+// digits reads a count, which comes as a string of digits; -1 if it is none.
+func digits(v strictjson.Value) int {
+	n, err := strconv.Atoi(v.Name())
+	if err != nil || n < 0 {
+		return -1
+	}
+	return n
+}
+
+// cancelBulk asks the shop not to go on for nobody: few operations may run at a
+// time. Whether it does changes nothing here.
+func (c *Client) cancelBulk(ctx context.Context, id string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelGrace)
+	defer cancel()
+	if _, err := c.do(ctx, cancelBulk, pollBulkVars{id}); err != nil {
+		c.logger.LogAttrs(ctx, slog.LevelInfo, "a bulk operation could not be canceled", slog.String("shop", c.shop), slog.Any("err", err))
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
@@ -116,13 +198,33 @@ func newDownload(hc *http.Client) *http.Client {
 	}
 }
 
-// fetch reads a result, a JSON object a line, and returns the number of lines.
-// whole is false if f ended the reading.
-func (c *Client) fetch(ctx context.Context, address string, f func(sku string, id uint64) bool) (rows int, whole bool, err error) {
-	const op = "bulk result"
-	u, err := url.Parse(address)
+const downloadName = "bulk result"
+
+// A download reads a result, a JSON object a line. After a failure it goes on
+// where it was: the result does not change.
+type download struct {
+	*Client
+	each  func(sku string, id uint64) bool
+	rows  int  // lines read
+	odd   int  // of these, such that make no sense
+	ended bool // each ended it
+	row   strictjson.Row
+}
+
+// repeatableDownload reports whether another try may help: the connection
+// broke, the server failed, the address is no longer good.
+func repeatableDownload(err error) bool {
+	if fault, ok := errors.AsType[*Error](err); ok {
+		return fault.Status >= 500 || fault.Status == http.StatusForbidden || fault.Status == http.StatusNotFound || fault.Status == http.StatusGone
+	}
+	_, broke := errors.AsType[*httpx.Error](err)
+	return broke || errors.Is(err, channel.ErrIncomplete)
+}
+
+func (d *download) fetch(ctx context.Context, done *bulkOperation) error {
+	u, err := url.Parse(done.url)
 	if err != nil || u.Hostname() == "" || u.User != nil || u.Scheme != "https" && !(u.Scheme == "http" && httpx.Loopback(u)) {
-		return 0, false, unusable(op, "its address is not an https URL")
+		return unusable(downloadName, "its address is not an https URL")
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -132,47 +234,69 @@ func (c *Client) fetch(ctx context.Context, address string, f func(sku string, i
 
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
-		return 0, false, unusable(op, "its address is not an https URL")
+		return unusable(downloadName, "its address is not an https URL")
 	}
-	resp, err := c.download.Do(req)
+	resp, err := d.download.Do(req)
 	if err != nil {
-		return 0, false, broken(ctx, u, err)
+		return d.broken(ctx, u, err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return 0, false, &Error{Op: op, Status: resp.StatusCode, Message: "from " + httpx.Endpoint(u), nonsense: resp.StatusCode < 400}
+		return &Error{Op: downloadName, Status: resp.StatusCode, Message: d.said("from "+httpx.Endpoint(u), ""), nonsense: resp.StatusCode < 400}
 	}
-	lines := bufio.NewScanner(resp.Body)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
+	lines := bufio.NewReaderSize(resp.Body, maxLine)
+	for n := 0; ; {
+		line, err := lines.ReadSlice('\n')
 		stalled.Reset(time.Minute)
-		if len(lines.Bytes()) == 0 {
-			continue
+		cut := err != nil // the line does not end: it may be half of one
+		switch {
+		case err == nil || errors.Is(err, io.EOF):
+		case errors.Is(err, bufio.ErrBufferFull):
+			return unusable(downloadName, "a line is too long")
+		default:
+			return d.broken(ctx, u, err)
 		}
-		var line struct {
-			ID  string  `json:"id"`
-			SKU *string `json:"sku"`
+		if line = bytes.TrimSpace(line); len(line) > 0 {
+			if n++; n > d.rows {
+				if cut && !json.Valid(line) {
+					return fmt.Errorf("%w: shopify: the result of the bulk operation ends within a line", channel.ErrIncomplete)
+				}
+				d.read(line)
+				if d.ended {
+					return nil
+				}
+			}
 		}
-		if json.Unmarshal(lines.Bytes(), &line) != nil {
-			return 0, false, unusable(op, "a line is not the JSON that was expected")
-		}
-		id, ok := itemNumber(line.ID)
-		if !ok {
-			return 0, false, unusable(op, "a line has no item")
-		}
-		rows++
-		if line.SKU != nil && *line.SKU != "" && !f(*line.SKU, id) {
-			return rows, false, nil
+		if cut {
+			break
 		}
 	}
-	if err := lines.Err(); err != nil {
-		return 0, false, broken(ctx, u, err)
+	if d.rows < done.count {
+		return short(d.rows, done.count)
 	}
-	return rows, true, nil
+	return nil
+}
+
+// read reads a line. One that makes no sense is an item that is not known.
+func (d *download) read(line []byte) {
+	d.rows++
+	v, err := strictjson.Parse(line)
+	if err != nil {
+		d.odd++
+		return
+	}
+	d.row.Read(v)
+	it := readItem(&d.row)
+	switch {
+	case it.err != nil:
+		d.odd++
+	case it.sku != "" && !d.each(it.sku, it.id):
+		d.ended = true
+	}
 }
 
 // broken describes a download that failed, without its signed address.
-func broken(ctx context.Context, u *url.URL, err error) error {
+func (d *download) broken(ctx context.Context, u *url.URL, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
 	}
@@ -182,5 +306,8 @@ func broken(ctx context.Context, u *url.URL, err error) error {
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		err = errors.New("the connection broke")
 	}
-	return &httpx.Error{Service: "shopify", Op: http.MethodGet + " " + httpx.Endpoint(u), Err: err, Kind: channel.ErrUnavailable}
+	if said := d.said(err.Error(), ""); said != err.Error() {
+		err = errors.New(said)
+	}
+	return &httpx.Error{Service: "shopify", Op: d.said(http.MethodGet+" "+httpx.Endpoint(u), ""), Err: err, Kind: channel.ErrUnavailable}
 }

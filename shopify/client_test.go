@@ -158,12 +158,12 @@ func TestErrorTells(t *testing.T) {
 func TestVersionMismatchIsLoggedOnce(t *testing.T) {
 	shop := shopifytest.New(shopifytest.Config{Version: "2026-10"})
 	var log bytes.Buffer
-	ch := open(t, shop, func(c *Config, _ *ChannelConfig) { c.Version, c.Logger = "2025-01", logger(&log) })
+	ch := open(t, shop, func(c *Config, _ *ChannelConfig) { c.Version, c.Logger = "2026-04", logger(&log) })
 	for range 3 {
 		levels(t, ch, "A")
 	}
 	assert.Equal(t, 1, strings.Count(log.String(), "level=WARN"))
-	assert.Contains(t, log.String(), "asked=2025-01 served=2026-10")
+	assert.Contains(t, log.String(), "asked=2026-04 served=2026-10")
 
 	log.Reset()
 	ch = open(t, shop, func(c *Config, _ *ChannelConfig) { c.Logger = logger(&log) })

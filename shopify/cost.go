@@ -2,37 +2,75 @@ package shopify
 
 import (
 	"context"
-	"encoding/json"
 	"math"
+	"strconv"
 	"sync"
 	"time"
+
+	"github.com/ecosire/stocksync/internal/strictjson"
 )
 
-// A cost is what Shopify says of the points of one request. The numbers come
-// as 2000 or as 2000.0.
+// What is believed of what Shopify says of points. Its smallest plan restores
+// 100 a second, every plan's bucket is full again in 20 seconds, and no request
+// may cost more than 1000. Whatever is beyond these bounds is taken for the
+// bound: so nobody waits longer than a minute or two for points, whatever an
+// answer says.
+const (
+	minRate     = 10  // points a second
+	maxFill     = 100 // seconds in which a bucket is full again
+	maxPrice    = 1000
+	maxThrottle = time.Minute // of a wait after THROTTLED
+)
+
+// A cost is what Shopify says of the points of one request.
 type cost struct {
-	Requested float64  `json:"requestedQueryCost"`
-	Actual    *float64 `json:"actualQueryCost"` // nil if the request was refused
-	Status    struct {
-		Maximum   float64 `json:"maximumAvailable"`
-		Available float64 `json:"currentlyAvailable"`
-		Rate      float64 `json:"restoreRate"` // points a second
-	} `json:"throttleStatus"`
+	requested float64
+	actual    float64 // as much as requested if the request was refused
+	maximum   float64
+	available float64
+	rate      float64 // points a second
+	odd       bool    // one of these was beyond its bounds
 }
 
-// readCost reads the member "extensions". It returns nil if there is no cost,
-// or none that makes sense.
-func readCost(raw json.RawMessage) *cost {
-	var extensions struct {
-		Cost *cost `json:"cost"`
-	}
-	if empty(raw) || json.Unmarshal(raw, &extensions) != nil {
+// readCost reads extensions.cost. It returns nil if there is no cost, or none
+// that makes sense. The numbers come as 2000 or as 2000.0.
+func readCost(v strictjson.Value) *cost {
+	if v.Missing() || v.Null() {
 		return nil
 	}
-	if k := extensions.Cost; k == nil || k.Status.Maximum <= 0 || k.Status.Rate <= 0 {
+	var row, status strictjson.Row
+	row.Read(v)
+	status.Read(row.Value("throttleStatus"))
+	k := &cost{}
+	ok := true
+	number := func(r *strictjson.Row, key string) float64 {
+		f, err := strconv.ParseFloat(string(r.Value(key).JSON()), 64)
+		ok = ok && err == nil
+		return f
+	}
+	k.requested = number(&row, "requestedQueryCost")
+	k.maximum, k.available, k.rate = number(&status, "maximumAvailable"), number(&status, "currentlyAvailable"), number(&status, "restoreRate")
+	k.actual = k.requested
+	if row.Has("actualQueryCost") {
+		k.actual = number(&row, "actualQueryCost")
+	}
+	if !ok || row.Err() != nil || status.Err() != nil || k.maximum <= 0 || k.rate <= 0 {
 		return nil
 	}
-	return extensions.Cost
+	bound := func(f *float64, low, high float64) {
+		if b := min(max(*f, low), high); b != *f {
+			*f, k.odd = b, true
+		}
+	}
+	bound(&k.rate, minRate, math.MaxFloat64)
+	bound(&k.maximum, 1, maxFill*k.rate)
+	if k.available < -k.maximum || k.available > 2*k.maximum {
+		k.odd = true // a little below 0 is not: a call may cost more than it was said to
+	}
+	k.available = min(max(k.available, 0), k.maximum)
+	bound(&k.requested, 0, maxPrice)
+	bound(&k.actual, 0, maxPrice)
+	return k
 }
 
 // wait is how long it takes until the points suffice for the request.
@@ -40,7 +78,7 @@ func (k *cost) wait() time.Duration {
 	if k == nil {
 		return 0
 	}
-	return seconds((k.Requested - k.Status.Available) / k.Status.Rate)
+	return min(seconds((k.requested-k.available)/k.rate), maxThrottle)
 }
 
 func seconds(s float64) time.Duration {
@@ -147,15 +185,11 @@ func (b *bucket) settle(d *debit, k *cost) {
 		b.spent += d.points
 		b.points -= d.points
 	} else {
-		actual := k.Requested
-		if k.Actual != nil {
-			actual = *k.Actual
-		}
-		b.spent += actual
-		b.maximum, b.rate = k.Status.Maximum, k.Status.Rate
-		b.points, b.at = k.Status.Available-meanwhile, time.Now()
+		b.spent += k.actual
+		b.maximum, b.rate = k.maximum, k.rate
+		b.points, b.at = max(k.available-meanwhile, -k.maximum), time.Now()
 		if len(b.costs) < 1000 { // a host may send any number of documents
-			b.costs[d.query] = k.Requested
+			b.costs[d.query] = k.requested
 		}
 	}
 	select {

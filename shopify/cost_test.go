@@ -29,7 +29,11 @@ func TestPaceUsesTheRateFullyAndIsNeverThrottled(t *testing.T) {
 		shop.Inject(channeltest.Fault{Times: -1, Rewrite: func(status int, _ http.Header, body []byte) (int, []byte) {
 			assert.NotContains(t, string(body), "THROTTLED")
 			var answer struct {
-				Extensions struct{ Cost cost }
+				Extensions struct {
+					Cost struct {
+						Actual *float64 `json:"actualQueryCost"`
+					}
+				}
 			}
 			assert.NoError(t, json.Unmarshal(body, &answer))
 			mu.Lock()
@@ -145,9 +149,7 @@ func TestAnswersThatOvertakeEachOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBucket()
 		told := func(actual, left float64) *cost {
-			k := &cost{Requested: actual, Actual: &actual}
-			k.Status.Maximum, k.Status.Available, k.Status.Rate = 2000, left, 100
-			return k
+			return &cost{requested: actual, actual: actual, maximum: 2000, available: left, rate: 100}
 		}
 		first, _ := b.take(t.Context(), "a", 100)
 		second, _ := b.take(t.Context(), "b", 500)

@@ -3,9 +3,11 @@ package shopify
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -33,10 +35,24 @@ func open(t testing.TB, shop *shopifytest.Server, change ...func(*Config, *Chann
 
 // doing matches the requests of an operation.
 func doing(op operation) func(channeltest.Request) bool {
-	field := op.name + "("
+	_, name, _ := strings.Cut(strings.TrimSpace(op.query), " ")
+	name = " " + name[:strings.IndexAny(name, "( ")]
 	return func(r channeltest.Request) bool {
-		return strings.HasSuffix(r.URL.Path, "/graphql.json") && bytes.Contains(r.Body, []byte(field))
+		return strings.HasSuffix(r.URL.Path, "/graphql.json") &&
+			(bytes.Contains(r.Body, []byte(name+"(")) || bytes.Contains(r.Body, []byte(name+" {")))
 	}
+}
+
+// unlisted makes Preload use a bulk operation whatever the size of the shop.
+func unlisted(shop *shopifytest.Server) {
+	shop.Inject(answering(listItems, 200, `{"errors":[{"message":"not this way"}]}`))
+}
+
+// known leaves out the levels of SKUs that may be unknown only for now.
+func known(levels []channel.Level) []channel.Level {
+	return slices.DeleteFunc(levels, func(l channel.Level) bool {
+		return errors.Is(l.Err, channel.ErrUnknownSKU) && !channel.Permanent(l.Err)
+	})
 }
 
 // variables reads those of a request.

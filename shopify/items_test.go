@@ -3,10 +3,7 @@ package shopify
 import (
 	"fmt"
 	"net/http"
-	"net/url"
 	"regexp"
-	"runtime"
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -58,7 +55,7 @@ func TestSearchIsNotExact(t *testing.T) {
 		shopifytest.Item{SKU: "MUG", Available: 3},
 		shopifytest.Item{SKU: "OTHER MUG", Available: 4},
 	)
-	got := levels(t, ch, "MUG", "mug", "MUG-", "OTHER")
+	got := known(levels(t, ch, "MUG", "mug", "MUG-", "OTHER"))
 	require.Len(t, got, 2)
 	assert.Equal(t, "MUG", got[0].SKU)
 	assert.Equal(t, 3, got[0].Quantity)
@@ -166,7 +163,7 @@ func TestDuplicateThatAppearsLaterIsNoticed(t *testing.T) {
 func TestUnknownSKUIsAbsentAndLookedUpOncePerCall(t *testing.T) {
 	shop := shopifytest.New(shopifytest.Config{})
 	ch := open(t, shop)
-	assert.Empty(t, levels(t, ch, "NEW", "NEW"))
+	assert.Empty(t, known(levels(t, ch, "NEW", "NEW")))
 	assert.Len(t, shop.Requests(), 1)
 
 	// The search finds it later.
@@ -192,7 +189,7 @@ func TestRenamedSKU(t *testing.T) {
 	shop.Rename("OLD", "NEW")
 	shop.Forget()
 
-	got := levels(t, ch, "OLD", "STAYS")
+	got := known(levels(t, ch, "OLD", "STAYS"))
 	require.Len(t, got, 1)
 	assert.Equal(t, "STAYS", got[0].SKU)
 	assert.Equal(t, 2, shop.Count(nil), "read, and looked up once")
@@ -231,7 +228,7 @@ func TestDeletedItem(t *testing.T) {
 	seen := levels(t, ch, "A", "B")
 	shop.Remove("A")
 	shop.Forget()
-	got := levels(t, ch, "A", "B")
+	got := known(levels(t, ch, "A", "B"))
 	require.Len(t, got, 1)
 	assert.Equal(t, 2, shop.Count(nil), "read, and looked up once")
 
@@ -286,9 +283,12 @@ func TestAnswersThatDoNotAnswerAreNotUnknownSKUs(t *testing.T) {
 			id := shop.Add(shopifytest.Item{SKU: "A"})[0]
 			shop.Inject(answering(readLevels, 200, strings.ReplaceAll(body, "ID", id)))
 			got, err := ch.Levels(t.Context(), []string{"A"})
+			if err == nil {
+				require.Len(t, got, 1)
+				err = got[0].Err
+			}
 			require.Error(t, err)
-			assert.NotErrorIs(t, err, channel.ErrUnknownSKU)
-			assert.Nil(t, got)
+			assert.False(t, channel.Permanent(err))
 		})
 	}
 }
@@ -297,6 +297,7 @@ func TestPreloadAnswersForAllSKUs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		shop := shopifytest.New(shopifytest.Config{BulkTime: 20 * time.Second})
 		ch := open(t, shop)
+		unlisted(shop)
 		skus := stock(shop, 500)
 		shop.Add(shopifytest.Item{SKU: "HIDDEN", Available: 6, Unindexed: true}, shopifytest.Item{}, shopifytest.Item{SKU: "Case"})
 		ctx := channel.WithRun(t.Context(), "run-1")
@@ -336,6 +337,7 @@ func TestPreloadOfAnEmptyShop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		shop := shopifytest.New(shopifytest.Config{})
 		ch := open(t, shop)
+		unlisted(shop)
 		ctx := channel.WithRun(t.Context(), "run-1")
 		require.NoError(t, ch.Preload(ctx), "url is null")
 		shop.Forget()
@@ -362,40 +364,37 @@ func TestPreloadFails(t *testing.T) {
 		"file":             poll(`"status":"COMPLETED","url":"file:///etc/passwd","rootObjectCount":"1"`),
 		"with a user":      poll(`"status":"COMPLETED","url":"https://u:p@storage.example/x","rootObjectCount":"1"`),
 		"no url":           poll(`"status":"COMPLETED","url":null,"rootObjectCount":"3"`),
-		"download refused": {Match: download, Status: 403},
-		"download cut":     {Match: download, Cut: true},
-		"redirect":         {Match: download, Status: 302, Header: http.Header{"Location": {"https://elsewhere.example/"}}},
-		"HTML":             {Match: download, Rewrite: func(int, http.Header, []byte) (int, []byte) { return 200, []byte("<html>") }},
-		"other lines":      {Match: download, Rewrite: func(int, http.Header, []byte) (int, []byte) { return 200, []byte(`{"id":"gid://shopify/Product/1"}`) }},
-		"cut short": {Match: download, Rewrite: func(_ int, _ http.Header, body []byte) (int, []byte) {
+		"download refused": {Match: download, Status: 403, Times: -1},
+		"download cut":     {Match: download, Cut: true, Times: -1},
+		"redirect":         {Match: download, Status: 302, Header: http.Header{"Location": {"https://elsewhere.example/"}}, Times: -1},
+		"HTML":             {Match: download, Times: -1, Rewrite: func(int, http.Header, []byte) (int, []byte) { return 200, []byte("<html>") }},
+		"other lines":      {Match: download, Times: -1, Rewrite: func(int, http.Header, []byte) (int, []byte) { return 200, []byte(`{"id":"gid://shopify/Product/1"}`) }},
+		"cut short": {Match: download, Times: -1, Rewrite: func(_ int, _ http.Header, body []byte) (int, []byte) {
 			line, _, _ := strings.Cut(string(body), "\n")
 			return 200, []byte(line + "\n")
 		}},
-		"stalled": {Match: download, Delay: 24 * time.Hour},
+		"stalled": {Match: download, Delay: 24 * time.Hour, Times: -1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				shop := shopifytest.New(shopifytest.Config{})
 				ch := open(t, shop)
 				stock(shop, 3)
+				unlisted(shop)
 				shop.Inject(fault)
 				ctx := channel.WithRun(t.Context(), "run-1")
 				start := time.Now()
 				err := ch.Preload(ctx)
 				require.Error(t, err)
-				assert.Less(t, time.Since(start), 2*time.Minute)
+				assert.Less(t, time.Since(start), 4*time.Minute)
 				assert.NotContains(t, err.Error(), "?", "no signed address")
-				downloads := 0
-				if fault.Match(channeltest.Request{Method: http.MethodGet, URL: &url.URL{}}) {
-					downloads = 1
-				}
-				assert.Equal(t, downloads, shop.Count(download))
+				assert.LessOrEqual(t, shop.Count(download), maxDownloads)
 
 				// It only makes the run slower.
 				shop.Heal()
 				got, err := ch.Levels(ctx, []string{"SKU-0000", "NONE"})
 				require.NoError(t, err)
-				assert.Len(t, got, 1)
+				assert.Len(t, known(got), 1)
 				require.NoError(t, ch.Preload(ctx))
 			})
 		})
@@ -406,42 +405,9 @@ func TestStartOfABulkOperationIsNotRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		shop := shopifytest.New(shopifytest.Config{})
 		ch := open(t, shop)
+		unlisted(shop)
 		shop.Inject(channeltest.Fault{Match: doing(startBulk), Apply: true, Cut: true})
 		require.ErrorIs(t, ch.Preload(t.Context()), channel.ErrUnavailable)
-		assert.Equal(t, 1, shop.Count(nil))
+		assert.Equal(t, 1, shop.Count(doing(startBulk)))
 	})
-}
-
-func TestIndexIsCompact(t *testing.T) {
-	const n = 50_000
-	var before, after runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&before)
-	x := newIndex()
-	for i := range uint64(n) {
-		x.add(fmt.Sprintf("PRODUCT-LINE-%07d-BLUE", i), i+1)
-	}
-	runtime.GC()
-	runtime.ReadMemStats(&after)
-	assert.Less(t, (after.HeapAlloc-before.HeapAlloc)/n, uint64(60), "bytes an SKU")
-	assert.Equal(t, []uint64{8}, slices.Collect(x.all("product-line-0000007-blue")))
-	runtime.KeepAlive(x)
-}
-
-func TestIndex(t *testing.T) {
-	x := newIndex()
-	x.add("a b", 1)
-	x.add("A B", 2)
-	x.add("AB", 3)
-	x.add("AB", 3)
-	assert.Equal(t, []uint64{1, 2, 3}, slices.Collect(x.all("ab")))
-	x.drop("ab", 1)
-	x.drop("ab", 9)
-	x.drop("none", 9)
-	assert.Equal(t, []uint64{2, 3}, slices.Collect(x.all("ab")))
-	x.drop("ab", 3)
-	x.drop("ab", 2)
-	assert.Empty(t, slices.Collect(x.all("ab")))
-	assert.Empty(t, x.more)
-	assert.False(t, x.whole(""))
 }

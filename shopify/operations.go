@@ -1,11 +1,10 @@
 package shopify
 
 import (
-	"cmp"
-	"encoding/json"
-	"net/http"
 	"strconv"
-	"strings"
+	"time"
+
+	"github.com/ecosire/stocksync/internal/strictjson"
 )
 
 // What one call may hold.
@@ -14,17 +13,84 @@ const (
 	maxTerms = 25  // search terms joined by OR; no limit is documented
 )
 
-// pageInfo is that of every connection.
-type pageInfo struct {
-	HasNextPage bool   `json:"hasNextPage"`
-	EndCursor   string `json:"endCursor"`
+// writeGrace is how long a write that is under way is waited for after its
+// caller has left.
+const writeGrace = 3 * time.Second
+
+// object reads a member of the data that is an object. ok is false if there is
+// none, as in an answer to a mutation that was not understood.
+func (a *answer) object(key string) (row strictjson.Row, ok bool) {
+	if a == nil || a.data.Missing() || a.data.Null() {
+		return row, false
+	}
+	var data strictjson.Row
+	data.Read(a.data)
+	return member(&data, key)
+}
+
+func member(of *strictjson.Row, key string) (row strictjson.Row, ok bool) {
+	v := of.Value(key)
+	if of.Err() != nil || v.Missing() || v.Null() {
+		return row, false
+	}
+	row.Read(v)
+	return row, row.Err() == nil
 }
 
 // userError is a refusal of what was sent, among the data of a mutation.
 type userError struct {
-	Code    string   `json:"code"`
-	Field   []string `json:"field"`
-	Message string   `json:"message"`
+	code    string
+	field   []string
+	message string
+	token   string // to be kept out of texts
+}
+
+// userErrors reads those of a mutation's payload. ok is false if the answer
+// does not say whether there are any. An error with odd members is one all the
+// same.
+func (a *answer) userErrors(payload *strictjson.Row) (errs []userError, ok bool) {
+	list := payload.Elements("userErrors")
+	if payload.Err() != nil {
+		return nil, false
+	}
+	var row strictjson.Row
+	for _, v := range list {
+		row.Read(v)
+		e := userError{message: row.Value("message").Name(), token: a.token}
+		e.code, _ = row.Value("code").Text()
+		steps, _ := row.Value("field").Elements()
+		for _, s := range steps {
+			e.field = append(e.field, s.Name())
+		}
+		errs = append(errs, e)
+	}
+	return errs, true
+}
+
+// row finds out which row of the input a user error is about. The index comes
+// as a string.
+func (e userError) row(rows int) (int, bool) {
+	for i, part := range e.field {
+		if part == "quantities" && i+1 < len(e.field) {
+			n, err := strconv.Atoi(e.field[i+1])
+			return n, err == nil && n >= 0 && n < rows
+		}
+	}
+	return 0, false
+}
+
+// listItems reads all items, in some order or in its reverse.
+var listItems = operation{name: "inventoryItems", guess: 20, repeat: true, query: `
+query ListItems($after: String, $reverse: Boolean!) {
+  inventoryItems(first: 250, after: $after, reverse: $reverse) {
+    nodes { id sku }
+    pageInfo { hasNextPage endCursor }
+  }
+}`}
+
+type listItemsVars struct {
+	After   *string `json:"after"`
+	Reverse bool    `json:"reverse"`
 }
 
 // findItems searches. Its costs are those of the first page's 250 places,
@@ -40,16 +106,6 @@ query FindItems($query: String!, $after: String) {
 type findItemsVars struct {
 	Query string  `json:"query"`
 	After *string `json:"after"`
-}
-
-type findItemsData struct {
-	InventoryItems *struct {
-		Nodes []struct {
-			ID  string  `json:"id"`
-			SKU *string `json:"sku"`
-		} `json:"nodes"`
-		PageInfo *pageInfo `json:"pageInfo"`
-	} `json:"inventoryItems"`
 }
 
 // readLevels reads up to 250 items by their ids, for a few points.
@@ -69,54 +125,34 @@ query ReadLevels($ids: [ID!]!, $location: ID!) {
   }
 }`}
 
+// readProducts is readLevels with what needs the scope read_products.
+var readProducts = operation{name: "nodes", guess: 30, repeat: true, query: `
+query ReadLevelsAndProducts($ids: [ID!]!, $location: ID!) {
+  nodes(ids: $ids) {
+    ... on InventoryItem {
+      id
+      sku
+      tracked
+      duplicateSkuCount
+      inventoryLevel(locationId: $location, includeInactive: true) {
+        isActive
+        quantities(names: ["available"]) { name quantity }
+      }
+      variants(first: 10) {
+        nodes { inventoryPolicy requiresComponents product { status } }
+      }
+    }
+  }
+}`}
+
 type readLevelsVars struct {
 	IDs      []string `json:"ids"`
 	Location string   `json:"location"`
 }
 
-type readLevelsData struct {
-	Nodes []*node `json:"nodes"`
-}
-
-// A node is an inventory item and its level at one location.
-type node struct {
-	ID                string  `json:"id"`
-	SKU               *string `json:"sku"`
-	Tracked           bool    `json:"tracked"`
-	DuplicateSKUCount int     `json:"duplicateSkuCount"` // items with the same SKU; see duplicates
-	InventoryLevel    *struct {
-		IsActive   bool `json:"isActive"`
-		Quantities []struct {
-			Name     string `json:"name"`
-			Quantity int    `json:"quantity"`
-		} `json:"quantities"`
-	} `json:"inventoryLevel"`
-}
-
-func (n *node) sku() string {
-	if n.SKU == nil {
-		return ""
-	}
-	return *n.SKU
-}
-
-// active reports whether the item is stocked at the location.
-func (n *node) active() bool { return n.InventoryLevel != nil && n.InventoryLevel.IsActive }
-
-// available returns the figure of an active level; ok is false if the answer
-// lacks it.
-func (n *node) available() (quantity int, ok bool) {
-	for _, q := range n.InventoryLevel.Quantities {
-		if q.Name == "available" {
-			return q.Quantity, true
-		}
-	}
-	return 0, false
-}
-
 // setQuantities writes up to 250 rows. Since 2026-04 the directive is required
 // when the mutation runs, though the schema does not say so.
-var setQuantities = operation{name: "inventorySetQuantities", guess: 20, repeat: true, again: busy, query: `
+var setQuantities = operation{name: "inventorySetQuantities", guess: 20, repeat: true, grace: writeGrace, again: busy, query: `
 mutation SetQuantities($input: InventorySetQuantitiesInput!, $key: String!) {
   inventorySetQuantities(input: $input) @idempotent(key: $key) {
     inventoryAdjustmentGroup { id }
@@ -145,64 +181,37 @@ type quantityInput struct {
 	ChangeFromQuantity *int `json:"changeFromQuantity"`
 }
 
-type setQuantitiesData struct {
-	InventorySetQuantities *struct {
-		// The group of changes is null when there was nothing to change, and
-		// says no more than the errors, which are null in no good answer.
-		UserErrors []userError `json:"userErrors"`
-	} `json:"inventorySetQuantities"`
-}
-
 // busy finds the answer that means: this very request is being worked on.
-func busy(data json.RawMessage) bool {
-	var d setQuantitiesData
-	if json.Unmarshal(data, &d) != nil || d.InventorySetQuantities == nil {
+func busy(a *answer) bool {
+	payload, ok := a.object("inventorySetQuantities")
+	if !ok {
 		return false
 	}
-	for _, e := range d.InventorySetQuantities.UserErrors {
-		if e.Code == "IDEMPOTENCY_CONCURRENT_REQUEST" {
+	errs, _ := a.userErrors(&payload)
+	for _, e := range errs {
+		if e.code == "IDEMPOTENCY_CONCURRENT_REQUEST" {
 			return true
 		}
 	}
 	return false
 }
 
-// row finds out which row of the input a user error is about. The index comes
-// as a string.
-func (e userError) row(rows int) (int, bool) {
-	for i, part := range e.Field {
-		if part == "quantities" && i+1 < len(e.Field) {
-			n, err := strconv.Atoi(e.Field[i+1])
-			return n, err == nil && n >= 0 && n < rows
-		}
-	}
-	return 0, false
-}
-
 // trackItem does no harm when it is done twice.
-var trackItem = operation{name: "inventoryItemUpdate", guess: 20, repeat: true, query: `
-mutation TrackItem($id: ID!) {
-  inventoryItemUpdate(id: $id, input: {tracked: true}) {
+var trackItem = operation{name: "inventoryItemUpdate", guess: 20, repeat: true, grace: writeGrace, query: `
+mutation TrackItem($id: ID!, $tracked: Boolean!) {
+  inventoryItemUpdate(id: $id, input: {tracked: $tracked}) {
     inventoryItem { tracked }
     userErrors { field message }
   }
 }`}
 
 type trackItemVars struct {
-	ID string `json:"id"`
-}
-
-type trackItemData struct {
-	InventoryItemUpdate *struct {
-		InventoryItem *struct {
-			Tracked bool `json:"tracked"`
-		} `json:"inventoryItem"`
-		UserErrors []userError `json:"userErrors"`
-	} `json:"inventoryItemUpdate"`
+	ID      string `json:"id"`
+	Tracked bool   `json:"tracked"`
 }
 
 // activateItem stocks an item at the location, without a quantity.
-var activateItem = operation{name: "inventoryActivate", guess: 20, repeat: true, query: `
+var activateItem = operation{name: "inventoryActivate", guess: 20, repeat: true, grace: writeGrace, query: `
 mutation ActivateItem($item: ID!, $location: ID!, $key: String!) {
   inventoryActivate(inventoryItemId: $item, locationId: $location) @idempotent(key: $key) {
     inventoryLevel { isActive }
@@ -216,14 +225,49 @@ type activateItemVars struct {
 	Key      string `json:"key"`
 }
 
-type activateItemData struct {
-	InventoryActivate *struct {
-		InventoryLevel *struct {
-			IsActive bool `json:"isActive"`
-		} `json:"inventoryLevel"`
-		UserErrors []userError `json:"userErrors"`
-	} `json:"inventoryActivate"`
+// findLevel finds the id of an item's level, which deactivateLevel needs.
+var findLevel = operation{name: "inventoryItem", guess: 5, repeat: true, query: `
+query FindLevel($item: ID!, $location: ID!) {
+  inventoryItem(id: $item) { inventoryLevel(locationId: $location) { id } }
+}`}
+
+type findLevelVars struct {
+	Item     string `json:"item"`
+	Location string `json:"location"`
 }
+
+// deactivateLevel undoes activateItem. It is not sent again when its outcome is
+// unclear: the level is gone if it was done.
+var deactivateLevel = operation{name: "inventoryDeactivate", guess: 20, grace: writeGrace, query: `
+mutation DeactivateLevel($level: ID!) {
+  inventoryDeactivate(inventoryLevelId: $level) {
+    userErrors { field message }
+  }
+}`}
+
+type deactivateLevelVars struct {
+	Level string `json:"level"`
+}
+
+// findLocation finds out whether a location is the shop's and active. Only the
+// ids of locations can be read without a further scope, so that a location is
+// active if it is in the list of those that are.
+var findLocation = operation{name: "location", guess: 20, repeat: true, query: `
+query FindLocation($id: ID!, $after: String) {
+  location(id: $id) { id }
+  locations(first: 250, after: $after, includeLegacy: true) {
+    nodes { id }
+    pageInfo { hasNextPage endCursor }
+  }
+}`}
+
+type findLocationVars struct {
+	ID    string  `json:"id"`
+	After *string `json:"after"`
+}
+
+// ping is about nothing: if it is answered the shop is there.
+var ping = operation{name: "shop", guess: 2, query: `query Ping { shop { id } }`}
 
 // startBulk is not sent again when its outcome is unclear: it would start a
 // second operation, of the few that may run.
@@ -242,54 +286,19 @@ type startBulkVars struct {
 	Query string `json:"query"`
 }
 
-type startBulkData struct {
-	BulkOperationRunQuery *struct {
-		BulkOperation *struct {
-			ID string `json:"id"`
-		} `json:"bulkOperation"`
-		UserErrors []userError `json:"userErrors"`
-	} `json:"bulkOperationRunQuery"`
-}
-
 var pollBulk = operation{name: "bulkOperation", guess: 5, repeat: true, query: `
 query PollBulk($id: ID!) {
-  bulkOperation(id: $id) { status errorCode url rootObjectCount }
+  bulkOperation(id: $id) { status errorCode url objectCount rootObjectCount }
 }`}
 
 type pollBulkVars struct {
 	ID string `json:"id"`
 }
 
-type pollBulkData struct {
-	BulkOperation *bulkOperation `json:"bulkOperation"`
-}
-
-type bulkOperation struct {
-	Status    string          `json:"status"`
-	ErrorCode string          `json:"errorCode"`
-	URL       string          `json:"url"`             // empty when there are no rows
-	Count     json.RawMessage `json:"rootObjectCount"` // a string of digits
-}
-
-// count is how many lines the result has; -1 if that was not told.
-func (o *bulkOperation) count() int {
-	n, err := strconv.Atoi(strings.Trim(string(o.Count), `"`))
-	if err != nil {
-		return -1
-	}
-	return n
-}
-
-// refusal makes an error of user errors. Without any, the shop gave no reason.
-func (c *Client) refusal(op operation, errs []userError) *Error {
-	e := &Error{Op: op.name, Status: http.StatusOK}
-	var messages []string
-	for _, u := range errs {
-		if u.Code != "" && !e.has(u.Code) {
-			e.Codes = append(e.Codes, u.Code)
-		}
-		messages = append(messages, u.Message)
-	}
-	e.Message = cmp.Or(c.http.Message(strings.Join(messages, "; ")), "no reason given")
-	return e
-}
+var cancelBulk = operation{name: "bulkOperationCancel", guess: 20, query: `
+mutation CancelBulk($id: ID!) {
+  bulkOperationCancel(id: $id) {
+    bulkOperation { status }
+    userErrors { field message }
+  }
+}`}

@@ -24,7 +24,15 @@ func TestOperationsMatchTheSchema(t *testing.T) {
 			Name: "available", Reason: "correction", ReferenceDocumentURI: "gid://stocksync/SyncRun/1",
 			Quantities: []quantityInput{{item, location, 1, nil}, {item, location, 1, &five}},
 		}}},
-		{trackItem, trackItemVars{item}},
+		{readProducts, readLevelsVars{IDs: []string{item}, Location: location}},
+		{listItems, listItemsVars{}},
+		{listItems, listItemsVars{After: &cursor, Reverse: true}},
+		{trackItem, trackItemVars{item, true}},
+		{findLevel, findLevelVars{item, location}},
+		{deactivateLevel, deactivateLevelVars{"gid://shopify/InventoryLevel/1?inventory_item_id=1"}},
+		{findLocation, findLocationVars{ID: location, After: &cursor}},
+		{ping, struct{}{}},
+		{cancelBulk, pollBulkVars{"gid://shopify/BulkOperation/1"}},
 		{activateItem, activateItemVars{item, location, "k"}},
 		{startBulk, startBulkVars{everyItem}},
 		{pollBulk, pollBulkVars{"gid://shopify/BulkOperation/1"}},
@@ -64,7 +72,7 @@ func TestUserErrorNamesItsRow(t *testing.T) {
 		{[]string{"input", "name"}, 0, false},
 		{nil, 0, false},
 	} {
-		row, ok := userError{Field: test.field}.row(10)
+		row, ok := userError{field: test.field}.row(10)
 		assert.Equal(t, test.ok, ok, test.field)
 		if ok {
 			assert.Equal(t, test.row, row)

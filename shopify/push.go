@@ -2,11 +2,9 @@ package shopify
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -14,50 +12,59 @@ import (
 	"github.com/ecosire/stocksync/channel"
 )
 
-// The bounds of the figure "available".
-const (
-	leastQuantity = -1_000_000_000
-	mostQuantity  = 1_000_000_000
-)
-
-// maxRounds bounds how often rows are sent again without those refused.
-const maxRounds = 8
-
 // Push sets what is available at the location, 250 updates a request. An
 // update that was Seen is written only if the shop still shows the quantity
 // seen, and ends in [channel.ErrConflict] otherwise; no request is needed to
 // find its item. One that was not seen is written whatever the shop shows,
 // after requests that find its item.
 //
+// What the shop refuses for one update, or stumbles over, is found by halving,
+// and is the error of that update alone.
+//
 // Each request carries an idempotency key, so that one whose answer was lost
-// is sent again without being applied twice. In the shop's inventory history
-// the changes refer to gid://stocksync/SyncRun/ and the run's name (see
-// [channel.WithRun]), or a random one.
+// is sent again without being applied twice. If no answer comes at all, or the
+// caller leaves, the update's error matches [channel.ErrUnclear], and the
+// client remembers the request for a quarter of an hour: the next Push for one
+// of its items sends it once more, with the same key, and so learns what became
+// of it before it writes anything else. A write that is under way is waited for
+// up to three seconds after ctx is done.
+//
+// In the shop's inventory history the changes refer to gid://stocksync/SyncRun/
+// and the run's name (see [channel.WithRun]), or a random one.
 func (ch *Channel) Push(ctx context.Context, updates []channel.Update) error {
 	p := &push{Channel: ch, document: document(channel.Run(ctx)), errs: channel.Errors{}}
-	rows := p.prepare(ctx, p.rows(ctx, updates))
+	rows := p.rows(ctx, updates)
+	rows = p.settle(ctx, rows)
+	rows = p.prepare(ctx, rows)
 	var group errgroup.Group
 	group.SetLimit(parallel)
 	for some := range slices.Chunk(rows, maxInput) {
 		group.Go(func() error { p.write(ctx, some); return nil })
 	}
 	group.Wait()
-	if p.whole != nil && !p.known {
-		return p.whole
-	}
-	return p.errs.Err()
+	p.decide(ctx)
+	return p.result()
 }
 
-// A push is one call of Push.
+// A push is one call of Push or Unset.
 type push struct {
 	*Channel
 	document string // the referenceDocumentUri
 
-	mu    sync.Mutex
-	errs  channel.Errors
-	known bool  // the fate of some update is known
-	whole error // the first error that is about no update in particular
-	stop  error // one after which the shop is left alone
+	mu     sync.Mutex
+	errs   channel.Errors
+	known  bool    // the fate of some update is known, or that it is not known
+	whole  error   // the first error that is about no update in particular
+	stop   error   // one after which the shop is left alone
+	doubts []doubt // rows that may have been refused because they were done
+}
+
+// result is what Push returns.
+func (p *push) result() error {
+	if p.whole != nil && !p.known {
+		return p.whole
+	}
+	return p.errs.Err()
 }
 
 // A row is an update whose item is known.
@@ -67,6 +74,12 @@ type row struct {
 	quantity int
 	from     *int  // what the shop must show; nil means anything
 	unready  *node // the item, if it must be tracked or activated first
+	again    bool  // it may have been written by an earlier request
+}
+
+func (r row) same(other row) bool {
+	return r.item == other.item && r.quantity == other.quantity &&
+		(r.from == nil) == (other.from == nil) && (r.from == nil || *r.from == *other.from)
 }
 
 // refuse notes an error about one update.
@@ -77,7 +90,14 @@ func (p *push) refuse(sku string, err error) {
 	p.known = true
 }
 
-// fail notes an error about whole requests.
+// done notes that something was written.
+func (p *push) done() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.known = true
+}
+
+// fail notes an error about whole requests, of which nothing was done.
 func (p *push) fail(err error, skus ...string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -92,9 +112,12 @@ func (p *push) fail(err error, skus ...string) {
 	}
 }
 
-func (p *push) stopped() error {
+func (p *push) stopped(ctx context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.stop == nil && ctx.Err() != nil {
+		return ctx.Err()
+	}
 	return p.stop
 }
 
@@ -106,15 +129,15 @@ func (p *push) rows(ctx context.Context, updates []channel.Update) []row {
 		switch item, ok := p.seen(u); {
 		case u.SKU == "":
 			p.refuse(u.SKU, channel.UnknownSKU(u.SKU))
-		case u.Quantity < leastQuantity || u.Quantity > mostQuantity:
-			p.refuse(u.SKU, fmt.Errorf("%w: %d is not a quantity between %d and %d", channel.ErrInvalid, u.Quantity, leastQuantity, mostQuantity))
+		case u.Quantity < minQuantity || u.Quantity > maxQuantity:
+			p.refuse(u.SKU, fmt.Errorf("%w: %d is not a quantity between %d and %d", channel.ErrInvalid, u.Quantity, minQuantity, maxQuantity))
 		case ok:
 			rows = append(rows, row{sku: u.SKU, item: item, quantity: u.Quantity, from: new(u.Seen.Quantity)})
 		default:
 			unknown = append(unknown, u)
 		}
 	}
-	return append(rows, p.find(ctx, unknown)...)
+	return append(rows, p.search(ctx, unknown)...)
 }
 
 // seen returns the item that was seen, if nothing speaks against relying on it.
@@ -125,8 +148,8 @@ func (p *push) seen(u channel.Update) (item uint64, ok bool) {
 	return itemNumber(u.Seen.Ref)
 }
 
-// find reads the items of updates whose item was not seen.
-func (p *push) find(ctx context.Context, updates []channel.Update) []row {
+// search reads the items of updates whose item was not seen.
+func (p *push) search(ctx context.Context, updates []channel.Update) []row {
 	if len(updates) == 0 {
 		return nil
 	}
@@ -134,199 +157,53 @@ func (p *push) find(ctx context.Context, updates []channel.Update) []row {
 	for i, u := range updates {
 		skus[i] = u.SKU
 	}
-	found, err := p.client.find(ctx, p.location, skus)
+	found, err := p.find(ctx, skus)
 	if err != nil {
 		p.fail(err, skus...)
 		return nil
 	}
 	var rows []row
 	for _, u := range updates {
-		m := found[u.SKU]
-		if len(m.exact) == 0 {
-			p.refuse(u.SKU, channel.UnknownSKU(u.SKU, m.near...))
-			continue
-		}
-		n := m.exact[0]
-		seen := u.Seen != nil && u.Seen.Err == nil && !u.Seen.Unset
-		r := row{sku: u.SKU, quantity: u.Quantity}
-		r.item, _ = itemNumber(n.ID)
-		if seen {
-			r.from = new(u.Seen.Quantity)
-		}
-		if !n.Tracked || !n.active() {
-			r.unready = n
-		}
-		switch err := p.obstacle(n); {
-		case len(m.exact) > 1:
-			p.refuse(u.SKU, ambiguous(u.SKU, m.exact))
-		case err != nil:
+		some, err := p.choose(u, found[u.SKU])
+		if err != nil {
 			p.refuse(u.SKU, err)
-		case seen && u.Seen.Ref != "" && u.Seen.Ref != n.ID:
-			p.refuse(u.SKU, fmt.Errorf("%w: %q was on %s and is on %s now", channel.ErrConflict, u.SKU, u.Seen.Ref, n.ID))
-		default:
-			rows = append(rows, r)
 		}
+		rows = append(rows, some...)
 	}
 	return rows
 }
 
-// prepare makes the items ready that are not, and returns the rows that can
-// be written.
-func (p *push) prepare(ctx context.Context, rows []row) []row {
-	var group errgroup.Group
-	group.SetLimit(parallel)
-	ready := make([]bool, len(rows))
-	for i, r := range rows {
-		if r.unready == nil {
-			ready[i] = true
-			continue
-		}
-		group.Go(func() error { ready[i] = p.ready(ctx, r); return nil })
+// choose decides which items an update is for.
+func (p *push) choose(u channel.Update, m match) (rows []row, _ error) {
+	switch {
+	case m.err != nil || len(m.exact) == 0:
+		return nil, m.unknown(u.SKU)
+	case len(m.exact) > 1 && p.duplicates != channel.DuplicatesAll:
+		return nil, ambiguous(u.SKU, m.exact)
 	}
-	group.Wait()
-	var out []row
-	for i, r := range rows {
-		if ready[i] {
-			out = append(out, r)
+	seen := u.Seen != nil && u.Seen.Err == nil && !u.Seen.Unset
+	for _, n := range m.exact {
+		if err := p.obstacle(n); err != nil {
+			return nil, err
 		}
-	}
-	return out
-}
-
-func (p *push) ready(ctx context.Context, r row) bool {
-	if err := p.stopped(); err != nil {
-		p.fail(err, r.sku)
-		return false
-	}
-	if !r.unready.Tracked {
-		var data trackItemData
-		if err := p.client.do(ctx, trackItem, trackItemVars{r.unready.ID}, &data); err != nil {
-			p.fail(err, r.sku)
-			return false
-		}
-		if d := data.InventoryItemUpdate; d == nil || len(d.UserErrors) > 0 || d.InventoryItem == nil || !d.InventoryItem.Tracked {
-			var errs []userError
-			if d != nil {
-				errs = d.UserErrors
+		r := row{sku: u.SKU, item: n.number, quantity: u.Quantity}
+		switch {
+		case !n.tracked || !n.active:
+			r.unready = n
+		case len(m.exact) > 1:
+			if seen && u.Seen.Quantity != n.available {
+				return nil, fmt.Errorf("%w: %q showed %d, and %s shows %d now", channel.ErrConflict, clip(u.SKU), u.Seen.Quantity, n.id(), n.available)
 			}
-			p.refuse(r.sku, fmt.Errorf("%w, and tracking could not be switched on: %w", channel.ErrNotTracked, p.client.refusal(trackItem, errs)))
-			return false
+			r.from = new(n.available)
+		case seen && u.Seen.Ref != "" && u.Seen.Ref != n.id():
+			return nil, fmt.Errorf("%w: %q is on %s now", channel.ErrConflict, clip(u.SKU), n.id())
 		}
+		if seen && r.from == nil {
+			r.from = new(u.Seen.Quantity)
+		}
+		rows = append(rows, r)
 	}
-	if !r.unready.active() {
-		var data activateItemData
-		vars := activateItemVars{Item: r.unready.ID, Location: p.location, Key: newKey()}
-		if err := p.client.do(ctx, activateItem, vars, &data); err != nil {
-			p.fail(err, r.sku)
-			return false
-		}
-		if d := data.InventoryActivate; d == nil || len(d.UserErrors) > 0 || d.InventoryLevel == nil || !d.InventoryLevel.IsActive {
-			var errs []userError
-			if d != nil {
-				errs = d.UserErrors
-			}
-			p.refuse(r.sku, fmt.Errorf("%w, and the item could not be activated there: %w", channel.ErrNotStocked, p.client.refusal(activateItem, errs)))
-			return false
-		}
-	}
-	return true
-}
-
-// write writes up to 250 rows. With any error about a row the shop applies
-// none of them, so the others are sent again without it, as another request,
-// which needs another key.
-func (p *push) write(ctx context.Context, rows []row) {
-	for range maxRounds {
-		if err := p.stopped(); err != nil {
-			p.fail(err, skus(rows)...)
-			return
-		}
-		errs, err := p.send(ctx, rows)
-		if fault, ok := errors.AsType[*Error](err); ok && spentKey(fault.Codes...) {
-			continue
-		}
-		if err != nil {
-			p.fail(err, skus(rows)...)
-			return
-		}
-		if len(errs) == 0 {
-			p.mu.Lock()
-			p.known = true
-			p.mu.Unlock()
-			return
-		}
-		byRow := make(map[int][]userError)
-		var general []userError
-		again := false
-		for _, e := range errs {
-			n, ok := e.row(len(rows))
-			switch {
-			case spentKey(e.Code):
-				again = true
-			case ok && !configuration[e.Code]:
-				byRow[n] = append(byRow[n], e)
-			default:
-				general = append(general, e)
-			}
-		}
-		var rest []row
-		for i, r := range rows {
-			if byRow[i] == nil {
-				rest = append(rest, r)
-				continue
-			}
-			err := p.client.refusal(setQuantities, byRow[i])
-			if err.Is(channel.ErrUnknownSKU) {
-				p.client.items.drop(r.sku, r.item)
-			}
-			p.refuse(r.sku, fmt.Errorf("%s: %w", itemID(r.item), err))
-		}
-		if len(general) > 0 && !again {
-			p.fail(p.client.refusal(setQuantities, general), skus(rest)...)
-			return
-		}
-		if rows = rest; len(rows) == 0 {
-			return
-		}
-	}
-	p.fail(unusable(setQuantities.name, "the shop refused it again and again"), skus(rows)...)
-}
-
-// send makes one request, and returns what the shop objects to.
-func (p *push) send(ctx context.Context, rows []row) ([]userError, error) {
-	vars := setQuantitiesVars{Key: newKey(), Input: setQuantitiesInput{
-		Name: "available", Reason: "correction", ReferenceDocumentURI: p.document,
-		Quantities: make([]quantityInput, len(rows)),
-	}}
-	for i, r := range rows {
-		vars.Input.Quantities[i] = quantityInput{
-			InventoryItemID: itemID(r.item), LocationID: p.location, Quantity: r.quantity, ChangeFromQuantity: r.from,
-		}
-	}
-	var data setQuantitiesData
-	if err := p.client.do(ctx, setQuantities, vars, &data); err != nil {
-		return nil, err
-	}
-	if data.InventorySetQuantities == nil || data.InventorySetQuantities.UserErrors == nil {
-		return nil, unusable(setQuantities.name, "the answer says nothing")
-	}
-	return data.InventorySetQuantities.UserErrors, nil
-}
-
-// spentKey reports whether a code says that the request needs another key.
-func spentKey(codes ...string) bool {
-	return slices.Contains(codes, "IDEMPOTENCY_KEY_PARAMETER_MISMATCH") ||
-		slices.Contains(codes, "IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED")
-}
-
-// configuration has the codes that are not about a row, even where they name
-// one.
-var configuration = map[string]bool{
-	"INVALID_LOCATION":           true,
-	"INVALID_NAME":               true,
-	"INVALID_REASON":             true,
-	"INVALID_REFERENCE_DOCUMENT": true,
-	"COMPARE_QUANTITY_REQUIRED":  true,
+	return rows, nil
 }
 
 func skus(rows []row) []string {
@@ -335,27 +212,4 @@ func skus(rows []row) []string {
 		out[i] = r.sku
 	}
 	return out
-}
-
-// newKey returns an idempotency key: a random UUID.
-func newKey() string {
-	var b [16]byte
-	rand.Read(b[:]) // never fails
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
-}
-
-// document names the run in the way that Shopify names things.
-func document(run string) string {
-	id := strings.Map(func(r rune) rune {
-		switch {
-		case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9', r == '-', r == '_':
-			return r
-		}
-		return '-'
-	}, run)
-	if id == "" {
-		id = newKey()
-	}
-	return "gid://stocksync/SyncRun/" + id[:min(len(id), 100)]
 }

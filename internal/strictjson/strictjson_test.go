@@ -146,6 +146,13 @@ func TestElements(t *testing.T) {
 	assert.EqualError(t, r.Err(), `"data" is an object, not a list`)
 }
 
+func TestJSON(t *testing.T) {
+	r := row(t, `{ "a" : [1, "x"] , "b":null}`)
+	assert.Equal(t, `[1, "x"]`, string(r.Value("a").JSON()))
+	assert.Equal(t, `null`, string(r.Value("b").JSON()))
+	assert.Nil(t, r.Value("c").JSON())
+}
+
 func TestErrorsAreBoundedAndClean(t *testing.T) {
 	r := row(t, `{"n":"`+strings.Repeat("é\u202e\\n", 100_000)+`"}`)
 	r.Int("n")

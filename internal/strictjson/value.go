@@ -33,6 +33,10 @@ func (v Value) Missing() bool { return len(v.text) == 0 }
 // Null reports whether the value is null.
 func (v Value) Null() bool { return v.first() == 'n' }
 
+// JSON returns the value as it is written, or nil if it is missing. It is a part
+// of what was given to [Parse], and must not be changed.
+func (v Value) JSON() []byte { return v.text }
+
 // first is the first byte, which tells what kind of value it is.
 func (v Value) first() byte {
 	if v.Missing() {

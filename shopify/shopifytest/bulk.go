@@ -27,6 +27,7 @@ const (
 type bulkOperation struct {
 	id, query, name, secret string
 	created, done           time.Time
+	endless, canceled       bool
 	file                    []byte
 	rows                    int
 }
@@ -38,7 +39,10 @@ type bulkState struct {
 }
 
 func (b *bulkOperation) now() bulkState {
-	if time.Now().Before(b.done) {
+	switch {
+	case b.canceled:
+		return bulkState{b, "CANCELED"}
+	case b.endless, time.Now().Before(b.done):
 		return bulkState{b, "RUNNING"}
 	}
 	return bulkState{b, "COMPLETED"}
@@ -51,6 +55,10 @@ type bulkPayload struct {
 
 var bulkResolvers = map[string]resolver{
 	"Mutation.bulkOperationRunQuery": runBulkQuery,
+	"Mutation.bulkOperationCancel":   cancelBulk,
+
+	"BulkOperationCancelPayload.bulkOperation": of(func(p bulkPayload) any { return p.operation }),
+	"BulkOperationCancelPayload.userErrors":    of(func(p bulkPayload) any { return list(p.errors) }),
 
 	"BulkOperationRunQueryPayload.bulkOperation": of(func(p bulkPayload) any { return p.operation }),
 	"BulkOperationRunQueryPayload.userErrors":    of(func(p bulkPayload) any { return list(p.errors) }),
@@ -79,11 +87,16 @@ func (b bulkState) ended(v any) any {
 	return v
 }
 
+// count grows evenly while the operation runs.
 func (b bulkState) count() string {
+	n := b.rows
 	if b.status != "COMPLETED" {
-		return "0"
+		n = 0
+		if whole := b.done.Sub(b.created); whole > 0 && !b.endless {
+			n = int(float64(b.rows) * min(1, time.Since(b.created).Seconds()/whole.Seconds()))
+		}
 	}
-	return strconv.Itoa(b.rows)
+	return strconv.Itoa(n)
 }
 
 // bulkURL is null for a result without rows.
@@ -100,6 +113,21 @@ func currentBulkOperation(c *call) (any, error) {
 		return c.server.bulk[n-1].now(), nil
 	}
 	return nil, nil
+}
+
+// cancelBulk is done at once.
+func cancelBulk(c *call) (any, error) {
+	for _, b := range c.server.bulk {
+		if b.id != c.args["id"] {
+			continue
+		}
+		if b.now().status != "RUNNING" {
+			return bulkPayload{b.now(), []userError{{nil, "", "A bulk operation cannot be canceled when it is " + strings.ToLower(b.now().status) + "."}}}, nil
+		}
+		b.canceled = true
+		return bulkPayload{b.now(), nil}, nil
+	}
+	return bulkPayload{nil, []userError{{[]string{"id"}, "", "The bulk operation could not be found."}}}, nil
 }
 
 // runBulkQuery reads everything at once; the operation only seems to run. So
@@ -138,7 +166,7 @@ func runBulkQuery(c *call) (any, error) {
 	b := &bulkOperation{
 		id:    fmt.Sprintf("gid://shopify/BulkOperation/%d", number),
 		query: query, name: fmt.Sprintf("bulk-%d.jsonl", number), secret: rand.Text(),
-		created: now, done: now.Add(s.cfg.BulkTime),
+		created: now, done: now.Add(s.cfg.BulkTime), endless: s.cfg.BulkTime < 0,
 		file: file.Bytes(), rows: len(items),
 	}
 	s.bulk = append(s.bulk, b)

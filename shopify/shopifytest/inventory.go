@@ -43,16 +43,20 @@ var inventoryResolvers = map[string]resolver{
 	"InventoryChange.name":                of(func(c change) any { return c.name }),
 	"InventoryChange.delta":               of(func(c change) any { return c.delta }),
 	"InventoryChange.item":                of(func(c change) any { return c.item }),
-	"InventoryChange.location":            of(func(change) any { return place{} }),
+	"InventoryChange.location":            of(func(c change) any { return c.at }),
 	"InventoryChange.ledgerDocumentUri":   of(func(change) any { return nil }),
 	"InventoryChange.quantityAfterChange": of(func(change) any { return nil }),
 
-	"InventoryActivatePayload.inventoryLevel": of(func(p itemPayload) any {
+	"Mutation.inventoryDeactivate":          deactivate,
+	"InventoryDeactivatePayload.userErrors": of(func(p itemPayload) any { return list(p.errors) }),
+
+	"InventoryActivatePayload.inventoryLevel": func(c *call) (any, error) {
+		p := c.parent.(itemPayload)
 		if p.item == nil {
-			return nil
+			return nil, nil
 		}
-		return level{p.item}
-	}),
+		return c.level(p.item, p.at, true), nil
+	},
 	"InventoryActivatePayload.userErrors": of(func(p itemPayload) any { return list(p.errors) }),
 
 	"InventoryItemUpdatePayload.inventoryItem": of(func(p itemPayload) any {
@@ -74,6 +78,7 @@ type setPayload struct {
 
 type itemPayload struct {
 	item   *item
+	at     *place // where it was activated
 	errors []userError
 }
 
@@ -89,6 +94,7 @@ type change struct {
 	name  string
 	delta int
 	item  *item
+	at    *place
 }
 
 func list[T any](values []T) []any {
@@ -196,14 +202,16 @@ func setQuantities(c *call, key string) (any, error) {
 	g := &group{reason: in["reason"].(string), uri: in["referenceDocumentUri"], created: time.Now()}
 	uri, _ := g.uri.(string)
 	for _, q := range rows {
-		i := c.server.byID[q.item]
-		if i.NotStocked {
+		i, at := c.server.byID[q.item], c.server.place(q.location)
+		available, _, ok := c.server.stock(i, at.id)
+		if !ok {
 			// Since 2026-10 such a write makes a level, which is not active.
-			i.NotStocked, i.Inactive = false, true
+			c.server.shelve(i, at.id, false)
+			available, _, _ = c.server.stock(i, at.id)
 		}
-		if delta := q.quantity - i.Available; delta != 0 {
-			g.changes = append(g.changes, change{"available", delta, i}, change{"on_hand", delta, i})
-			c.server.change(i, q.quantity, uri, key)
+		if delta := q.quantity - *available; delta != 0 {
+			g.changes = append(g.changes, change{"available", delta, i, at}, change{"on_hand", delta, i, at})
+			c.server.change(i, at.id, q.quantity, uri, key)
 		}
 	}
 	if len(g.changes) == 0 {
@@ -214,12 +222,18 @@ func setQuantities(c *call, key string) (any, error) {
 }
 
 // change sets a quantity and keeps the history.
-func (s *Server) change(i *item, to int, uri, key string) {
+func (s *Server) change(i *item, location string, to int, uri, key string) {
 	now := time.Now()
+	available, _, _ := s.stock(i, location)
+	elsewhere := location
+	if location == s.location {
+		elsewhere = ""
+	}
 	s.history = append(s.history, Change{
-		SKU: i.SKU, ItemID: i.id, From: i.Available, To: to, ReferenceDocumentURI: uri, Key: key, Time: now,
+		SKU: i.SKU, ItemID: i.id, LocationID: elsewhere, From: *available, To: to, ReferenceDocumentURI: uri, Key: key, Time: now,
 	})
-	i.Available, i.updated = to, now
+	*available, i.updated = to, now
+	s.tell(i, location, to)
 }
 
 // checkSet finds everything that is wrong with a write. If there is anything,
@@ -257,7 +271,8 @@ func (s *Server) checkSet(in map[string]any, rows []row) (errs []userError) {
 		case i.Untracked:
 			wrong("inventoryItemId", "", "Inventory tracking is not enabled for the inventory item.")
 		}
-		if q.location != s.location {
+		at := s.place(q.location)
+		if at == nil || at.closed {
 			wrong("locationId", "INVALID_LOCATION", "The specified location could not be found.")
 		}
 		switch {
@@ -266,7 +281,13 @@ func (s *Server) checkSet(in map[string]any, rows []row) (errs []userError) {
 		case q.quantity < -maxQuantity:
 			wrong("quantity", "INVALID_QUANTITY_TOO_LOW", "The quantity can't be lower than -1,000,000,000.")
 		}
-		if i != nil && q.from != nil && q.from != i.Available {
+		shown := 0
+		if i != nil && at != nil {
+			if available, _, ok := s.stock(i, at.id); ok {
+				shown = *available
+			}
+		}
+		if i != nil && at != nil && q.from != nil && q.from != shown {
 			wrong("changeFromQuantity", "CHANGE_FROM_QUANTITY_STALE", "The changeFromQuantity argument no longer matches the persisted quantity.")
 		}
 	}
@@ -281,7 +302,7 @@ func changes(c *call) (any, error) {
 	}
 	all := []any{}
 	for _, ch := range c.parent.(*group).changes {
-		if keep("quantityNames", ch.name) && keep("inventoryItemIds", ch.item.id) && keep("locationIds", c.server.location) {
+		if keep("quantityNames", ch.name) && keep("inventoryItemIds", ch.item.id) && keep("locationIds", ch.at.id) {
 			all = append(all, ch)
 		}
 	}
@@ -296,24 +317,46 @@ func activate(c *call, key string) (any, error) {
 		return itemPayload{errors: []userError{{[]string{field}, "", message}}}, nil
 	}
 	i := c.server.byID[c.args["inventoryItemId"].(string)]
-	available, given := c.args["available"].(int)
+	at := c.server.place(c.args["locationId"].(string))
+	to, given := c.args["available"].(int)
+	active := false
+	if i != nil && at != nil {
+		_, inactive, ok := c.server.stock(i, at.id)
+		active = ok && !*inactive
+	}
 	switch {
 	case i == nil:
 		return wrong("inventoryItemId", "The inventory item could not be found.")
-	case c.args["locationId"] != c.server.location:
+	case at == nil || at.closed:
 		return wrong("locationId", "The location could not be found.")
 	case i.Bundle:
 		return wrong("inventoryItemId", "The inventory item cannot be stocked.")
-	case given && !i.NotStocked && !i.Inactive:
+	case given && active:
 		return wrong("available", "Not allowed to set available quantity when the item is already active at the location.")
-	case given && (available > maxQuantity || available < -maxQuantity):
+	case given && (to > maxQuantity || to < -maxQuantity):
 		return wrong("available", "The quantity is out of range.")
 	}
-	i.NotStocked, i.Inactive, i.updated = false, false, time.Now()
-	if given && available != i.Available {
-		c.server.change(i, available, "", key)
+	c.server.shelve(i, at.id, true)
+	if available, _, _ := c.server.stock(i, at.id); given && to != *available {
+		c.server.change(i, at.id, to, "", key)
 	}
-	return itemPayload{item: i}, nil
+	return itemPayload{item: i, at: at}, nil
+}
+
+// deactivate ends that an item is stocked at a location. What is there of it is
+// forgotten.
+func deactivate(c *call) (any, error) {
+	i, at := c.server.levelOf(c.args["inventoryLevelId"].(string))
+	if i == nil {
+		return itemPayload{errors: []userError{{[]string{"inventoryLevelId"}, "", "The inventory level could not be found."}}}, nil
+	}
+	if at.id == c.server.location {
+		i.NotStocked, i.Inactive, i.Item.Available = true, false, 0
+	} else {
+		delete(i.elsewhere, at.id)
+	}
+	i.updated = time.Now()
+	return itemPayload{item: i, at: at}, nil
 }
 
 // updateItem knows the field tracked only.

@@ -1,27 +1,36 @@
 package shopifytest
 
 import (
+	"cmp"
 	"encoding/base64"
 	"fmt"
 	"maps"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// A level is the stock of an item at the location.
-type level struct{ *item }
+// A level is the stock of an item at a location.
+type level struct {
+	*item
+	at        *place
+	available int
+	inactive  bool
+}
 
 type quantity struct {
 	name string
 	n    int
 }
 
-// place and shop stand for the location and the shop.
+// shop stands for the shop, variant and product for those of an item: each has
+// its own.
 type (
-	place struct{}
-	shop  struct{}
+	shop    struct{}
+	variant struct{ *item }
+	product struct{ *item }
 )
 
 type connection struct {
@@ -46,8 +55,12 @@ func typeName(v any) string {
 		return "InventoryItem"
 	case level:
 		return "InventoryLevel"
-	case place:
+	case *place:
 		return "Location"
+	case variant:
+		return "ProductVariant"
+	case product:
+		return "Product"
 	case shop:
 		return "Shop"
 	case bulkState:
@@ -94,13 +107,19 @@ func init() {
 		"InventoryItem.updatedAt":         of(func(i *item) any { return dateTime(i.updated) }),
 		"InventoryItem.duplicateSkuCount": duplicates,
 		"InventoryItem.inventoryLevel":    levelOfItem,
-		"InventoryItem.variant":           denied("read_products"),
-		"InventoryItem.variants":          denied("read_products"),
+		"InventoryItem.variant":           withProducts(func(c *call) (any, error) { return variant{c.parent.(*item)}, nil }),
+		"InventoryItem.variants":          withProducts(variants),
 
-		"InventoryLevel.id":         func(c *call) (any, error) { return c.server.levelID(c.parent.(level).item), nil },
-		"InventoryLevel.isActive":   of(func(l level) any { return !l.Inactive }),
+		"ProductVariantConnection.nodes":    of(func(c *connection) any { return c.nodes }),
+		"ProductVariantConnection.edges":    of(edges),
+		"ProductVariantConnection.pageInfo": of(func(c *connection) any { return c }),
+		"ProductVariantEdge.node":           of(func(e edge) any { return e.node }),
+		"ProductVariantEdge.cursor":         of(func(e edge) any { return e.cursor }),
+
+		"InventoryLevel.id":         of(func(l level) any { return l.at.levelID(l.item, l.at.id) }),
+		"InventoryLevel.isActive":   of(func(l level) any { return !l.inactive }),
 		"InventoryLevel.item":       of(func(l level) any { return l.item }),
-		"InventoryLevel.location":   of(func(level) any { return place{} }),
+		"InventoryLevel.location":   of(func(l level) any { return l.at }),
 		"InventoryLevel.createdAt":  of(func(l level) any { return dateTime(l.created) }),
 		"InventoryLevel.updatedAt":  of(func(l level) any { return dateTime(l.updated) }),
 		"InventoryLevel.quantities": quantities,
@@ -108,8 +127,8 @@ func init() {
 		"InventoryQuantity.name":     of(func(q quantity) any { return q.name }),
 		"InventoryQuantity.quantity": of(func(q quantity) any { return q.n }),
 
-		"Location.id":               func(c *call) (any, error) { return c.server.location, nil },
-		"Location.legacyResourceId": func(c *call) (any, error) { return strconv.FormatInt(c.server.cfg.LocationID, 10), nil },
+		"Location.id":               of(func(p *place) any { return p.id }),
+		"Location.legacyResourceId": of(func(p *place) any { return strconv.FormatInt(p.number, 10) }),
 		"Location.inventoryLevel":   levelOfLocation,
 
 		"Shop.id":              of(func(shop) any { return shopID }),
@@ -125,8 +144,36 @@ func init() {
 	} {
 		resolvers["Location."+name] = denied("read_locations")
 	}
-	for _, name := range []string{"id", "sku", "title", "displayName", "barcode", "inventoryQuantity", "inventoryPolicy"} {
-		resolvers["ProductVariant."+name] = denied("read_products")
+	for name, value := range map[string]func(variant) any{
+		"id":                 func(v variant) any { return fmt.Sprintf("gid://shopify/ProductVariant/%d", v.number) },
+		"sku":                func(v variant) any { return v.SKU },
+		"title":              func(variant) any { return "Default Title" },
+		"displayName":        func(v variant) any { return v.SKU + " - Default Title" },
+		"barcode":            func(variant) any { return nil },
+		"inventoryQuantity":  func(v variant) any { return v.Available },
+		"inventoryItem":      func(v variant) any { return v.item },
+		"requiresComponents": func(v variant) any { return v.Bundle },
+		"availableForSale":   func(v variant) any { return v.Untracked || v.Continue || v.Available > 0 },
+		"product":            func(v variant) any { return product{v.item} },
+		"inventoryPolicy": func(v variant) any {
+			if v.Continue {
+				return "CONTINUE"
+			}
+			return "DENY"
+		},
+	} {
+		resolvers["ProductVariant."+name] = withProducts(of(value))
+	}
+	for name, value := range map[string]func(product) any{
+		"id": func(p product) any { return fmt.Sprintf("gid://shopify/Product/%d", p.number) },
+		"status": func(p product) any {
+			if p.Draft {
+				return "DRAFT"
+			}
+			return "ACTIVE"
+		},
+	} {
+		resolvers["Product."+name] = withProducts(of(value))
 	}
 	maps.Copy(resolvers, bulkResolvers)
 	maps.Copy(resolvers, inventoryResolvers)
@@ -141,10 +188,40 @@ func denied(scope string) resolver {
 	return func(c *call) (any, error) { return nil, accessDenied(c.field.Name, scope) }
 }
 
+// withProducts is for what the scope read_products allows.
+func withProducts(r resolver) resolver {
+	return func(c *call) (any, error) {
+		if !c.server.cfg.ReadProducts {
+			return nil, accessDenied(c.field.Name, "read_products")
+		}
+		return r(c)
+	}
+}
+
+// variants of an item are one.
+func variants(c *call) (any, error) {
+	i := c.parent.(*item)
+	return c.page(1, func(int) (any, int64) { return variant{i}, i.number })
+}
+
 const shopID = "gid://shopify/Shop/1"
 
-func (s *Server) levelID(i *item) string {
-	return fmt.Sprintf("gid://shopify/InventoryLevel/%d?inventory_item_id=%d", s.cfg.LocationID, i.number)
+func (s *Server) levelID(i *item, location string) string {
+	return fmt.Sprintf("gid://shopify/InventoryLevel/%s?inventory_item_id=%d", location[strings.LastIndexByte(location, '/')+1:], i.number)
+}
+
+// levelOf returns the item and the location of a level's id.
+func (s *Server) levelOf(id string) (*item, *place) {
+	at, n, ok := strings.Cut(id, "?inventory_item_id=")
+	number, isLevel := strings.CutPrefix(at, "gid://shopify/InventoryLevel/")
+	i, p := s.byID["gid://shopify/InventoryItem/"+n], s.place("gid://shopify/Location/"+number)
+	if !ok || !isLevel || i == nil || p == nil {
+		return nil, nil
+	}
+	if _, _, ok := s.stock(i, p.id); !ok {
+		return nil, nil
+	}
+	return i, p
 }
 
 // node returns the object with that id, or nil.
@@ -153,21 +230,19 @@ func (r *run) node(id string) any {
 	if i, ok := s.byID[id]; ok {
 		return i
 	}
-	if _, n, ok := strings.Cut(id, "?inventory_item_id="); ok {
-		if i, ok := s.byID["gid://shopify/InventoryItem/"+n]; ok && !i.NotStocked && s.levelID(i) == id {
-			return level{i}
-		}
+	if i, p := s.levelOf(id); i != nil {
+		return r.level(i, p, true)
 	}
 	for _, b := range s.bulk {
 		if b.id == id {
 			return b.now()
 		}
 	}
-	switch id {
-	case s.location:
-		return place{}
-	case shopID:
+	if id == shopID {
 		return shop{}
+	}
+	if p := s.place(id); p != nil {
+		return p
 	}
 	return nil
 }
@@ -193,21 +268,39 @@ func nodeOf(kind string) resolver {
 }
 
 func oneLocation(c *call) (any, error) {
-	if id, ok := c.args["id"].(string); ok && id != c.server.location {
-		return nil, nil
+	id, ok := c.args["id"].(string)
+	if !ok {
+		return c.server.places[0], nil
 	}
-	return place{}, nil
+	if p := c.server.place(id); p != nil {
+		return p, nil
+	}
+	return nil, nil
 }
 
 func locations(c *call) (any, error) {
 	c.onlyArgs("first", "after", "includeInactive", "includeLegacy", "sortKey")
-	return c.page(1, func(int) (any, int64) { return place{}, c.server.cfg.LocationID })
+	var listed []*place
+	for _, p := range c.server.places {
+		if !p.closed || c.args["includeInactive"] == true {
+			listed = append(listed, p)
+		}
+	}
+	slices.SortFunc(listed, func(a, b *place) int { return cmp.Compare(a.number, b.number) })
+	return c.page(len(listed), func(i int) (any, int64) { return listed[i], listed[i].number })
 }
 
 func inventoryItems(c *call) (any, error) {
-	c.onlyArgs("first", "after", "query")
+	c.onlyArgs("first", "after", "query", "reverse")
 	query, _ := c.args["query"].(string)
 	found := c.server.find(query)
+	if c.args["reverse"] == true {
+		// The numbers fall, and so do those in the cursors: negative, they rise.
+		return c.page(len(found), func(i int) (any, int64) {
+			it := found[len(found)-1-i]
+			return it, -it.number
+		})
+	}
 	return c.page(len(found), func(i int) (any, int64) { return found[i], found[i].number })
 }
 
@@ -296,7 +389,7 @@ func duplicates(c *call) (any, error) {
 }
 
 func levelOfItem(c *call) (any, error) {
-	return c.level(c.parent.(*item), c.args["locationId"].(string)), nil
+	return c.level(c.parent.(*item), c.server.place(c.args["locationId"].(string)), c.args["includeInactive"] == true), nil
 }
 
 func levelOfLocation(c *call) (any, error) {
@@ -304,14 +397,18 @@ func levelOfLocation(c *call) (any, error) {
 	if !ok {
 		return nil, nil
 	}
-	return c.level(i, c.server.location), nil
+	return c.level(i, c.parent.(*place), c.args["includeInactive"] == true), nil
 }
 
-func (c *call) level(i *item, location string) any {
-	if location != c.server.location || i.NotStocked || i.Inactive && c.args["includeInactive"] != true {
+func (r *run) level(i *item, at *place, includeInactive bool) any {
+	if at == nil {
 		return nil
 	}
-	return level{i}
+	available, inactive, ok := r.server.stock(i, at.id)
+	if !ok || (*inactive || at.closed) && !includeInactive {
+		return nil
+	}
+	return level{i, at, *available, *inactive || at.closed}
 }
 
 // quantities shows a shop in which nothing is reserved: what is on hand is
@@ -321,7 +418,7 @@ func quantities(c *call) (any, error) {
 	for _, name := range c.args["names"].([]any) {
 		switch name := name.(string); name {
 		case "available", "on_hand":
-			list = append(list, quantity{name, c.parent.(level).Available})
+			list = append(list, quantity{name, c.parent.(level).available})
 		case "committed", "damaged", "incoming", "quality_control", "reserved", "safety_stock":
 			list = append(list, quantity{name, 0})
 		default:

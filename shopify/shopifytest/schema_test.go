@@ -140,13 +140,13 @@ func TestWhatTheFakeDoesNotDoFailsLoudlyAndChangesNothing(t *testing.T) {
 		"field":                  `{ shop { plan { shopifyPlus } } }`,
 		"field in a fragment":    `{ nodes(ids: []) { ... on Product { title } } }`,
 		"argument":               `{ inventoryItems(last: 5) { nodes { id } } }`,
-		"another order":          `{ inventoryItems(first: 5, reverse: true) { nodes { id } } }`,
+		"another order":          `{ locations(first: 5, reverse: true) { nodes { id } } }`,
 		"introspection":          `{ __schema { types { name } } }`,
-		"other mutation":         `mutation { inventoryDeactivate(inventoryLevelId: "gid://shopify/InventoryLevel/1") { userErrors { message } } }`,
+		"other mutation":         `mutation { webhookSubscriptionDelete(id: "gid://shopify/WebhookSubscription/1") { userErrors { message } } }`,
 		"other input":            `mutation { inventoryItemUpdate(id: "` + id + `", input: {tracked: false, sku: "B"}) { userErrors { message } } }`,
 		"key where none belongs": `mutation { inventoryItemUpdate(id: "` + id + `", input: {tracked: false}) @idempotent(key: "k") { userErrors { message } } }`,
 		"the write before it": `mutation { inventoryItemUpdate(id: "` + id + `", input: {tracked: false}) { userErrors { message } }
-			inventoryDeactivate(inventoryLevelId: "gid://shopify/InventoryLevel/1") { userErrors { message } } }`,
+			webhookSubscriptionDelete(id: "gid://shopify/WebhookSubscription/1") { userErrors { message } } }`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			unsupported(t, ask(t, s, query, nil))

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 )
 
@@ -16,7 +17,7 @@ func (s *Server) find(query string) []*item {
 	}
 	x := s.index
 	if query == "" {
-		return x.all
+		return s.settled(x.all)
 	}
 	if x.query != query {
 		var found []*item
@@ -26,7 +27,16 @@ func (s *Server) find(query string) []*item {
 		slices.SortFunc(found, func(a, b *item) int { return cmp.Compare(a.number, b.number) })
 		x.query, x.found = query, slices.Compact(found)
 	}
-	return x.found
+	return s.settled(x.found)
+}
+
+// settled leaves out what search does not find yet.
+func (s *Server) settled(found []*item) []*item {
+	if s.cfg.IndexLag <= 0 {
+		return found
+	}
+	now := time.Now()
+	return slices.DeleteFunc(slices.Clone(found), func(i *item) bool { return now.Before(i.indexed.Add(s.cfg.IndexLag)) })
 }
 
 // An index is what search looks in. It is made anew after the items changed.

@@ -30,16 +30,27 @@ type Config struct {
 	// Version is the API version that is served, whatever version is asked
 	// for; default "2026-10". It changes the name only.
 	Version string
-	// LocationID is the number of the shop's only location; default 1.
+	// LocationID is the number of the shop's main location; default 1.
 	LocationID int64
+	// ReadProducts says that access tokens have the scope read_products, too.
+	ReadProducts bool
 	// Bucket is how many points there can be, and RestoreRate how many come
 	// back in a second; defaults 2000 and 100, those of the plan Standard.
 	Bucket, RestoreRate float64
 	// Latency is how long every request takes; default none.
 	Latency time.Duration
 	// BulkTime is how long a bulk operation runs. By default it is done when
-	// it is looked at for the first time.
+	// it is looked at for the first time. One that takes a negative time never
+	// ends, and counts no object.
 	BulkTime time.Duration
+	// IndexLag is how long search does not find an item that was added or
+	// renamed; default none.
+	IndexLag time.Duration
+	// Deliver gets the deliveries of a subscription to the webhook topic
+	// inventory_levels/update, one for each change of a quantity: those over
+	// the API, before the answer to the request, and those by Set, before that
+	// returns. nil means that there is no subscription.
+	Deliver func(header http.Header, body []byte)
 }
 
 // tokenLife is what the client credentials grant says: a day less a second.
@@ -62,6 +73,8 @@ type Server struct {
 	history []Change
 	bucket  bucket
 	last    int64 // the number given last
+	places  []*place
+	told    []delivery // not delivered yet
 }
 
 // New returns an empty shop.
@@ -76,7 +89,7 @@ func New(cfg Config) *Server {
 	cfg.RestoreRate = cmp.Or(cfg.RestoreRate, 100)
 	s := &Server{
 		cfg:      cfg,
-		location: fmt.Sprintf("gid://shopify/Location/%d", cfg.LocationID),
+		location: locationID(cfg.LocationID),
 		byID:     map[string]*item{},
 		bySKU:    map[string][]*item{},
 		grants:   map[string]time.Time{},
@@ -84,6 +97,7 @@ func New(cfg Config) *Server {
 		bucket:   bucket{size: cfg.Bucket, rate: cfg.RestoreRate, points: cfg.Bucket, at: time.Now()},
 		last:     1000,
 	}
+	s.places = []*place{{s, cfg.LocationID, s.location, false}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /admin/api/{version}/graphql.json", s.serveGraphQL)
 	mux.HandleFunc("POST /admin/oauth/access_token", s.serveGrant)
@@ -161,6 +175,7 @@ func (s *Server) serveGraphQL(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	status, answer := s.answer(req.Query, req.OperationName, vars, filesBase(r))
+	s.deliver()
 	reply(w, status, answer)
 }
 

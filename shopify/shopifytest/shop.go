@@ -6,9 +6,10 @@ import (
 	"time"
 )
 
-// An Item is an inventory item of the shop, with its stock at the one
-// location. The zero value of every field but SKU and Available is the usual
-// case.
+// An Item is an inventory item of the shop, with its stock at the main location
+// (see [Server.AddLocation] for others) and what is read of its product, if
+// [Config].ReadProducts is set. The zero value of every field but SKU and
+// Available is the usual case.
 type Item struct {
 	SKU        string
 	Available  int
@@ -16,12 +17,15 @@ type Item struct {
 	NotStocked bool // it has no level at the location
 	Inactive   bool // it has a level at the location, which is not active
 	Bundle     bool // it is a bundle's parent, and cannot be given a quantity
-	Unindexed  bool // search does not find it (yet); its id and bulk operations do
+	Unindexed  bool // search never finds it; its id and bulk operations do
+	Draft      bool // its product is a draft, which nobody can buy
+	Continue   bool // it goes on selling at zero
 }
 
 // A Change is a quantity that a write over the API changed.
 type Change struct {
 	SKU, ItemID          string
+	LocationID           string // "" for the main location
 	From, To             int
 	ReferenceDocumentURI string // as the write gave it
 	Key                  string // its idempotency key
@@ -33,6 +37,14 @@ type item struct {
 	number           int64
 	id               string
 	created, updated time.Time
+	indexed          time.Time         // when search heard of its SKU
+	elsewhere        map[string]*shelf // by the ids of other locations
+}
+
+// A shelf is an item's stock at one location.
+type shelf struct {
+	available int
+	inactive  bool
 }
 
 // Add adds items and returns their ids. Several may have the same SKU, and an
@@ -45,7 +57,7 @@ func (s *Server) Add(items ...Item) (ids []string) {
 		if i.NotStocked {
 			i.Available, i.Inactive = 0, false
 		}
-		it := &item{Item: i, number: s.serial(), created: now, updated: now}
+		it := &item{Item: i, number: s.serial(), created: now, updated: now, indexed: now}
 		it.id = fmt.Sprintf("gid://shopify/InventoryItem/%d", it.number)
 		s.items = append(s.items, it)
 		s.byID[it.id] = it
@@ -56,29 +68,14 @@ func (s *Server) Add(items ...Item) (ids []string) {
 	return ids
 }
 
-// Available returns what the shop shows for an SKU. ok is false if no item has
-// it, or several, or the one that does has no level at the location.
-func (s *Server) Available(sku string) (n int, ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	its := s.bySKU[sku]
-	if len(its) != 1 || its[0].NotStocked {
-		return 0, false
-	}
-	return its[0].Item.Available, true
-}
+// Available returns what the shop shows for an SKU at its main location. ok is
+// false if no item has it, or several, or the one that does has no level there.
+func (s *Server) Available(sku string) (n int, ok bool) { return s.AvailableAt(s.location, sku) }
 
 // Set changes what the shop shows for every item with the SKU, as somebody's
-// edit or a sale would. Items without a level at the location stay as they are.
-func (s *Server) Set(sku string, n int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, it := range s.bySKU[sku] {
-		if !it.NotStocked {
-			it.Item.Available, it.updated = n, time.Now()
-		}
-	}
-}
+// edit or a sale would, at its main location. Items without a level there stay as
+// they are.
+func (s *Server) Set(sku string, n int) { s.SetAt(s.location, sku, n) }
 
 // Rename gives another SKU to every item with this one.
 func (s *Server) Rename(sku, to string) {
@@ -90,7 +87,7 @@ func (s *Server) Rename(sku, to string) {
 	its := s.bySKU[sku]
 	delete(s.bySKU, sku)
 	for _, it := range its {
-		it.SKU, it.updated = to, time.Now()
+		it.SKU, it.updated, it.indexed = to, time.Now(), time.Now()
 	}
 	s.bySKU[to] = append(s.bySKU[to], its...)
 	s.index = nil
@@ -129,7 +126,7 @@ func (s *Server) History() []Change {
 	return slices.Clone(s.history)
 }
 
-// Location returns the id of the shop's location.
+// Location returns the id of the shop's main location.
 func (s *Server) Location() string { return s.location }
 
 // Drain uses up points, as another process of the same app would.

@@ -1,0 +1,163 @@
+package shopify
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/internal/strictjson"
+	"github.com/ecosire/stocksync/internal/text"
+)
+
+// Webhooks authenticates the deliveries of a shop's webhooks and says which
+// SKUs they are about. It is a [channel.Receiver], and safe for concurrent use.
+// Its zero value refuses everything. Printing it shows no secret.
+type Webhooks struct {
+	channel *Channel
+	secrets func() [][]byte // a function, so that fmt does not find them
+}
+
+var _ channel.Receiver = (*Webhooks)(nil)
+
+// Webhooks returns the receiver for the channel's location. The secrets are
+// those that Shopify signs with: the client secret of the app that made the
+// subscription, and during a rotation the next or the previous one too. Without
+// any, the secret of [ClientCredentials] is used; if the client has none, that
+// is an error.
+//
+// Subscribe to the topic inventory_levels/update, which Shopify sends for each
+// change of a quantity, our own included; inventory_levels/connect and
+// /disconnect, and inventory_items/create and /update, are understood too. From
+// the latter two the client learns the SKUs of new items, which the shop's
+// search does not find at once.
+func (ch *Channel) Webhooks(secrets ...string) (*Webhooks, error) {
+	if len(secrets) == 0 {
+		if g, ok := ch.client.tokens.(*grant); ok {
+			_, secret := g.credentials()
+			secrets = []string{secret}
+		}
+	}
+	if len(secrets) == 0 {
+		return nil, errors.New("shopify: Webhooks: no secret: without one anybody could send events")
+	}
+	var all [][]byte
+	for _, s := range secrets {
+		if strings.TrimSpace(s) == "" {
+			return nil, errors.New("shopify: Webhooks: a secret is empty")
+		}
+		all = append(all, []byte(s))
+	}
+	ch.client.names.used.Store(true)
+	return &Webhooks{ch, func() [][]byte { return all }}, nil
+}
+
+// SignWebhook returns the signature of a body, as Shopify puts it into the
+// header X-Shopify-Hmac-Sha256: for tests, and for whoever forwards deliveries.
+func SignWebhook(secret string, body []byte) string {
+	return base64.StdEncoding.EncodeToString(signature([]byte(secret), body))
+}
+
+func signature(secret, body []byte) []byte {
+	mac := hmac.New(sha256.New, secret)
+	mac.Write(body)
+	return mac.Sum(nil)
+}
+
+// Receive implements [channel.Receiver]. Its error matches
+// [channel.ErrUnauthorized] if the signature is missing or wrong or the
+// delivery is another shop's, and [channel.ErrInvalid] if the body is not what
+// its topic says.
+//
+// The event names the SKU of the item. It names none if the delivery is about
+// another location, an item without an SKU or one that does not exist, or has
+// another topic. The SKUs of items that were not asked for within the hour are
+// read, those of all deliveries of a moment in one request; if that fails the
+// error is the request's, and Shopify is to send the delivery again.
+func (w *Webhooks) Receive(ctx context.Context, header http.Header, body []byte) (channel.Event, error) {
+	if !w.genuine(header.Get("X-Shopify-Hmac-Sha256"), body) {
+		return channel.Event{}, fmt.Errorf("shopify: webhook: wrong signature: %w", channel.ErrUnauthorized)
+	}
+	c := w.channel.client
+	if domain := header.Get("X-Shopify-Shop-Domain"); !strings.EqualFold(domain, c.shop+".myshopify.com") {
+		return channel.Event{}, fmt.Errorf("shopify: webhook: of another shop: %w", channel.ErrUnauthorized)
+	}
+	topic := header.Get("X-Shopify-Topic")
+	e := channel.Event{ID: text.Cut(header.Get("X-Shopify-Webhook-Id"), maxCode), Type: text.Cut(topic, maxCode)}
+	kind, _, _ := strings.Cut(topic, "/")
+	if kind != "inventory_levels" && topic != "inventory_items/create" && topic != "inventory_items/update" {
+		return e, nil
+	}
+	v, err := strictjson.Parse(body)
+	if err != nil {
+		return channel.Event{}, fmt.Errorf("shopify: webhook: not JSON: %w", channel.ErrInvalid)
+	}
+	var row strictjson.Row
+	row.Read(v)
+	invalid := func(why error) (channel.Event, error) {
+		return channel.Event{}, fmt.Errorf("shopify: webhook: %s: %w: %s", e.Type, channel.ErrInvalid, c.said(why.Error(), ""))
+	}
+	if kind == "inventory_items" {
+		id, err := number(&row, "id")
+		sku := ""
+		if row.Has("sku") {
+			sku = row.Text("sku")
+		}
+		if err = errors.Join(err, row.Err()); err != nil {
+			return invalid(err)
+		}
+		if id > 0 && sku != "" && len(sku) <= 4*maxSKU {
+			c.items.add(sku, id)
+			c.names.known.put(id, sku)
+			e.SKUs = []string{sku}
+		}
+		return e, nil
+	}
+	location, err := number(&row, "location_id")
+	item, wrong := number(&row, "inventory_item_id")
+	if err = errors.Join(err, wrong, row.Err()); err != nil {
+		return invalid(err)
+	}
+	if locationPrefix+strconv.FormatUint(location, 10) != w.channel.location {
+		return e, nil
+	}
+	sku, err := c.name(ctx, w.channel.location, item)
+	if err != nil {
+		return channel.Event{}, fmt.Errorf("shopify: webhook: the SKU of %s: %w", itemID(item), err)
+	}
+	if sku != "" {
+		e.SKUs = []string{sku}
+	}
+	return e, nil
+}
+
+// number reads the number of a thing. It may be larger than an int.
+func number(row *strictjson.Row, key string) (uint64, error) {
+	n, err := strconv.ParseUint(string(row.Value(key).JSON()), 10, 64)
+	if err != nil || n == 0 {
+		return 0, fmt.Errorf("%q is not the number of anything", key)
+	}
+	return n, nil
+}
+
+// genuine reports whether one of the secrets made the signature.
+func (w *Webhooks) genuine(header string, body []byte) bool {
+	given, err := base64.StdEncoding.Strict().DecodeString(header)
+	if err != nil || w.secrets == nil {
+		return false
+	}
+	genuine := false
+	for _, secret := range w.secrets() {
+		// Every secret is tried, so that the time tells nothing.
+		if hmac.Equal(signature(secret, body), given) {
+			genuine = true
+		}
+	}
+	return genuine
+}
