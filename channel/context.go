@@ -89,3 +89,19 @@ func Warehouses(ctx context.Context) (ids []string, total bool) {
 	q, ok := ctx.Value(quantitiesKey{}).(quantities)
 	return q.warehouses, q.total || !ok || len(q.warehouses) == 0
 }
+
+type expectedKey struct{}
+
+// WithExpected returns a context for a run over the whole catalogue that is
+// expected to have about n products, so that a [Preloader] can tell what is
+// worth preparing.
+func WithExpected(ctx context.Context, n int) context.Context {
+	return context.WithValue(ctx, expectedKey{}, max(n, 0))
+}
+
+// Expected returns the number that [WithExpected] put into ctx, or 0 if it is
+// not known.
+func Expected(ctx context.Context) int {
+	n, _ := ctx.Value(expectedKey{}).(int)
+	return n
+}

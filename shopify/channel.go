@@ -100,15 +100,17 @@ func (c *Client) Channel(cfg ChannelConfig) (*Channel, error) {
 func (ch *Channel) Name() string { return ch.name }
 
 // Preload prepares for a run over the whole catalogue, so that Levels and Push
-// need not search for SKUs. It reads the SKUs of all the shop's items, page by
-// page if these are a few thousand, and by one bulk operation otherwise: that
-// takes some dozen points for any number of items, a second at least, and
-// minutes for a large shop. It does nothing if the items are known from before,
-// and few SKUs of the run before were missing: then searching is quicker.
+// need not search for SKUs, if that is worth it. It does nothing if the items
+// are known from before and few SKUs of the run before were missing, or if ctx
+// expects few products that are not known ([channel.WithExpected]): searching
+// is quicker then. Otherwise it reads the SKUs of all the shop's items: page by
+// page, from both ends of the list, or, if these are more than 5000, by one bulk
+// operation, which takes some dozen points for any number of items, a second
+// at least, and minutes for a large shop.
 //
 // A bulk operation that does not get on for three minutes, or takes half an
 // hour, is canceled, and none is started for an hour. So is one whose caller
-// leaves.
+// leaves. One whose result cannot be downloaded is asked for it twice more.
 //
 // After a bulk operation, during the run that ctx names (see
 // [channel.WithRun]), an SKU that the shop did not have counts as unknown

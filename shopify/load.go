@@ -17,6 +17,9 @@ const (
 	// fewMissed is how many SKUs may be missing from the map until it is worth
 	// reading all items: these are 40 searches.
 	fewMissed = 1000
+	// fewUnknown is how many SKUs are searched for rather than listed first:
+	// these are 10 searches, side by side.
+	fewUnknown = 250
 	// bulkRest is how long no bulk operation is started after one did not end.
 	bulkRest = time.Hour
 )
@@ -42,18 +45,19 @@ func (l *load) whole(run string) bool {
 	return run != "" && l.wholeRun == run
 }
 
-// begin reports whether there is anything to prepare for a run.
-func (l *load) begin(run string) bool {
+// begin reports whether there is anything to prepare for a run, and how many
+// SKUs no item had in the run before.
+func (l *load) begin(run string) (wanted bool, missing int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if run != "" && (l.run == run || l.wholeRun == run) {
-		return false
+		return false, 0
 	}
 	if l.run != "" {
 		l.missing = l.missed
 	}
 	l.run, l.missed = run, 0
-	return !l.mapped || l.missing > fewMissed
+	return !l.mapped || l.missing > fewMissed, l.missing
 }
 
 // miss counts SKUs of a run that no item has.
@@ -108,24 +112,33 @@ func (c *Client) loadItems(ctx context.Context) error {
 	}
 	defer func() { <-c.load.turn }()
 	run := channel.Run(ctx)
-	if !c.load.begin(run) {
+	wanted, missing := c.load.begin(run)
+	if !wanted {
 		return nil
 	}
-	err := c.loadAll(ctx, run)
+	err := c.loadAll(ctx, run, missing)
 	if err != nil {
 		c.load.forget(run)
 	}
 	return err
 }
 
-func (c *Client) loadAll(ctx context.Context, run string) error {
-	if c.items.size() <= maxListed {
-		all, err := c.listItems(ctx)
+func (c *Client) loadAll(ctx context.Context, run string, missing int) error {
+	expected := channel.Expected(ctx)
+	unknown := expected - c.items.size()
+	switch {
+	case missing > fewMissed: // only a bulk operation tells that they are
+	case expected > 0 && unknown <= fewUnknown:
+		return nil
+	case c.items.size() <= maxListed && unknown <= maxListed:
+		all, enough, err := c.listItems(ctx, expected)
 		if err != nil && (ctx.Err() != nil || !aboutEntries(err)) {
 			return err
 		}
 		if all {
 			c.load.filled(run, false)
+		}
+		if all || enough {
 			return nil
 		}
 	}
@@ -141,7 +154,8 @@ func (c *Client) loadAll(ctx context.Context, run string) error {
 
 // listItems adds all items to the index if they are few. It reads the list from
 // both ends, side by side, until these have met, and reports whether they have.
-func (c *Client) listItems(ctx context.Context) (all bool, _ error) {
+// It also ends when there are as many items as products are expected: enough.
+func (c *Client) listItems(ctx context.Context, expected int) (all, enough bool, _ error) {
 	var ends [2]listEnd
 	ends[1].reverse = true
 	for range maxListed / maxInput / len(ends) {
@@ -150,14 +164,17 @@ func (c *Client) listItems(ctx context.Context) (all bool, _ error) {
 			group.Go(func() error { return ends[i].read(ctx, c) })
 		}
 		if err := group.Wait(); err != nil {
-			return false, err
+			return false, false, err
 		}
 		if ends[0].done || ends[1].done || ends[0].met(&ends[1]) {
 			// A row that makes no sense is an item that the map does not have.
-			return !ends[0].odd && !ends[1].odd, nil
+			return !ends[0].odd && !ends[1].odd, true, nil
+		}
+		if expected > 0 && len(ends[0].seen)+len(ends[1].seen) >= expected {
+			return false, true, nil
 		}
 	}
-	return false, nil
+	return false, false, nil
 }
 
 // A listEnd is a list of items that is read from one of its ends.

@@ -143,7 +143,7 @@ func TestShopifyWithoutTheRightToReadIsDown(t *testing.T) {
 	})
 }
 
-func TestAWrongLocationIsNotStocked(t *testing.T) {
+func TestAWrongLocationIsOneError(t *testing.T) {
 	_, source, ids := newECOSIRE(t, 1)
 	server := shopifytest.New(shopifytest.Config{})
 	server.Add(shopifytest.Item{SKU: sku(0), Available: 5})
@@ -155,7 +155,8 @@ func TestAWrongLocationIsNotStocked(t *testing.T) {
 	require.NoError(t, err)
 	report, err := s.SyncProducts(t.Context(), ids...)
 	require.NoError(t, err)
-	require.ErrorIs(t, report.Err(), channel.ErrNotStocked)
+	require.ErrorIs(t, report.Err(), channel.ErrUnavailable)
+	require.ErrorContains(t, report.Err(), "gid://shopify/Location/999 is not a location of this shop")
 }
 
 func TestTroubleOfTheSourceTakesNoChannelDown(t *testing.T) {
