@@ -123,7 +123,7 @@ func (o options) run(ctx context.Context, getenv func(string) string, out *show.
 	case errors.Is(err, stocksync.ErrNoEnv) && !o.write && o.only == nil:
 		return simulated(ctx, out)
 	case err != nil:
-		return err
+		return fmt.Errorf("%w\nTo simulate all services instead: quickstart -simulate", err)
 	case o.write:
 		fmt.Fprintf(out, "%s %v\n", out.Paint(show.Red, "Real services, to be written:"), services)
 	default:

@@ -231,7 +231,7 @@ func (w *world) describe(out io.Writer) {
 			}
 		}
 		for _, k := range []kind{editedUp, editedDown, wiped, renamed, duplicated, badImport} {
-			const most = 8
+			const most = 3
 			list := lists[k]
 			slices.Sort(list)
 			if len(list) > most {

@@ -105,7 +105,7 @@ func (o *options) services(getenv func(string) string, logger *slog.Logger) (*st
 	case errors.Is(err, stocksync.ErrNoEnv) && !o.write:
 		return nil, nil
 	case err != nil:
-		return nil, err
+		return nil, fmt.Errorf("%w\nTo simulate all services instead: reconcile -simulate", err)
 	case o.demoFlags != nil:
 		return nil, fmt.Errorf("%s is of the demo, and the environment names real services (%v): add -simulate, or leave it out",
 			strings.Join(o.demoFlags, ", "), services)

@@ -106,7 +106,7 @@ func (o options) run(ctx context.Context, getenv func(string) string, out *show.
 	case errors.Is(err, stocksync.ErrNoEnv) && !o.write:
 		return simulated(ctx, out, address(getenv), logger)
 	case err != nil:
-		return err
+		return fmt.Errorf("%w\nTo simulate all services instead: webhookserver -demo", err)
 	case o.write && services.Webhooks == nil:
 		return errors.New("ECOSIRE_WEBHOOK_SECRET is missing: without it nobody's events can be believed")
 	case !o.write:
