@@ -285,7 +285,7 @@ func (ch *Channel) ready(ctx context.Context) error {
 	case id != ch.location:
 		return unusable(a.op, http.StatusOK, "the answer is about another location")
 	case !strings.EqualFold(status, "ACTIVE"):
-		return fmt.Errorf("%w: the location %s is closed at Square (%s)", channel.ErrUnavailable, ch.location, ch.client.http.Message(status))
+		return fmt.Errorf("%w: the location %s is closed: at Square it is not ACTIVE", channel.ErrUnavailable, ch.location)
 	}
 	ch.open.Store(true)
 	return nil

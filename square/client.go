@@ -222,10 +222,13 @@ func (c *Client) send(ctx context.Context, r request) (*httpx.Response, *answer,
 	case err != nil:
 		return nil, nil, err
 	}
-	a, err := read(r.method+" "+httpx.Endpoint(&u), resp, func(s string) string {
-		return c.http.Message(strings.ReplaceAll(s, x.token, "[redacted]"))
-	})
+	a, err := read(r.method+" "+httpx.Endpoint(&u), resp, func(s string) string { return c.plain(x, s) })
 	return resp, a, err
+}
+
+// plain cleans a text of Square's. It may repeat the token, which changes.
+func (c *Client) plain(x *exchange, s string) string {
+	return c.http.Message(strings.ReplaceAll(s, x.token, "[redacted]"))
 }
 
 // before runs before each attempt: it waits for its turn and gets the token.
@@ -281,7 +284,7 @@ func (c *Client) hear(ctx context.Context, x *exchange, resp *httpx.Response) (w
 	if served := resp.Header.Get("Square-Version"); served != "" && served != c.version {
 		c.otherVersion.Do(func() {
 			c.log.LogAttrs(ctx, slog.LevelWarn, "Square answers with another version of its API than the one asked for",
-				slog.String("asked", c.version), slog.String("served", c.http.Message(served)))
+				slog.String("asked", c.version), slog.String("served", c.plain(x, served)))
 		})
 	}
 	if resp.Status != http.StatusUnauthorized || x.renewed {

@@ -167,7 +167,7 @@ func unclear(err error) bool {
 		return !h.Unsent
 	}
 	e, ok := errors.AsType[*Error](err)
-	return ok && (e.nonsense || e.Status < 400 || e.Status >= 500 || e.Status == http.StatusTooManyRequests || e.Status == http.StatusRequestTimeout)
+	return ok && (e.Status < 400 || e.Status >= 500 || e.Status == http.StatusTooManyRequests || e.Status == http.StatusRequestTimeout)
 }
 
 // unusable is the error for an answer that cannot be understood. It never

@@ -2,7 +2,9 @@ package square
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"testing"
@@ -12,13 +14,14 @@ import (
 
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/channel/channeltest"
+	"github.com/ecosire/stocksync/internal/httpx"
 	"github.com/ecosire/stocksync/square/squaretest"
 )
 
 // open returns a channel of a client of the account.
 func open(t testing.TB, till *squaretest.Server, change ...func(*Config, *ChannelConfig)) *Channel {
 	t.Helper()
-	cfg := Config{Token: StaticToken("EAAAtest"), HTTPClient: till.Client()}
+	cfg := Config{Token: StaticToken("EAAAtest"), HTTPClient: till.Client(), Rate: 1000}
 	ccfg := ChannelConfig{LocationID: "LMAIN"}
 	for _, f := range change {
 		f(&cfg, &ccfg)
@@ -97,4 +100,31 @@ func shown(t testing.TB, till *squaretest.Server, sku string) int {
 
 func logger(into *bytes.Buffer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(into, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// withoutCursor takes the cursor off a request.
+func withoutCursor(r *http.Request) *http.Request {
+	raw, _ := io.ReadAll(r.Body)
+	var body map[string]any
+	if json.Unmarshal(raw, &body) == nil && body["cursor"] != nil {
+		delete(body, "cursor")
+		raw, _ = json.Marshal(body)
+	}
+	out := r.Clone(r.Context())
+	out.Body, out.ContentLength = io.NopCloser(bytes.NewReader(raw)), int64(len(raw))
+	return out
+}
+
+// pageOf decodes an answer of the catalog.
+func pageOf(t testing.TB, c *catalog, body string, now time.Time) *page {
+	t.Helper()
+	a, err := read("test", &httpx.Response{Status: 200, Body: []byte(body)}, func(s string) string { return s })
+	require.NoError(t, err)
+	p, err := c.decodePage(a, now)
+	require.NoError(t, err)
+	return p
 }

@@ -317,7 +317,7 @@ func (p *push) send(ctx context.Context, rows []row) (refused *Error, err error)
 		case !ok || !e.refusal():
 			return nil, err
 		case e.mentions("occurred_at") || e.has("INVALID_TIME"):
-			p.times.refused()
+			p.times.refused(rows)
 			continue
 		case e.general():
 			p.open.Store(false) // the location may be closed: look again

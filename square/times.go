@@ -33,6 +33,7 @@ type times struct {
 // A mark is what is remembered of a variation's last count.
 type mark struct {
 	at       time.Time
+	before   time.Time // that of the count before it
 	outdated bool // another count or a delivery was later: the next one is of now
 }
 
@@ -62,16 +63,21 @@ func (t *times) next(id string, asOf, now time.Time, lag time.Duration) time.Tim
 		at = last.at.Add(tick)
 	}
 	t.sweep(now, lag)
-	t.last[id] = mark{at: at, outdated: last.outdated}
+	t.last[id] = mark{at: at, before: last.at, outdated: last.outdated}
 	return at
 }
 
-// refused notes that Square did not take a time: its clock is not where its
-// answers say.
-func (t *times) refused() {
+// refused notes that Square did not take the times of the last counts: its
+// clock is not where its answers say.
+func (t *times) refused(rows []row) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.margin = distrust
+	for _, r := range rows {
+		m := t.last[r.id]
+		m.at = m.before
+		t.last[r.id] = m
+	}
 }
 
 // settled notes that the last count of a variation is in force, or that it is

@@ -23,9 +23,9 @@ func (s *Server) Quantity(sku string) (n int, ok bool) {
 	return int(whole), ok
 }
 
-// Count returns the stock of a variation at a location, as Square writes it,
+// Stock returns the stock of a variation at a location, as Square writes it,
 // or "" if there is none.
-func (s *Server) Count(id, location string) string {
+func (s *Server) Stock(id, location string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	qty, ok := s.ledgers[place{id, location}].figure(s.cfg.Doubts)

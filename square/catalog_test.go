@@ -1,0 +1,343 @@
+package square
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/channel/channeltest"
+	"github.com/ecosire/stocksync/square/squaretest"
+)
+
+// searches returns the bodies of the searches that arrived.
+func searches(t *testing.T, till *squaretest.Server) (bodies []searchBody) {
+	for _, r := range till.Requests() {
+		if on(searchPath)(r) {
+			var body searchBody
+			require.NoError(t, json.Unmarshal(r.Body, &body))
+			bodies = append(bodies, body)
+		}
+	}
+	return bodies
+}
+
+func TestPreloadReadsAThousandAPage(t *testing.T) {
+	for _, uneven := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			till := squaretest.New(squaretest.Config{UnevenPages: uneven})
+			skus := stock(till, 2500)
+			ch := open(t, till)
+			ctx := channel.WithRun(t.Context(), "run")
+			require.NoError(t, ch.Preload(ctx))
+			for _, body := range searches(t, till) {
+				assert.Equal(t, 1000, body.Limit)
+				assert.Equal(t, []string{"ITEM_VARIATION"}, body.Types)
+			}
+			if !uneven {
+				assert.Len(t, till.Requests(), 3)
+			}
+			till.Forget()
+			got, err := ch.Levels(ctx, append([]string{"NO-SUCH", "sku-00001"}, skus...))
+			require.NoError(t, err)
+			require.Len(t, got, 2501)
+			assert.ErrorContains(t, got[0].Err, "did you mean")
+			assert.Zero(t, till.Count(on(searchPath)))
+			assert.Equal(t, 3, till.Count(on(countsPath)))
+			err = ch.Push(ctx, []channel.Update{update("NO-SUCH", 1)})
+			assert.ErrorIs(t, err, channel.ErrUnknownSKU)
+			assert.Zero(t, till.Count(on(searchPath)))
+
+			// What was read is for that run.
+			_, err = ch.Levels(channel.WithRun(t.Context(), "another"), skus[:1])
+			require.NoError(t, err)
+			_, err = ch.Levels(t.Context(), skus[:1])
+			require.NoError(t, err)
+			assert.Equal(t, 2, till.Count(on(searchPath)))
+			// Once is enough.
+			till.Forget()
+			require.NoError(t, ch.Preload(ctx))
+			assert.Empty(t, till.Requests())
+		})
+	}
+}
+
+func TestChangesOfTheCatalog(t *testing.T) {
+	doubtful(t, func(d *squaretest.Doubts) { d.LateSearch = 90 * time.Second }, func(t *testing.T, cfg squaretest.Config) {
+		till := squaretest.New(cfg)
+		stock(till, 1200)
+		till.Add(squaretest.Variation{SKU: "SHIRT-S", Item: "Shirt", Quantity: 1}, squaretest.Variation{SKU: "SHIRT-M", Item: "Shirt", Quantity: 2})
+		time.Sleep(10 * time.Minute)
+		till.Track("SHIRT-M", true) // the last change before all is read
+		ch := open(t, till)
+		ctx := channel.WithRun(t.Context(), "first")
+		require.NoError(t, ch.Preload(ctx))
+		time.Sleep(20 * time.Minute)
+		till.Rename("SKU-00001", "RENAMED")
+		till.Remove("SKU-00002")
+		till.Remove("SKU-00003")
+		till.Add(squaretest.Variation{SKU: "SKU-00003", Quantity: 30}) // made anew, with another id
+		till.Track("SKU-00004", false)
+		till.Archive("SHIRT-S", true)
+		till.Add(squaretest.Variation{SKU: "SKU-00005", Quantity: 50}) // a copy
+		time.Sleep(cfg.Doubts.LateSearch)
+		check := func(run string) {
+			ctx := channel.WithRun(t.Context(), run)
+			require.NoError(t, ch.Preload(ctx))
+			got, err := ch.Levels(ctx, []string{"SKU-00001", "RENAMED", "SKU-00002", "SKU-00003", "SKU-00004", "SHIRT-S", "SHIRT-M", "SKU-00005", "SKU-00006"})
+			require.NoError(t, err)
+			var lines []string
+			for _, l := range got {
+				lines = append(lines, fmt.Sprintf("%s %d %s", l.SKU, l.Quantity, channel.Class(l.Err)))
+			}
+			assert.Equal(t, []string{
+				"RENAMED 1 ", "SKU-00003 30 ", "SKU-00004 0 not_tracked", "SHIRT-S 0 not_stocked", "SHIRT-M 0 not_stocked",
+				"SKU-00005 5 ", "SKU-00005 50 ", "SKU-00006 6 ",
+			}, lines)
+		}
+		till.Forget()
+		check("second")
+		bodies := searches(t, till)
+		require.Len(t, bodies, 1, "only what changed")
+		assert.NotEmpty(t, bodies[0].BeginTime)
+		assert.Equal(t, []string{"ITEM", "ITEM_VARIATION"}, bodies[0].Types)
+		assert.True(t, bodies[0].Related)
+		// After an hour everything is read again, with the same result.
+		time.Sleep(time.Hour)
+		till.Forget()
+		check("third")
+		assert.Len(t, searches(t, till), 2)
+		// An item that is deleted takes its variations along.
+		till.Archive("SHIRT-S", false)
+		till.Remove("SHIRT-S")
+		till.Remove("SHIRT-M")
+		time.Sleep(5 * time.Minute)
+		ctx = channel.WithRun(t.Context(), "fourth")
+		require.NoError(t, ch.Preload(ctx))
+		got, err := ch.Levels(ctx, []string{"SHIRT-S", "SHIRT-M", "RENAMED"})
+		require.NoError(t, err)
+		assert.Len(t, got, 1)
+	})
+}
+
+func TestALongRunKeepsUpWithTheCatalog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		till := squaretest.New(squaretest.Config{})
+		skus := stock(till, 3)
+		ch := open(t, till)
+		ctx := channel.WithRun(t.Context(), "run")
+		require.NoError(t, ch.Preload(ctx))
+		till.Rename(skus[0], "RENAMED")
+		time.Sleep(2 * time.Minute)
+		till.Forget()
+		for range 3 {
+			got, err := ch.Levels(ctx, []string{skus[0], "RENAMED"})
+			require.NoError(t, err)
+			require.Len(t, got, 1)
+			assert.Equal(t, "RENAMED", got[0].SKU)
+		}
+		assert.Equal(t, 1, till.Count(on(searchPath)), "once a minute")
+		// If that cannot be read, the run goes on with what it has.
+		time.Sleep(2 * time.Minute)
+		till.Inject(answering(searchPath, 400, `{"errors":[{"category":"INVALID_REQUEST_ERROR","code":"BAD_REQUEST"}]}`))
+		got, err := ch.Levels(ctx, []string{skus[1]})
+		require.NoError(t, err)
+		assert.Len(t, got, 1)
+	})
+}
+
+func TestWithoutALatestTimeEverythingIsReadAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		till := squaretest.New(squaretest.Config{})
+		skus := stock(till, 3)
+		ch := open(t, till)
+		till.Inject(channeltest.Fault{Match: on(searchPath), Times: -1, Rewrite: func(status int, _ http.Header, raw []byte) (int, []byte) {
+			return status, bytes.Replace(raw, []byte("latest_time"), []byte("later_time"), 1)
+		}})
+		for i := range 2 {
+			require.NoError(t, ch.Preload(channel.WithRun(t.Context(), fmt.Sprint("run", i))))
+			time.Sleep(5 * time.Minute)
+			_, err := ch.Levels(channel.WithRun(t.Context(), fmt.Sprint("run", i)), skus)
+			require.NoError(t, err)
+		}
+		for _, body := range searches(t, till) {
+			assert.Empty(t, body.BeginTime)
+		}
+	})
+}
+
+func TestAListThatDoesNotEnd(t *testing.T) {
+	till := squaretest.New(squaretest.Config{})
+	skus := stock(till, 3)
+	ch := open(t, till)
+	n := 0
+	for name, rewrite := range map[string]func(raw []byte) []byte{
+		"the same cursor":     func(raw []byte) []byte { return bytes.Replace(raw, []byte("{"), []byte(`{"cursor":"again",`), 1) },
+		"always another page": func(raw []byte) []byte { n++; return bytes.Replace(raw, []byte("{"), fmt.Appendf(nil, `{"cursor":"c%d",`, n), 1) },
+	} {
+		client := till.Client()
+		client.Transport = roundTrip(func(r *http.Request) (*http.Response, error) { return till.RoundTrip(withoutCursor(r)) })
+		ch = open(t, till, func(c *Config, _ *ChannelConfig) { c.HTTPClient = client })
+		till.Heal()
+		till.Inject(channeltest.Fault{Match: on(searchPath), Times: -1, Rewrite: func(status int, _ http.Header, raw []byte) (int, []byte) {
+			return status, rewrite(raw)
+		}})
+		_, err := ch.Levels(t.Context(), skus)
+		assert.ErrorIs(t, err, channel.ErrUnavailable, name)
+		assert.ErrorContains(t, err, "does not end", name)
+	}
+}
+
+func TestLocationsShareTheCatalog(t *testing.T) { synctest.Test(t, locationsShareTheCatalog) }
+
+func locationsShareTheCatalog(t *testing.T) {
+	till := squaretest.New(squaretest.Config{})
+	till.AddLocation("LOTHER", "ACTIVE")
+	till.Add(squaretest.Variation{SKU: "A", Quantity: 5}, squaretest.Variation{SKU: "HERE", Quantity: 6, PresentAt: []string{"LMAIN"}},
+		squaretest.Variation{SKU: "THERE", PresentAt: []string{"LOTHER"}}, squaretest.Variation{SKU: "GONE", Archived: true}, squaretest.Variation{SKU: ""})
+	till.SetAt("A", "LOTHER", 70)
+	time.Sleep(time.Minute)
+	here := open(t, till)
+	there, err := here.client.Channel(ChannelConfig{LocationID: "LOTHER", Name: "outlet"})
+	require.NoError(t, err)
+	assert.Equal(t, "square:LMAIN", here.Name())
+	assert.Equal(t, "outlet", there.Name())
+	ctx := channel.WithRun(t.Context(), "run")
+	require.NoError(t, here.Preload(ctx))
+	require.NoError(t, there.Preload(ctx))
+	assert.Len(t, till.Requests(), 1)
+	assert.Equal(t, here.Requests(), there.Requests())
+	got, err := there.Levels(ctx, []string{"A", "HERE"})
+	require.NoError(t, err)
+	assert.Equal(t, 70, got[0].Quantity)
+	assert.ErrorIs(t, got[1].Err, channel.ErrNotStocked)
+	require.NoError(t, there.Push(ctx, []channel.Update{update("A", 8)}))
+	assert.Equal(t, "8", till.Stock(got[0].Ref, "LOTHER"))
+	assert.Equal(t, "5", till.Stock(got[0].Ref, "LMAIN"))
+
+	// What a location sells is what it lists, with a request or without.
+	for _, run := range []string{"run", "another"} {
+		for ch, want := range map[*Channel][]string{here: {"A", "HERE"}, there: {"A", "THERE"}} {
+			till.Forget()
+			var skus []string
+			for sku, err := range ch.SKUs(channel.WithRun(t.Context(), run)) {
+				require.NoError(t, err)
+				skus = append(skus, sku)
+			}
+			slices.Sort(skus)
+			assert.Equal(t, want, skus)
+			assert.Len(t, till.Requests(), map[string]int{"run": 0, "another": 1}[run])
+		}
+	}
+}
+
+func TestOneOddObjectIsOneProductsTrouble(t *testing.T) {
+	for name, edit := range map[string]func(o, data map[string]any){
+		"a number for the SKU":   func(_, data map[string]any) { data["sku"] = 4006381333931 },
+		"tracked by word":        func(_, data map[string]any) { data["track_inventory"] = "yes" },
+		"stockable by word":      func(_, data map[string]any) { data["stockable"] = "no" },
+		"overrides of an object": func(_, data map[string]any) { data["location_overrides"] = map[string]any{} },
+		"an override of a word":  func(_, data map[string]any) { data["location_overrides"] = []any{"LMAIN"} },
+		"an override of nowhere": func(_, data map[string]any) { data["location_overrides"] = []any{map[string]any{"track_inventory": true}} },
+		"a sold out of a number": func(_, data map[string]any) {
+			data["location_overrides"] = []any{map[string]any{"location_id": "LMAIN", "sold_out": 1}}
+		},
+		"another case":       func(_, data map[string]any) { data["Track_Inventory"] = false },
+		"deleted by word":    func(o, _ map[string]any) { o["is_deleted"] = "no" },
+		"present by number":  func(o, _ map[string]any) { o["present_at_all_locations"] = 1 },
+		"presence of a word": func(o, _ map[string]any) { o["absent_at_location_ids"] = "LMAIN" },
+		"an item of a list":  func(_, data map[string]any) { data["item_id"] = []any{} },
+		"no id":              func(o, _ map[string]any) { delete(o, "id") },
+		"an id of blanks":    func(o, _ map[string]any) { o["id"] = "a b" },
+		"a long id":          func(o, _ map[string]any) { o["id"] = strings.Repeat("V", 101) },
+		"no type":            func(o, _ map[string]any) { o["type"] = nil },
+		"no data":            func(o, _ map[string]any) { delete(o, "item_variation_data") },
+		"data of a word":     func(o, _ map[string]any) { o["item_variation_data"] = "x" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				till := squaretest.New(squaretest.Config{})
+				skus := stock(till, 10)
+				skus[3] = "4006381333931"
+				till.Rename("SKU-00003", skus[3])
+				ch := open(t, till)
+				before := levels(t, ch, skus...)
+				till.Inject(channeltest.Fault{Match: on(searchPath), Times: -1, Rewrite: func(status int, _ http.Header, raw []byte) (int, []byte) {
+					var body map[string]any
+					json.Unmarshal(raw, &body)
+					for _, o := range body["objects"].([]any) {
+						o := o.(map[string]any)
+						if data := o["item_variation_data"].(map[string]any); data["sku"] == skus[3] {
+							edit(o, data)
+						}
+					}
+					raw, _ = json.Marshal(body)
+					return status, raw
+				}})
+				for _, run := range []string{"", "run"} {
+					ctx := channel.WithRun(t.Context(), run)
+					if run != "" {
+						require.NoError(t, ch.Preload(ctx))
+					}
+					got, err := ch.Levels(ctx, skus)
+					require.NoError(t, err)
+					for _, l := range got {
+						if l.SKU == skus[3] {
+							assert.Error(t, l.Err)
+							assert.True(t, channel.Permanent(l.Err))
+							continue
+						}
+						assert.Equal(t, before[slices.Index(skus, l.SKU)], l)
+					}
+					assert.Len(t, got, 10, "also if nobody can tell whose it is")
+					err = ch.Push(ctx, []channel.Update{update(skus[3], 9), update(skus[4], 9)})
+					errs, ok := err.(channel.Errors)
+					require.True(t, ok, err)
+					assert.Len(t, errs, 1)
+					assert.True(t, channel.Permanent(errs[skus[3]]))
+					assert.Equal(t, 3, shown(t, till, skus[3]))
+					assert.Equal(t, 9, shown(t, till, skus[4]))
+					till.Set(skus[4], 4)
+					time.Sleep(time.Minute)
+				}
+			})
+		})
+	}
+}
+
+func TestAnOddItemIsItsVariationsTrouble(t *testing.T) {
+	c := newCatalog()
+	p := pageOf(t, &c, `{"objects":[
+		{"type":"ITEM_VARIATION","id":"V1","item_variation_data":{"sku":"A","item_id":"I1","track_inventory":true}},
+		{"type":"ITEM_VARIATION","id":"V2","item_variation_data":{"sku":"B","item_id":"I2","track_inventory":true}},
+		{"type":"ITEM_VARIATION","id":"V3","item_variation_data":{"sku":"C","item_id":"I3","track_inventory":true}},
+		{"type":"TAX","id":"T1"}, 7
+	],"related_objects":[
+		{"type":"ITEM","id":"I1","item_data":{"is_archived":"no"}},
+		{"type":"ITEM","id":"I2","item_data":{"is_archived":null}},
+		"x"
+	]}`, time.Now())
+	require.Len(t, p.variations, 3)
+	assert.ErrorIs(t, p.variations[0].err, channel.ErrInvalid)
+	assert.NoError(t, p.variations[1].obstacle("L"))
+	assert.NoError(t, p.variations[2].obstacle("L"), "without its item it is taken for one that is not archived")
+	assert.Equal(t, 2, p.odd)
+}
+
+func TestPlausible(t *testing.T) {
+	for id, want := range map[string]bool{
+		"W62UWFY35CWMYGVWK6TWJDNI": true, "#temp": true, strings.Repeat("A", 100): true,
+		"": false, " ": false, "A B": false, "A\n": false, "A\x00": false, "\u202eA": false, strings.Repeat("A", 101): false, "\xff": false,
+	} {
+		assert.Equal(t, want, plausible(id), "%q", id)
+	}
+}
