@@ -37,6 +37,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -206,13 +207,11 @@ func (j *job) plan(ctx context.Context) (drift int, err error) {
 	done := j.wait("reading")
 	plan, err := j.services.Plan(ctx)
 	done()
+	if err := errors.Join(j.show(ctx, show.OfPlan(plan), !j.markdown), err); err != nil {
+		return 0, err
+	}
 	if j.markdown {
 		fmt.Fprint(j.out, plan.Markdown())
-	} else {
-		j.show(ctx, show.OfPlan(plan))
-	}
-	if err != nil {
-		return 0, err
 	}
 	if err := j.save(plan); err != nil {
 		return 0, err
@@ -253,8 +252,7 @@ func (j *job) reconcile(ctx context.Context, s *syncer.Syncer) error {
 	done := j.wait("reading")
 	report, err := s.Reconcile(ctx)
 	done()
-	j.print(ctx, report)
-	if worse(err) {
+	if err := errors.Join(j.print(ctx, report), err); worse(err) {
 		return err
 	}
 	err = j.verdict(report, nil)
@@ -275,8 +273,7 @@ func (j *job) apply(ctx context.Context, s *syncer.Syncer, plan *syncer.Plan) er
 	done := j.wait("writing")
 	report, err := s.Apply(ctx, plan)
 	done()
-	j.print(ctx, report)
-	if err != nil {
+	if err := errors.Join(j.print(ctx, report), err); err != nil {
 		return err
 	}
 	return errors.Join(j.verdict(report, plan), j.keepHeld(report))
@@ -284,24 +281,36 @@ func (j *job) apply(ctx context.Context, s *syncer.Syncer, plan *syncer.Plan) er
 
 // print prints a report, and what the run cost. A run that could not begin has
 // none.
-func (j *job) print(ctx context.Context, report *syncer.Report) {
+func (j *job) print(ctx context.Context, report *syncer.Report) error {
 	if report == nil {
-		return
+		return nil
 	}
-	j.show(ctx, show.OfReport(report))
+	err := j.show(ctx, show.OfReport(report), true)
 	cost := fmt.Sprintf("%d requests to ECOSIRE", report.Requests[""])
 	for _, c := range report.Channels {
 		cost += fmt.Sprintf(", %d to %s", report.Requests[c.Channel], c.Channel)
 	}
 	fmt.Fprintln(j.out, j.out.Paint(show.Dim, fmt.Sprintf("%s, in %v.", cost, report.Duration.Round(time.Millisecond))))
+	return err
 }
 
-// show prints a sentence, what is most dangerous, and the channels.
-func (j *job) show(ctx context.Context, s show.Summary) {
+// show prints a sentence, what is most dangerous, and the channels, and writes
+// the page that was asked for.
+func (j *job) show(ctx context.Context, s show.Summary, printed bool) error {
 	s.Name(ctx, j.services.Source, j.rows)
-	j.out.Summary(s, j.rows)
-	fmt.Fprintln(j.out)
-	j.out.Channels(s)
+	if printed {
+		j.out.Summary(s, j.rows)
+		fmt.Fprintln(j.out)
+		j.out.Channels(s)
+	}
+	if j.htmlFile == "" {
+		return nil
+	}
+	var page bytes.Buffer
+	if err := show.HTML(&page, "stocksync, "+time.Now().Format("2 January 2006, 15:04"), s, j.rows); err != nil {
+		return err
+	}
+	return os.WriteFile(j.htmlFile, page.Bytes(), 0o644)
 }
 
 // verdict is nil if all shops show what they should of what they have. The

@@ -12,6 +12,7 @@ type options struct {
 	dryRun, approve, markdown bool
 	rows                      int
 	planFile, applyFile       string
+	htmlFile                  string
 	demo                      demoOptions
 	demoFlags                 []string // those given that concern the demo only
 }
@@ -32,6 +33,7 @@ func parse(args []string, errOut io.Writer) (o options, err error) {
 	flags.StringVar(&o.applyFile, "apply", "", "write what the plan in this `file` says, where that still holds")
 	flags.BoolVar(&o.approve, "approve", false, "write what a guard holds, too: somebody has looked at it")
 	flags.BoolVar(&o.markdown, "markdown", false, "print the plan of a dry run, or what a guard held, as Markdown")
+	flags.StringVar(&o.htmlFile, "html", "", "write what was found to this `file`, too, as one page to be mailed")
 	flags.IntVar(&o.rows, "rows", 30, "print at most this many rows, the most dangerous first; 0 prints all")
 	flags.Uint64Var(&o.demo.seed, "seed", 1, "demo: the same seed makes the same world")
 	flags.IntVar(&o.demo.products, "products", 3000, "demo: products in ECOSIRE; from 5000 on its quota takes minutes")

@@ -2,12 +2,14 @@ package main
 
 import (
 	"bytes"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/ecosire/stocksync/examples/internal/production"
 	"github.com/ecosire/stocksync/woocommerce/woocommercetest"
@@ -21,6 +23,8 @@ func inProduction(t *testing.T, getenv func(string) string, args ...string) (cod
 	code = run(t.Context(), args, getenv, &stdout, &stderr)
 	return code, stdout.String(), stderr.String()
 }
+
+func first(code int, _, _ string) int { return code }
 
 func TestRealServicesAreOnlyPlannedFor(t *testing.T) {
 	m := production.New(t, 50)
@@ -37,6 +41,11 @@ func TestRealServicesAreOnlyPlannedFor(t *testing.T) {
 		}
 		assert.Regexp(t, `^Real services, to be read only: ECOSIRE at 127\.0\.0\.1:\d+ → shopify:test-shop at 127\.0\.0\.1:\d+, woocommerce:.*\n`, out)
 	}
+	page := filepath.Join(t.TempDir(), "report.html")
+	assert.Equal(t, exitDrift, first(inProduction(t, m.Getenv, "-html", page, "-markdown")))
+	text, err := os.ReadFile(page)
+	require.NoError(t, err)
+	assert.Contains(t, string(text), "93 agree, 7 differ.")
 	for _, args := range [][]string{{"-apply", file}, {"-approve"}, {"-apply", file, "-approve"}} {
 		code, out, errOut := inProduction(t, m.Getenv, args...)
 		assert.Equal(t, exitFailed, code)

@@ -295,6 +295,20 @@ func (o *Output) Channels(s Summary) {
 	o.Table(columns, rows)
 }
 
+// first returns the first rows, and how many more there are, listed or not; a
+// limit of 0 means all that are listed.
+func (s Summary) first(limit int) (rows []Row, more int) {
+	rows = s.Rows
+	if limit > 0 && len(rows) > limit {
+		rows = rows[:limit]
+	}
+	more = len(s.Rows) - len(rows)
+	for _, n := range s.More {
+		more += n
+	}
+	return rows, more
+}
+
 // Summary prints the sentence, and the first rows; 0 means all of them.
 func (o *Output) Summary(s Summary, limit int) {
 	colour, down := Green, s.Down()
@@ -314,10 +328,7 @@ func (o *Output) Summary(s Summary, limit int) {
 	if len(s.Rows) == 0 {
 		return
 	}
-	rows := s.Rows
-	if limit > 0 && len(rows) > limit {
-		rows = rows[:limit]
-	}
+	rows, more := s.first(limit)
 	named := slices.ContainsFunc(rows, func(r Row) bool { return r.Name != "" && r.Name != r.SKU })
 	columns := []Column{{}, {Title: "channel", Least: 12}, {Title: "SKU", Least: 10}, {Title: "product", Least: 8},
 		{Title: "shows", Right: true}, {Title: "should", Right: true}, {Title: "why", Least: 12}}
@@ -337,10 +348,6 @@ func (o *Output) Summary(s Summary, limit int) {
 	}
 	fmt.Fprintln(o)
 	o.Table(columns, table)
-	more := len(s.Rows) - len(rows)
-	for _, n := range s.More {
-		more += n
-	}
 	if more > 0 {
 		fmt.Fprintln(o, o.Paint(Dim, "… and "+Number(more)+" more"))
 	}

@@ -177,3 +177,21 @@ func TestWait(t *testing.T) {
 	o.Wait(func() string { panic("no terminal") })()
 	assert.Empty(t, b.String())
 }
+
+func TestHTML(t *testing.T) {
+	plan := &syncer.Plan{
+		Channels: []syncer.PlanChannel{{Channel: "a", Checked: 1210, Agreed: 1203}, {Channel: "b", Error: "401 <nobody>"}},
+		Lines: []syncer.Line{
+			{Channel: "a", SKU: "<script>alert(1)</script>", Shown: new(9), Wanted: 0, Reason: syncer.Held},
+			{Channel: "a", SKU: "SECOND", Shown: new(9), Wanted: 8, Reason: syncer.Over},
+		},
+	}
+	var b bytes.Buffer
+	require.NoError(t, HTML(&b, "Night of 1 May", OfPlan(plan), 1))
+	for _, part := range []string{"Night of 1 May", "1,203 agree, 1 differs, 1 held: look at it.", "401 &lt;nobody&gt;", "&lt;script&gt;alert", `class="held"`, "… and 1 more"} {
+		assert.Contains(t, b.String(), part)
+	}
+	assert.NotContains(t, b.String(), "<script>")
+	assert.NotContains(t, b.String(), "SECOND")
+	assert.NotContains(t, b.String(), "http", "it loads nothing")
+}
