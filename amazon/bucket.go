@@ -23,6 +23,7 @@ type bucket struct {
 	mu      sync.Mutex
 	changed chan struct{} // closed, and made anew, when anything below changes
 	rate    float64       // requests a second, as Amazon said last
+	share   float64       // of the rate that others leave, as refusals show
 	tokens  float64       // at the time at
 	at      time.Time     // zero until the first request
 	strikes int           // 429s in a row
@@ -34,7 +35,7 @@ type bucket struct {
 type turn struct{ reserve float64 }
 
 func newBucket(rate, burst float64) *bucket {
-	return &bucket{table: rate, rate: rate, burst: burst, tokens: burst, changed: make(chan struct{})}
+	return &bucket{table: rate, rate: rate, share: 1, burst: burst, tokens: burst, changed: make(chan struct{})}
 }
 
 // take waits for a request's turn. reserve is the share of the burst, from 0
@@ -98,28 +99,31 @@ func (b *bucket) wait(t *turn) (wait time.Duration, mine bool) {
 		return 0, false
 	}
 	need := 1 + min(t.reserve, 1)*(b.burst-1)
-	wait = seconds((need - b.tokens) / b.rate)
+	wait = seconds((need - b.tokens) / b.pace())
 	return max(wait, time.Until(b.blocked)), true
 }
+
+// pace is how many requests a second are sent.
+func (b *bucket) pace() float64 { return b.rate * b.share }
 
 func (b *bucket) fill() {
 	now := time.Now()
 	if !b.at.IsZero() {
-		b.tokens = min(b.burst, b.tokens+now.Sub(b.at).Seconds()*b.rate)
+		b.tokens = min(b.burst, b.tokens+now.Sub(b.at).Seconds()*b.pace())
 	}
 	b.at = now
 }
 
-// follow takes over the rate that Amazon names, up or down. What is beyond a
-// hundredth or a hundred times of the rate that it documents is not believed.
+// follow takes over the rate that Amazon names, up or down, within a hundredth
+// of the rate that it documents and twenty times that.
 func (b *bucket) follow(rate float64) {
-	if math.IsNaN(rate) || rate <= 0 {
+	if math.IsNaN(rate) || math.IsInf(rate, 0) || rate <= 0 {
 		return
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.fill()
-	b.rate = min(max(rate, b.table/100), b.table*100)
+	b.rate = min(max(rate, b.table/100), b.table*20)
 	b.tell()
 }
 
@@ -127,12 +131,15 @@ func (b *bucket) follow(rate float64) {
 func (b *bucket) granted() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.fill()
 	b.strikes = 0
+	b.share = min(1, b.share+shareGrowth)
 }
 
 // refused says that a request that was sent at a time was over the quota. There
 // is no telling for how long: the next one waits about as long as a request
-// takes to be granted, and twice as long after each further refusal.
+// takes to be granted, and twice as long after each further refusal. What
+// follows goes slower for a while.
 func (b *bucket) refused(sent time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -141,12 +148,22 @@ func (b *bucket) refused(sent time.Time) {
 	}
 	b.fill()
 	b.tokens = 0
-	wait := seconds(1 / b.rate)
+	b.share = max(min(b.share*shareCut, b.table/b.rate), minShare)
+	wait := seconds(1 / min(b.rate, b.table))
 	wait = min(wait<<min(b.strikes, 8), max(wait, maxBlock))
 	b.strikes++
 	b.blocked = time.Now().Add(wait/2 + rand.N(wait))
 	b.tell()
 }
+
+// How the share of the rate is found that other processes leave: it shrinks by
+// a refusal, at least to the pace that Amazon documents, and grows by each
+// request that is granted.
+const (
+	shareCut    = 0.7
+	shareGrowth = 0.01
+	minShare    = 0.02
+)
 
 // maxBlock caps the wait after a 429, unless a single request takes longer to
 // be granted.

@@ -229,16 +229,17 @@ func (c *Client) send(ctx context.Context, r request) (*httpx.Response, error) {
 	return resp, nil
 }
 
-// before runs before each attempt: it waits for the quota and gets a token.
+// before runs before each attempt: it gets a token and waits for the quota, in
+// this order: Amazon counts a request when it arrives.
 func (c *Client) before(ctx context.Context) error {
 	r := ctx.Value(requestKey{}).(*request)
-	if r.bucket != nil {
-		if err := r.bucket.take(ctx, channel.Reserve(ctx)); err != nil {
-			return err
-		}
+	if r.token, r.err = c.login.access(ctx, ""); r.err != nil {
+		return r.err
 	}
-	r.token, r.err = c.login.access(ctx, "")
-	return r.err
+	if r.bucket == nil {
+		return nil
+	}
+	return r.bucket.take(ctx, channel.Reserve(ctx))
 }
 
 func authorize(req *http.Request) error {
