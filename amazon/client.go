@@ -115,6 +115,7 @@ func New(cfg Config) (*Client, error) {
 	}
 	c.login = &login{
 		credentials: cfg.Credentials, endpoint: auth, transport: transport, sent: &c.others, turn: make(chan struct{}, 1),
+		token: func() string { return "" },
 	}
 	c.storage = transport
 	c.storage.MaxBody = maxFile

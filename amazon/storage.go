@@ -54,6 +54,9 @@ func (c *Client) transfer(ctx context.Context, op, address, contentType string, 
 		}
 		return nil, e
 	}
+	if op == upload && len(resp.Body) > 0 {
+		return nil, nonsense(op, resp, "got "+httpx.Describe(resp)+", and not the storage's")
+	}
 	return resp, nil
 }
 

@@ -20,7 +20,7 @@ type login struct {
 	sent        *atomic.Int64
 
 	turn    chan struct{} // guards what follows; waiting for it looks at ctx
-	token   string
+	token   func() string // "" before the first one; a func, since fmt cannot look into it
 	fetched time.Time
 	renew   time.Time // when to ask for the next one
 	expires time.Time
@@ -43,22 +43,23 @@ func (l *login) access(ctx context.Context, refused string) (string, error) {
 	}
 	defer func() { <-l.turn }()
 	now := time.Now()
-	good := l.token != "" && now.Before(l.expires)
+	token := l.token()
+	good := token != "" && now.Before(l.expires)
 	switch {
-	case good && l.token == refused && now.Sub(l.fetched) < minTokenAge:
-		return l.token, nil
-	case good && l.token != refused && now.Before(l.renew):
-		return l.token, nil
+	case good && token == refused && now.Sub(l.fetched) < minTokenAge:
+		return token, nil
+	case good && token != refused && now.Before(l.renew):
+		return token, nil
 	}
 	err := l.fetch(ctx)
-	if err != nil && ctx.Err() == nil && good && l.token != refused {
+	if err != nil && ctx.Err() == nil && good && token != refused {
 		l.renew = now.Add(time.Minute)
-		return l.token, nil // it was early; the old one is still good
+		return token, nil // it was early; the old one is still good
 	}
 	if err != nil {
 		return "", err
 	}
-	return l.token, nil
+	return l.token(), nil
 }
 
 const tokenOp = "token"
@@ -130,7 +131,8 @@ func (l *login) ask(ctx context.Context, s *secrets) error {
 	if n, err := body.ExpiresIn.Float64(); err == nil && n > 0 {
 		life = min(seconds(n), 24*time.Hour)
 	}
-	l.token, l.fetched, l.expires = body.AccessToken, asked, asked.Add(life)
+	token := body.AccessToken
+	l.token, l.fetched, l.expires = func() string { return token }, asked, asked.Add(life)
 	l.renew = l.expires.Add(-min(life/4, renewEarly))
 	return nil
 }

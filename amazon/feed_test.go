@@ -1,0 +1,539 @@
+package amazon_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecosire/stocksync/amazon"
+	"github.com/ecosire/stocksync/amazon/amazontest"
+	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/channel/channeltest"
+)
+
+// A store is kept over restarts, and fails on demand.
+type store struct {
+	mu     sync.Mutex
+	values map[string][]byte
+	fails  func(op, name string) bool
+	most   int // the largest value
+}
+
+func (s *store) Load(_ context.Context, name string) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fails != nil && s.fails("load", name) {
+		return nil, errors.New("the disk is gone")
+	}
+	return s.values[name], nil
+}
+
+func (s *store) Save(_ context.Context, name string, value []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fails != nil && s.fails("save", name) {
+		return errors.New("the disk is full")
+	}
+	if s.values == nil {
+		s.values = make(map[string][]byte)
+	}
+	if s.values[name] = bytes.Clone(value); value == nil {
+		delete(s.values, name)
+	}
+	s.most = max(s.most, len(value))
+	return nil
+}
+
+// A fed is a channel that makes feeds from 100 updates on.
+type fed struct {
+	*amazon.Channel
+	t      *testing.T
+	seller *amazontest.Server
+	store  *store
+	logs   *bytes.Buffer
+	skus   []string
+	again  time.Duration // what Resume said last
+}
+
+func newFed(t *testing.T, cfg amazontest.Config, n int) *fed {
+	f := &fed{t: t, seller: amazontest.New(cfg), store: new(store), logs: new(bytes.Buffer)}
+	f.skus = stock(f.seller, n)
+	f.restart()
+	return f
+}
+
+// restart makes a new channel, as after a crash or on another replica.
+func (f *fed) restart() {
+	f.Channel = open(f.t, f.seller, func(c *amazon.Config, cc *amazon.ChannelConfig) {
+		c.Logger = logger(f.logs)
+		cc.FeedFrom, cc.Store = 100, f.store
+	})
+}
+
+// patient is a context of work that can wait.
+func (f *fed) patient() context.Context { return channel.WithReserve(f.t.Context(), 0.5) }
+
+// run pushes a quantity for every listing as a run does, and wants it to be
+// pending for long.
+func (f *fed) run(quantity func(i int) int, size int) {
+	f.t.Helper()
+	got := levels(f.t, f.Channel, f.skus...)
+	for i := 0; i < len(f.skus); i += size {
+		var updates []channel.Update
+		for k, sku := range f.skus[i:min(i+size, len(f.skus))] {
+			u := to(sku, quantity(i+k))
+			u.Seen = new(got[sku])
+			updates = append(updates, u)
+		}
+		err := f.Push(f.patient(), updates)
+		errs, ok := err.(channel.Errors)
+		require.True(f.t, ok, "%v", err)
+		require.Len(f.t, errs, len(updates))
+		for _, err := range errs {
+			require.ErrorIs(f.t, err, channel.ErrPending)
+			lag, ok := channel.LagOf(err)
+			require.True(f.t, ok)
+			require.Greater(f.t, lag, 7*time.Hour)
+		}
+	}
+}
+
+// resume calls Resume when it is time to, and then again and again until a
+// call returns listings or there is nothing more to do.
+func (f *fed) resume() (skus []string) {
+	f.t.Helper()
+	for range 1000 {
+		time.Sleep(f.again)
+		skus, again, err := f.Resume(f.t.Context())
+		f.again = again
+		if err != nil {
+			f.t.Log(err)
+		}
+		if len(skus) > 0 || again == 0 {
+			return skus
+		}
+	}
+	f.t.Fatal("Resume does not end")
+	return nil
+}
+
+// over wants nothing more to be done.
+func (f *fed) over() {
+	f.t.Helper()
+	assert.Empty(f.t, f.resume())
+	assert.Zero(f.t, f.again)
+	for name := range f.store.values {
+		assert.NotContains(f.t, name, "/feeds/", "the entries are gone")
+	}
+}
+
+func (f *fed) calls(operation string) int {
+	n, _ := f.seller.Calls(operation)
+	return n
+}
+
+func hundred(i int) int { return 100 + i }
+
+func TestAFeed(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFed(t, amazontest.Config{Lag: time.Minute, MaxLag: 10 * time.Minute}, 300)
+		f.run(hundred, 150)
+		assert.Zero(t, f.calls("patchListingsItem"))
+		assert.Zero(t, f.calls("createFeed"), "more may come")
+		f.run(hundred, 150) // the same once more changes nothing
+		all := f.resume()
+		assert.ElementsMatch(t, f.skus, all, "which are to be compared")
+		for i, sku := range f.skus {
+			assert.Equal(t, 100+i, quantity(t, f.seller, sku))
+		}
+		f.over()
+		feeds := f.seller.Feeds()
+		require.Len(t, feeds, 1)
+		assert.NoError(t, amazontest.ValidateFeed(feeds[0].Content))
+		var content struct {
+			Messages []struct {
+				MessageID int `json:"messageId"`
+				SKU       string
+			}
+		}
+		require.NoError(t, json.Unmarshal(feeds[0].Content, &content))
+		assert.Len(t, content.Messages, 300)
+		assert.Zero(t, f.calls("patchListingsItem"))
+		for operation, most := range map[string]int{"createFeedDocument": 1, "file PUT": 1, "createFeed": 1, "getFeedDocument": 1, "file GET": 1, "getFeed": 20, "getFeeds": 0} {
+			assert.LessOrEqual(t, f.calls(operation), most, operation)
+		}
+		assert.Empty(t, f.seller.Harm())
+		assert.NotContains(t, f.logs.String(), "level=WARN")
+		assert.LessOrEqual(t, f.store.most, 100<<10)
+	})
+}
+
+// What must not wait does not: an event, a run's few updates, and whatever is
+// pushed on a channel that makes no feeds.
+func TestWhatIsNotGathered(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFed(t, amazontest.Config{}, 300)
+		var updates []channel.Update
+		for i, sku := range f.skus {
+			updates = append(updates, to(sku, 100+i))
+		}
+		assert.Empty(t, outcome(t, f.Push(t.Context(), updates)))
+		assert.Equal(t, 300, f.calls("patchListingsItem"), "an event's")
+		assert.Empty(t, outcome(t, f.Push(f.patient(), updates[:1])))
+		assert.Equal(t, 301, f.calls("patchListingsItem"), "a run's few")
+		f.over()
+		never := open(t, f.seller)
+		time.Sleep(time.Minute) // it does not know that the quota is used up
+		assert.Empty(t, outcome(t, never.Push(f.patient(), updates[:10])))
+		_, again, err := never.Resume(t.Context())
+		assert.NoError(t, err)
+		assert.Zero(t, again)
+		assert.Equal(t, 311, f.calls("patchListingsItem"))
+	})
+}
+
+func TestTooFewForAFeedAreReturned(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFed(t, amazontest.Config{}, 99)
+		f.run(hundred, 50)
+		start := time.Now()
+		assert.ElementsMatch(t, f.skus, f.resume())
+		assert.Less(t, time.Since(start), 3*time.Minute)
+		assert.Empty(t, f.seller.Feeds())
+		f.over()
+	})
+}
+
+func TestAnEventOvertakesAFeed(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFed(t, amazontest.Config{Lag: time.Minute}, 300)
+		f.run(hundred, 300)
+		assert.Empty(t, outcome(t, f.Push(t.Context(), []channel.Update{to(f.skus[0], 7)})))
+		time.Sleep(time.Minute)
+		assert.Equal(t, 7, quantity(t, f.seller, f.skus[0]), "at once")
+		for len(f.seller.Feeds()) == 0 {
+			time.Sleep(f.again)
+			var err error
+			_, f.again, err = f.Resume(t.Context())
+			require.NoError(t, err)
+		}
+		assert.NotContains(t, string(f.seller.Feeds()[0].Content), f.skus[0], "it was taken out in time")
+		assert.Empty(t, outcome(t, f.Push(t.Context(), []channel.Update{to(f.skus[1], 8)})))
+		// A run that still wants what the feed has does not write it.
+		before := f.calls("patchListingsItem")
+		f.skus = f.skus[:1]
+		err := f.Push(f.patient(), []channel.Update{to("SKU-00002", 102)})
+		assert.ErrorIs(t, err, channel.ErrPending)
+		_, long := channel.LagOf(err)
+		assert.True(t, long)
+		assert.Equal(t, before, f.calls("patchListingsItem"))
+		// But for what was written since it does.
+		err = f.Push(f.patient(), []channel.Update{to("SKU-00001", 101)})
+		_, long = channel.LagOf(err)
+		assert.False(t, long)
+		assert.Empty(t, outcome(t, f.Push(t.Context(), []channel.Update{to("SKU-00001", 8)})))
+
+		assert.Equal(t, []string{"SKU-00001"}, f.resume(), "as soon as the feed is done")
+		assert.Equal(t, 101, quantity(t, f.seller, "SKU-00001"), "the older one came last")
+		all := f.resume()
+		assert.Len(t, all, 299)
+		assert.Contains(t, all, "SKU-00001")
+		f.over()
+	})
+}
+
+// However the answers of a feed's requests are lost, it is done, and its
+// listings are compared in the end.
+func TestFeedsWithLostAnswers(t *testing.T) {
+	paths := map[string]func(channeltest.Request) bool{
+		"document": channeltest.On("POST", "/documents"),
+		"upload":   channeltest.On("PUT", ""),
+		"create":   func(r channeltest.Request) bool { return r.Method == "POST" && strings.HasSuffix(r.URL.Path, "/feeds") },
+		"poll":     channeltest.On("GET", "/feeds/2021-06-30/feeds/"),
+		"find":     func(r channeltest.Request) bool { return strings.HasSuffix(r.URL.Path, "/feeds") && r.Method == "GET" },
+		"result":   channeltest.On("GET", "/feeds/2021-06-30/documents/"),
+		"download": channeltest.On("GET", "/seller"),
+	}
+	for name, match := range paths {
+		for _, fault := range channeltest.Hostile() {
+			for _, crash := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s/%s/%v", name, fault.Name, crash), func(t *testing.T) {
+					bubble(t, func(t *testing.T) {
+						f := newFed(t, amazontest.Config{Lag: time.Minute}, 120)
+						f.run(hundred, 120)
+						if name == "find" { // which happens only then
+							f.seller.Inject(channeltest.Fault{Match: paths["create"], Apply: true, Cut: true})
+						}
+						fault.Match, fault.Times = match, 2
+						f.seller.Inject(fault)
+						var all []string
+						for range 40 {
+							all = f.resume()
+							if len(all) == 120 {
+								break
+							}
+							if crash {
+								f.restart()
+							}
+						}
+						assert.Len(t, all, 120)
+						for i, sku := range f.skus {
+							if name == "upload" && fault.Name == "empty 200" {
+								break // which is what the storage says of a file that it has
+							}
+							require.Equal(t, 100+i, quantity(t, f.seller, sku))
+						}
+						f.over()
+						assert.LessOrEqual(t, len(f.seller.Feeds()), 2)
+						if name != "create" && name != "find" {
+							assert.Len(t, f.seller.Feeds(), 1)
+						}
+						assert.Empty(t, f.seller.Harm())
+						assert.Zero(t, f.calls("patchListingsItem"))
+					})
+				})
+			}
+		}
+	}
+}
+
+// A feed whose creation got no answer is found again, and not made twice.
+func TestALostFeedIsFound(t *testing.T) {
+	for _, restart := range []bool{false, true} {
+		bubble(t, func(t *testing.T) {
+			f := newFed(t, amazontest.Config{}, 120)
+			f.run(hundred, 120)
+			created := func(r channeltest.Request) bool { return r.Method == "POST" && strings.HasSuffix(r.URL.Path, "/feeds") }
+			f.seller.Inject(channeltest.Fault{Match: created, Apply: true, Cut: true})
+			for f.calls("createFeed") == 0 {
+				time.Sleep(f.again)
+				_, f.again, _ = f.Resume(t.Context())
+			}
+			if restart {
+				f.restart()
+			}
+			assert.Len(t, f.resume(), 120)
+			assert.Len(t, f.seller.Feeds(), 1)
+			assert.Equal(t, 1, f.calls("getFeeds"))
+		})
+	}
+}
+
+// A process that ends at any moment leaves a feed to the next one.
+func TestFeedsAreResumedByAnother(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		for after := range 12 {
+			f := newFed(t, amazontest.Config{Lag: time.Minute}, 120)
+			f.run(hundred, 120)
+			time.Sleep(2 * time.Minute)
+			for range after {
+				ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+				_, again, _ := f.Resume(ctx)
+				cancel()
+				time.Sleep(again)
+			}
+			f.restart()
+			err := f.Push(f.patient(), []channel.Update{to(f.skus[3], 103)})
+			if n := len(f.seller.Feeds()); n == 1 && f.seller.Feeds()[0].Status != "DONE" {
+				_, long := channel.LagOf(err)
+				assert.True(t, long, "it knows what the feed has")
+			}
+			var all []string
+			for range 5 {
+				if all = f.resume(); len(all) == 120 || len(all) == 0 {
+					break
+				}
+			}
+			for i, sku := range f.skus {
+				assert.Equal(t, 100+i, quantity(t, f.seller, sku))
+			}
+			assert.Len(t, f.seller.Feeds(), 1)
+		}
+	})
+}
+
+func TestFeedsThatFail(t *testing.T) {
+	for name, tt := range map[string]struct {
+		plan   amazontest.FeedPlan
+		refuse bool
+		first  int // listings returned at first
+		log    string
+	}{
+		"FATAL":            {amazontest.FeedPlan{Status: "FATAL", Messages: 60}, false, 120, "some, none or all"},
+		"CANCELLED":        {amazontest.FeedPlan{Status: "CANCELLED"}, false, 120, "cancelled"},
+		"fewer":            {amazontest.FeedPlan{Messages: 100}, false, 120, "fewer listings"},
+		"no report":        {amazontest.FeedPlan{NoReport: true}, false, 120, "some, none or all"},
+		"refused messages": {amazontest.FeedPlan{}, true, 2, "with errors"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				f := newFed(t, amazontest.Config{Lag: time.Minute}, 120)
+				f.seller.PlanFeed(tt.plan)
+				if tt.refuse {
+					f.seller.Refuse(f.skus[3], -1, "90000900", "No\nsuch\x1b[31m thing.")
+					f.seller.Refuse(f.skus[5], 1, "4000000", "An internal error has occurred.")
+				}
+				f.run(hundred, 120)
+				skus := f.resume()
+				assert.Len(t, skus, tt.first)
+				assert.Contains(t, f.logs.String(), tt.log)
+				if tt.refuse {
+					assert.Equal(t, []string{f.skus[3], f.skus[5]}, skus)
+					assert.Contains(t, f.logs.String(), "90000900")
+					assert.NotContains(t, f.logs.String(), "\x1b")
+					assert.Len(t, f.resume(), 120)
+				}
+				// What is still wrong is written one by one.
+				f.over()
+				before := f.calls("patchListingsItem")
+				var updates []channel.Update
+				for sku, l := range levels(t, f.Channel, f.skus...) {
+					var i int
+					fmt.Sscanf(sku, "SKU-%d", &i)
+					if l.Quantity != 100+i {
+						u := to(sku, 100+i)
+						u.Seen = &l
+						updates = append(updates, u)
+					}
+				}
+				errs := push(t, f.Channel, updates...)
+				assert.Equal(t, before+len(updates), f.calls("patchListingsItem"))
+				if tt.refuse {
+					assert.Len(t, updates, 2)
+					assert.ErrorIs(t, errs[f.skus[3]], channel.ErrInvalid)
+				}
+			})
+		})
+	}
+}
+
+func TestAFeedThatIsRefusedAsAWhole(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFed(t, amazontest.Config{}, 120)
+		f.run(hundred, 120)
+		f.seller.Inject(channeltest.Fault{Match: channeltest.On("GET", "/seller"), Rewrite: func(int, http.Header, []byte) (int, []byte) {
+			return 200, []byte(`{"header":{},"issues":[{"severity":"ERROR","message":"Attribute 'Merchant' is required but missing."}],"summary":{"messagesProcessed":0}}`)
+		}})
+		start := time.Now()
+		assert.Len(t, f.resume(), 120)
+		assert.Less(t, time.Since(start), 25*time.Minute, "at once")
+		assert.Contains(t, f.logs.String(), "refused as a whole")
+		f.over()
+	})
+	bubble(t, func(t *testing.T) { // createFeed itself says no
+		f := newFed(t, amazontest.Config{}, 120)
+		f.run(hundred, 120)
+		f.seller.Inject(channeltest.Fault{Match: func(r channeltest.Request) bool { return r.Method == "POST" && strings.HasSuffix(r.URL.Path, "/feeds") },
+			Status: 400, Body: `{"errors":[{"code":"InvalidInput","message":"Invalid 'feedType' provided.","details":""}]}`})
+		assert.Len(t, f.resume(), 120)
+		assert.Contains(t, f.logs.String(), "feedType")
+		f.over()
+	})
+}
+
+func TestAStuckFeed(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFed(t, amazontest.Config{Lag: time.Minute}, 120)
+		f.seller.PlanFeed(amazontest.FeedPlan{Stuck: true})
+		f.run(hundred, 120)
+		start := time.Now()
+		assert.Len(t, f.resume(), 120)
+		assert.InDelta(t, 8, time.Since(start).Hours(), 0.2)
+		assert.Contains(t, f.logs.String(), "level=ERROR")
+		// From now on everything is written one by one, the feed's own too.
+		var updates []channel.Update
+		for i, sku := range f.skus {
+			updates = append(updates, to(sku, 200+i))
+		}
+		assert.Empty(t, outcome(t, f.Push(f.patient(), updates)))
+		assert.Equal(t, 120, f.calls("patchListingsItem"))
+		time.Sleep(26 * time.Hour)
+		f.restart()
+		f.seller.Unstick()
+		time.Sleep(time.Minute)
+		assert.Equal(t, 100, quantity(t, f.seller, f.skus[0]), "it lands after all")
+		assert.Len(t, f.resume(), 120, "and is found out")
+		f.over()
+	})
+	bubble(t, func(t *testing.T) { // one that never began is cancelled
+		f := newFed(t, amazontest.Config{}, 120)
+		// Another program's feed, which is stuck, comes first.
+		other := newFed(t, amazontest.Config{}, 120)
+		other.seller = f.seller
+		other.restart()
+		f.seller.PlanFeed(amazontest.FeedPlan{Stuck: true})
+		other.run(hundred, 120)
+		for len(f.seller.Feeds()) == 0 {
+			time.Sleep(other.again)
+			_, other.again, _ = other.Resume(t.Context())
+		}
+		f.run(hundred, 120)
+		assert.Len(t, f.resume(), 120)
+		assert.Equal(t, "CANCELLED", f.seller.Feeds()[1].Status)
+		f.over()
+	})
+}
+
+func TestAFeedForEach25000(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFed(t, amazontest.Config{}, 26_000)
+		f.run(func(i int) int { return i + 1 }, 1000)
+		returned := 0
+		for f.again = time.Second; f.again > 0; {
+			returned += len(f.resume())
+		}
+		assert.Equal(t, 26_000, returned)
+		feeds := f.seller.Feeds()
+		require.Len(t, feeds, 2)
+		assert.Equal(t, 25_000, strings.Count(string(feeds[0].Content), "messageId"))
+		assert.Less(t, len(feeds[0].Content), 9<<20)
+		assert.Equal(t, 26_000, quantity(t, f.seller, f.skus[25_999]))
+		f.over()
+	})
+}
+
+func TestAFailingStoreKeepsNothingFromBeingWritten(t *testing.T) {
+	for _, op := range []string{"load", "save"} {
+		bubble(t, func(t *testing.T) {
+			f := newFed(t, amazontest.Config{}, 120)
+			f.store.fails = func(did, _ string) bool { return did == op }
+			var updates []channel.Update
+			for i, sku := range f.skus {
+				updates = append(updates, to(sku, 100+i))
+			}
+			assert.Empty(t, outcome(t, f.Push(f.patient(), updates)))
+			assert.Equal(t, 120, f.calls("patchListingsItem"), "one by one")
+			_, _, err := f.Resume(t.Context())
+			assert.Equal(t, op == "load", err != nil)
+			f.store.fails = nil
+			f.over()
+			assert.Empty(t, f.seller.Feeds())
+		})
+	}
+	bubble(t, func(t *testing.T) { // at any moment of a feed
+		for n := range 20 {
+			f := newFed(t, amazontest.Config{}, 120)
+			f.run(hundred, 120)
+			count := 0
+			f.store.fails = func(string, string) bool { count++; return count == n }
+			var all []string
+			for range 10 {
+				if all = f.resume(); len(all) == 120 {
+					break
+				}
+			}
+			assert.Len(t, all, 120)
+			assert.LessOrEqual(t, len(f.seller.Feeds()), 2)
+		}
+	})
+}
