@@ -166,7 +166,9 @@ func (c *Client) decodeAnswer(r *strictjson.Row, w *write) (a answer) {
 		e.Read(r.Value("error"))
 		a.refused = &Error{Op: c.op(request{method: http.MethodPost, path: path([]*write{w})}), Status: http.StatusBadRequest, item: true}
 		a.refused.Code, a.refused.Message = c.plain(e.Text("code")), c.plain(e.Text("message"))
-		if a.odd = cmp.Or(r.Err(), e.Err()); e.Has("data") {
+		if a.odd = cmp.Or(r.Err(), e.Err()); a.odd != nil {
+			a.refused = nil
+		} else if e.Has("data") {
 			var data strictjson.Row
 			data.Read(e.Value("data"))
 			if status := data.Int("status"); data.Err() == nil && status > 0 {

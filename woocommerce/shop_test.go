@@ -1,10 +1,12 @@
 package woocommerce_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -122,4 +124,8 @@ func failures(t testing.TB, err error) channel.Errors {
 func isErrors(err error) bool {
 	_, ok := err.(channel.Errors)
 	return ok
+}
+
+func contextFor(t *testing.T, d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(t.Context(), d)
 }

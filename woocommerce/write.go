@@ -3,6 +3,7 @@ package woocommerce
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -289,11 +290,11 @@ func (p *push) mayWrite(ctx context.Context) bool {
 	refused, key := p.refused, p.key
 	p.mu.Unlock()
 	if key == nil {
-		_, err := p.ch.client.send(ctx, request{method: http.MethodPost, path: "products/batch", body: []byte("{}")})
+		resp, err := p.ch.client.send(ctx, request{method: http.MethodPost, path: "products/batch", body: []byte("{}")})
 		if ctx.Err() != nil {
 			return false
 		}
-		works := err == nil
+		works := err == nil && json.Valid(resp.Body)
 		p.mu.Lock()
 		p.key, key = &works, &works
 		p.mu.Unlock()

@@ -58,7 +58,7 @@ func (m *written) read(rows []found, asked time.Time) {
 		case unmanaged:
 			shown = quantity{none: true}
 		}
-		if last, ok := m.get(id); ok && r.err == nil && asked.After(last.at) && last.again != (shown == last.before) {
+		if last, ok := m.get(id); ok && r.err == nil && !asked.Before(last.at) && last.again != (shown == last.before) {
 			last.again = !last.again
 			m.put(id, last)
 		}

@@ -11,7 +11,10 @@ import (
 // It is always 200, checks no value, and applies its items one by one: there
 // is no transaction.
 func (s *Server) batch(c *call, parent int) reply {
-	if c.anonymous {
+	s.mu.Lock()
+	trashed := parent > 0 && s.products[parent] != nil && s.products[parent].status == "trash"
+	s.mu.Unlock()
+	if c.anonymous || trashed {
 		return denied("batch", "Sorry, you are not allowed to batch manipulate this resource.").reply()
 	}
 	size := 0
@@ -54,13 +57,30 @@ func (s *Server) batch(c *call, parent int) reply {
 	if slow {
 		return s.behindProxy(c, parent, items, each)
 	}
+	if !s.cfg.Lingers {
+		return s.carryOut(c.Context(), c, parent, items)
+	}
+	done := make(chan reply, 1)
+	go func() { done <- s.carryOut(context.WithoutCancel(c.Context()), c, parent, items) }()
+	select {
+	case rep := <-done:
+		return rep
+	case <-c.Context().Done():
+		return htmlReply(http.StatusGatewayTimeout, "nobody reads this")
+	}
+}
+
+// carryOut applies the items of a batch, and answers it.
+func (s *Server) carryOut(ctx context.Context, c *call, parent int, items []any) reply {
 	rows := []any{}
 	for _, item := range items {
-		row, e := s.item(c.Context(), c, parent, item, s.cfg.ItemWriteTime)
-		if e == errFatal {
+		row, e := s.item(ctx, c, parent, item, s.cfg.ItemWriteTime)
+		switch {
+		case e == errFatal:
 			return fatal()
-		}
-		if e != nil {
+		case e != nil && e.died != "":
+			return died(e.died)
+		case e != nil:
 			return e.reply()
 		}
 		rows = append(rows, row)

@@ -149,7 +149,11 @@ func (s *Server) list(c *call, parent int) reply {
 	sort(found, sel, start)
 	rows := []any{}
 	for _, p := range found[start:min(start+sel.perPage, len(found))] {
-		if row := s.render(c, p, parent != 0, names); len(row) > 0 {
+		if message := s.dirt.fatal[p.id]; message != "" {
+			s.mu.Unlock()
+			return died(message)
+		}
+		if row := s.dirt.shows(p.id, s.render(c, p, parent != 0, names)); len(row) > 0 {
 			rows = append(rows, row)
 		} else {
 			rows = append(rows, []any{}) // PHP's empty array

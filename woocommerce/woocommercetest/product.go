@@ -45,6 +45,9 @@ type Product struct {
 	Quantity int
 	// Backorders is "no", "notify" or "yes"; "" means no.
 	Backorders string
+	// OutOfStock says that a product that counts nothing is marked as out of
+	// stock. Where stock is counted that follows from the quantity.
+	OutOfStock bool
 }
 
 // product is a row of the shop's database.
@@ -98,6 +101,8 @@ func (s *Server) Add(products ...Product) (ids []int) {
 		}
 		if row.managed {
 			row.stock = &p.Quantity
+		} else if p.OutOfStock {
+			row.unmanagedStatus = "outofstock"
 		}
 		s.insert(row)
 		ids = append(ids, row.id)
@@ -138,6 +143,7 @@ func (s *Server) Product(id int) (Product, bool) {
 	switch owner := s.owner(p); {
 	case owner == nil:
 		out.Stock = Unmanaged
+		out.OutOfStock = p.unmanagedStatus == "outofstock"
 	case owner != p:
 		out.Stock = ByParent
 	}

@@ -26,7 +26,7 @@ func htmlReply(status int, title string) reply {
 		"<body>\r\n<center><h1>" + title + "</h1></center>\r\n</body>\r\n</html>\r\n"}
 }
 
-func (rep reply) write(w http.ResponseWriter, r *http.Request) {
+func (rep reply) write(w http.ResponseWriter, r *http.Request, dirt *dirt) {
 	h := w.Header()
 	maps.Copy(h, rep.header)
 	body := []byte(rep.html)
@@ -43,6 +43,9 @@ func (rep reply) write(w http.ResponseWriter, r *http.Request) {
 			panic(err) // nothing here is unencodable
 		}
 		body = bytes.TrimRight(b.Bytes(), "\n")
+		if dirt != nil {
+			body = dirt.around(body)
+		}
 	}
 	w.WriteHeader(rep.status)
 	if r.Method != http.MethodHead {
@@ -56,6 +59,7 @@ type apiError struct {
 	code, message string
 	data          map[string]any // besides the status
 	abort         bool           // in a batch: ends the whole request
+	died          string         // with abort, what PHP died of
 }
 
 func (e *apiError) object() map[string]any {

@@ -3,6 +3,7 @@ package woocommercetest
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -26,6 +27,10 @@ type Config struct {
 	// URLLimit is how many bytes the URL in a request line may have before the
 	// web server answers 414 with a page of HTML; 0 means 8190.
 	URLLimit int
+	// QueryLimit is how many bytes a query string may have before a gateway
+	// answers a page of HTML with the status QueryStatus; 0 means any number,
+	// and the status 403.
+	QueryLimit, QueryStatus int
 	// SingleParent takes away an undocumented trick: in a batch of variations
 	// an item's own product_id is then ignored, and the URL's parent counts.
 	SingleParent bool
@@ -35,6 +40,10 @@ type Config struct {
 	// and saving that product. 0 means no time. A client that gives up does
 	// not stop the shop: a write is then finished without waiting.
 	RequestTime, ItemReadTime, ItemWriteTime time.Duration
+	// Lingers says that PHP goes on with a batch at its pace when its client has
+	// given up, rather than finish it at once. In a testing/synctest bubble, let
+	// the time of the whole batch pass before the test ends.
+	Lingers bool
 	// Cores is how many requests can use this time at once: with more of them,
 	// each one only gets slower. 0 means any number.
 	Cores int
@@ -57,6 +66,7 @@ type Server struct {
 	opened   time.Time
 	writes   int
 	slowly   []time.Duration
+	dirt     dirt
 	nonces   map[string]time.Time // OAuth nonces used, with their timestamp
 	cores    chan struct{}        // holds one element for each that is busy; nil if they are not counted
 }
@@ -67,6 +77,7 @@ func New(cfg Config) *Server {
 	cfg.Secret = cmp.Or(cfg.Secret, "cs_test")
 	cfg.BatchLimit = cmp.Or(cfg.BatchLimit, 100)
 	cfg.URLLimit = cmp.Or(cfg.URLLimit, 8190)
+	cfg.QueryStatus = cmp.Or(cfg.QueryStatus, http.StatusForbidden)
 	s := &Server{
 		cfg:      cfg,
 		products: map[int]*product{},
@@ -117,12 +128,18 @@ type call struct {
 }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
-	if len(r.RequestURI) > s.cfg.URLLimit {
-		htmlReply(http.StatusRequestURITooLong, "414 Request-URI Too Large").write(w, r)
+	if status, refused := s.cfg.refused(r); refused {
+		htmlReply(status, fmt.Sprint(status, " ", http.StatusText(status))).write(w, r, nil)
 		return
 	}
-	s.compute(r.Context(), s.cfg.RequestTime)
-	s.answer(r).write(w, r)
+	rep := s.fromCache(r, func() reply {
+		s.compute(r.Context(), s.cfg.RequestTime)
+		return s.answer(r)
+	})
+	s.mu.Lock()
+	dirt := s.dirt
+	s.mu.Unlock()
+	rep.write(w, r, &dirt)
 }
 
 // answer does what WordPress does between the web server and a route: it

@@ -181,6 +181,9 @@ func (s *Server) save(ctx context.Context, c *call, parent, id int, fields map[s
 	if kind, ok := fields["type"].(string); ok && kind != p.kind {
 		return nil, notImplemented("changing the type of a product")
 	}
+	if message := s.dirt.fatal[id]; message != "" {
+		return nil, &apiError{abort: true, died: message}
+	}
 	loaded := *p
 	changed := *p
 	if e := s.change(&changed, fields); e != nil {
@@ -207,7 +210,11 @@ func (s *Server) save(ctx context.Context, c *call, parent, id int, fields map[s
 	}
 	s.touch(p) // even if nothing changed
 	s.writes++
-	return s.render(c, p, parent != 0, names, always...), nil
+	row := s.dirt.shows(id, s.render(c, p, parent != 0, names, always...))
+	if s.dirt.forgetful[id] {
+		p.stock = loaded.stock
+	}
+	return row, nil
 }
 
 func same(a, b *int) bool { return a == b || a != nil && b != nil && *a == *b }
