@@ -178,7 +178,7 @@ func (s *Set) merged(some []uint64) (file temporary, err error) {
 	var buf [size]byte
 	write := func(h uint64) {
 		binary.BigEndian.PutUint64(buf[:], h)
-		w.Write(buf[:]) // Flush has the error, too
+		_, _ = w.Write(buf[:]) // Flush has the error, too
 	}
 	old := bufio.NewReaderSize(io.NewSectionReader(s.file, 0, int64(s.filed)*size), 1<<16)
 	for range s.filed {

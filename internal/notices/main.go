@@ -9,6 +9,7 @@ package main
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -114,7 +115,7 @@ func link(dir string, linked map[string]*module) error {
 			Replace            *struct{ Path, Dir string }
 		}
 	}
-	cmd := exec.Command("go", "list", "-deps", "-json=ImportPath,Standard,Deps,Module", "./...")
+	cmd := exec.CommandContext(context.Background(), "go", "list", "-deps", "-json=ImportPath,Standard,Deps,Module", "./...")
 	cmd.Dir, cmd.Stderr = dir, os.Stderr
 	// For one system, so that the file is the same wherever it is made.
 	cmd.Env = append(os.Environ(), "GOWORK=off", "GOOS=linux", "GOARCH=amd64", "CGO_ENABLED=0")

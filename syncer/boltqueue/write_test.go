@@ -156,7 +156,7 @@ func TestClose(t *testing.T) {
 			q.Mark(ctx, syncer.Mark{Key: syncer.Key{}}), q.Mark(ctx), q.Wait(ctx, ""), q.Ack(ctx), q.Retry(ctx, time.Now()), q.Save(ctx, ""),
 			leaseErr, depthErr, loadErr,
 		} {
-			assert.True(t, errors.Is(err, fs.ErrClosed), err)
+			assert.ErrorIs(t, err, fs.ErrClosed)
 		}
 	})
 }
