@@ -2,7 +2,6 @@ package boltqueue
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
