@@ -178,15 +178,17 @@ func TestWithoutALatestTimeEverythingIsReadAgain(t *testing.T) {
 func TestAListThatDoesNotEnd(t *testing.T) {
 	till := squaretest.New(squaretest.Config{})
 	skus := stock(till, 3)
-	ch := open(t, till)
 	n := 0
 	for name, rewrite := range map[string]func(raw []byte) []byte{
-		"the same cursor":     func(raw []byte) []byte { return bytes.Replace(raw, []byte("{"), []byte(`{"cursor":"again",`), 1) },
-		"always another page": func(raw []byte) []byte { n++; return bytes.Replace(raw, []byte("{"), fmt.Appendf(nil, `{"cursor":"c%d",`, n), 1) },
+		"the same cursor": func(raw []byte) []byte { return bytes.Replace(raw, []byte("{"), []byte(`{"cursor":"again",`), 1) },
+		"always another page": func(raw []byte) []byte {
+			n++
+			return bytes.Replace(raw, []byte("{"), fmt.Appendf(nil, `{"cursor":"c%d",`, n), 1)
+		},
 	} {
 		client := till.Client()
 		client.Transport = roundTrip(func(r *http.Request) (*http.Response, error) { return till.RoundTrip(withoutCursor(r)) })
-		ch = open(t, till, func(c *Config, _ *ChannelConfig) { c.HTTPClient = client })
+		ch := open(t, till, func(c *Config, _ *ChannelConfig) { c.HTTPClient = client })
 		till.Heal()
 		till.Inject(channeltest.Fault{Match: on(searchPath), Times: -1, Rewrite: func(status int, _ http.Header, raw []byte) (int, []byte) {
 			return status, rewrite(raw)
@@ -247,7 +249,9 @@ func TestOneOddObjectIsOneProductsTrouble(t *testing.T) {
 		"stockable by word":      func(_, data map[string]any) { data["stockable"] = "no" },
 		"overrides of an object": func(_, data map[string]any) { data["location_overrides"] = map[string]any{} },
 		"an override of a word":  func(_, data map[string]any) { data["location_overrides"] = []any{"LMAIN"} },
-		"an override of nowhere": func(_, data map[string]any) { data["location_overrides"] = []any{map[string]any{"track_inventory": true}} },
+		"an override of nowhere": func(_, data map[string]any) {
+			data["location_overrides"] = []any{map[string]any{"track_inventory": true}}
+		},
 		"a sold out of a number": func(_, data map[string]any) {
 			data["location_overrides"] = []any{map[string]any{"location_id": "LMAIN", "sold_out": 1}}
 		},

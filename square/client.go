@@ -69,7 +69,7 @@ type Client struct {
 	tokens  TokenSource
 	http    *httpx.Client
 	log     *slog.Logger
-	slots   chan struct{} // holds one element for each request in flight
+	gate    gate
 	pace    *pacer
 	clock   clock
 	catalog catalog
@@ -106,7 +106,7 @@ func New(cfg Config) (*Client, error) {
 	c := &Client{
 		base: base, version: version, tokens: cfg.Token,
 		log:     cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler)),
-		slots:   make(chan struct{}, parallel),
+		gate:    gate{free: parallel},
 		pace:    newPacer(cmp.Or(cfg.Rate, 5), parallel),
 		catalog: newCatalog(),
 	}
@@ -194,12 +194,10 @@ type exchangeKey struct{}
 
 // send sends a request and returns the answer if its status is 2xx.
 func (c *Client) send(ctx context.Context, r request) (*httpx.Response, *answer, error) {
-	select {
-	case c.slots <- struct{}{}:
-		defer func() { <-c.slots }()
-	case <-ctx.Done():
-		return nil, nil, ctx.Err()
+	if err := c.gate.enter(ctx); err != nil {
+		return nil, nil, err
 	}
+	defer c.gate.leave()
 	u := *c.base
 	u.Path += r.path
 	u.RawQuery = r.query.Encode()

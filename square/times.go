@@ -34,7 +34,7 @@ type times struct {
 type mark struct {
 	at       time.Time
 	before   time.Time // that of the count before it
-	outdated bool // another count or a delivery was later: the next one is of now
+	outdated bool      // another count or a delivery was later: the next one is of now
 }
 
 // next returns the moment of a new count of a variation: that of asOf less the

@@ -39,7 +39,7 @@ func TestReceive(t *testing.T) {
 	till.SetAt("A", "LOTHER", 70)
 	till.SetAt("C", "LOTHER", 70)
 	till.Put("C", "LMAIN", "WASTE", 1)
-	ch, w := receiver(t, till, "current", "next")
+	_, w := receiver(t, till, "current", "next")
 	for _, key := range []string{"current", "next"} {
 		till.Forget()
 		header, body := till.Delivery(address, key, "A", "B", "C", "")
@@ -62,7 +62,7 @@ func TestReceive(t *testing.T) {
 	assert.Empty(t, e.SKUs, "another location is nothing")
 
 	// What Levels met needs no request, nor what Preload read.
-	ch, w = receiver(t, till, "k")
+	ch, w := receiver(t, till, "k")
 	levels(t, ch, "A")
 	ctx := channel.WithRun(t.Context(), "run")
 	till.Forget()
@@ -80,13 +80,12 @@ func TestReceive(t *testing.T) {
 	assert.Empty(t, till.Requests())
 
 	// A variation that was deleted is nobody's.
-	ch, w = receiver(t, till, "k")
+	_, w = receiver(t, till, "k")
 	header, body = till.Delivery(address, "k", "A", "B")
 	till.Remove("A")
 	e, err = w.Receive(t.Context(), header, body)
 	require.NoError(t, err)
 	assert.Equal(t, []string{"B"}, e.SKUs)
-	_ = ch
 }
 
 func TestSignatures(t *testing.T) {

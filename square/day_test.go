@@ -1,0 +1,202 @@
+package square_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/channel/channeltest"
+	"github.com/ecosire/stocksync/square"
+	"github.com/ecosire/stocksync/square/squaretest"
+	"github.com/ecosire/stocksync/syncer"
+)
+
+// A day at the till: what lies on the shelf, what the source knows of it, and
+// what the till shows. Sales take off the shelf at once, and off the source
+// when they are booked.
+type day struct {
+	till   *squaretest.Server
+	random *rand.Rand
+
+	mu     sync.Mutex
+	shelf  map[string]int // by SKU
+	source map[string]int
+	skus   map[string]string // by variation
+
+	answers, high, low int // counts in Square's answers, and those that are not what lies there
+	excess, missing    int // the most units too many, and all that were too few
+	empty              int // counts of 0 or less although something lies there
+	sales              int
+}
+
+const (
+	products   = 200
+	maxBooking = 15 * time.Minute
+)
+
+func newDay(cfg squaretest.Config) *day {
+	d := &day{
+		till: squaretest.New(cfg), random: rand.New(rand.NewPCG(1, 2)),
+		shelf: map[string]int{}, source: map[string]int{}, skus: map[string]string{},
+	}
+	for i := range products {
+		sku, n := fmt.Sprintf("SKU-%03d", i), 10+d.random.IntN(60)
+		d.shelf[sku], d.source[sku] = n, n
+		d.skus[d.till.Add(squaretest.Variation{SKU: sku, Quantity: n})[0]] = sku
+	}
+	look := func(status int, _ http.Header, body []byte) (int, []byte) { d.look(body); return status, body }
+	d.till.Inject(channeltest.Fault{Match: channeltest.On("", "/v2/inventory/"), Times: -1, Rewrite: look})
+	return d
+}
+
+// look compares the counts of an answer with what lies there.
+func (d *day) look(body []byte) {
+	var said struct {
+		Counts []struct {
+			ID       string `json:"catalog_object_id"`
+			State    string `json:"state"`
+			Quantity string `json:"quantity"`
+		} `json:"counts"`
+	}
+	if json.Unmarshal(body, &said) != nil {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, c := range said.Counts {
+		n, _ := strconv.Atoi(c.Quantity)
+		d.answers++
+		switch there := d.shelf[d.skus[c.ID]]; {
+		case n > there:
+			d.high++
+			d.excess = max(d.excess, n-there)
+		case n < there:
+			d.low++
+			d.missing += there - n
+			if n <= 0 {
+				d.empty++
+			}
+		}
+	}
+}
+
+// Stock implements channel.Source.
+func (d *day) Stock(ctx context.Context, ids ...string) iter.Seq2[channel.Stock, error] {
+	return func(yield func(channel.Stock, error) bool) {
+		asOf := time.Now()
+		d.mu.Lock()
+		if len(ids) == 0 {
+			for sku := range d.source {
+				ids = append(ids, sku)
+			}
+		}
+		var all []channel.Stock
+		for _, id := range ids {
+			n := d.source[id]
+			all = append(all, channel.Stock{ProductID: id, SKU: id, OnHand: n, Available: n, AsOf: asOf})
+		}
+		d.mu.Unlock()
+		time.Sleep(120 * time.Millisecond) // on its way
+		for _, s := range all {
+			if !yield(s, nil) {
+				return
+			}
+		}
+	}
+}
+
+// change makes a change and tells nobody.
+func (d *day) change(f func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	f()
+}
+
+// open has the shop open for ten hours: somebody buys something every few
+// seconds, and each sale is booked 2 seconds to 15 minutes later. Deliveries
+// are at the source when they are on the shelf.
+func (d *day) open(ctx context.Context, notify func(context.Context, ...string) error) {
+	for closing := time.Now().Add(10 * time.Hour); time.Now().Before(closing); {
+		time.Sleep(time.Duration(d.random.Int64N(int64(12 * time.Second))))
+		sku := fmt.Sprintf("SKU-%03d", d.random.IntN(1+d.random.IntN(products))) // some sell more than others
+		if d.random.IntN(40) == 0 {
+			d.change(func() { d.shelf[sku] += 12; d.source[sku] += 12 })
+			notify(ctx, sku)
+			continue
+		}
+		d.change(func() {
+			if d.shelf[sku] == 0 {
+				return
+			}
+			d.shelf[sku]--
+			d.sales++
+			d.till.Sell(sku, 1)
+			late := 2*time.Second + time.Duration(d.random.Int64N(int64(time.Minute)))
+			if d.random.IntN(2) == 0 {
+				late = 2*time.Second + time.Duration(d.random.Int64N(int64(maxBooking-2*time.Second)))
+			}
+			time.AfterFunc(late, func() {
+				d.change(func() { d.source[sku]-- })
+				notify(ctx, sku)
+			})
+		})
+	}
+}
+
+func runDay(t *testing.T, cfg squaretest.Config, lag time.Duration) (d *day) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg.Latency, cfg.ClockSkew = 200*time.Millisecond, 3*time.Second
+		d = newDay(cfg)
+		client, err := square.New(square.Config{Token: square.StaticToken("EAAAtest"), HTTPClient: d.till.Client()})
+		require.NoError(t, err)
+		ch, err := client.Channel(square.ChannelConfig{LocationID: "LMAIN", BookingLag: lag})
+		require.NoError(t, err)
+		s, err := syncer.New(syncer.Config{Source: d, Targets: []syncer.Target{{Channel: ch}}, WatchEvery: -1, Schedule: syncer.Daily(2, 0, time.UTC)})
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() { s.Run(ctx) })
+		time.Sleep(9 * time.Hour)
+		d.open(ctx, s.Notify)
+		time.Sleep(time.Until(time.Date(2000, 1, 2, 3, 0, 0, 0, time.UTC)))
+		cancel()
+		wg.Wait()
+		for sku, there := range d.shelf { // after the night's run
+			n, ok := d.till.Quantity(sku)
+			require.True(t, ok)
+			require.Equal(t, there, d.source[sku])
+			require.Equal(t, there, n, sku)
+		}
+	})
+	t.Logf("%d sales; of %d counts in Square's answers %d (%.0f %%) showed too many, up to %d; %d too few, by %.1f on average, of which %d showed none",
+		d.sales, d.answers, d.high, 100*float64(d.high)/float64(d.answers), d.excess, d.low, float64(d.missing)/float64(d.low), d.empty)
+	require.Greater(t, d.sales, 4000)
+	return d
+}
+
+func TestADayAtTheTill(t *testing.T) {
+	t.Run("with BookingLag", func(t *testing.T) {
+		d := runDay(t, squaretest.Config{}, maxBooking)
+		assert.Zero(t, d.high, "no answer shows more than is there")
+	})
+	t.Run("without", func(t *testing.T) {
+		d := runDay(t, squaretest.Config{}, 0)
+		assert.Positive(t, d.high)
+	})
+	t.Run("with BookingLag, if counts replace", func(t *testing.T) {
+		d := runDay(t, squaretest.Config{Doubts: squaretest.Doubts{CountsReplace: true}}, maxBooking)
+		assert.Positive(t, d.high, "then nothing helps")
+	})
+}
