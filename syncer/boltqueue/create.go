@@ -72,15 +72,12 @@ func removeLeftovers(path string) {
 	if err != nil {
 		return
 	}
-	finished, _ := os.Stat(path)
 	for _, entry := range entries {
 		random, ok := strings.CutPrefix(entry.Name(), prefix)
 		if !ok || random == "" || strings.Trim(random, "0123456789") != "" || !entry.Type().IsRegular() {
 			continue
 		}
-		name := filepath.Join(dir, entry.Name())
-		info, err := os.Stat(name)
-		if err == nil && (os.SameFile(info, finished) || !inUse(name)) {
+		if name := filepath.Join(dir, entry.Name()); !inUse(name) {
 			_ = os.Remove(name)
 		}
 	}

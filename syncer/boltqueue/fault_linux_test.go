@@ -81,6 +81,7 @@ func TestAFullDiskIsOverWhenThereIsRoom(t *testing.T) {
 		assert.Equal(t, want, string(value), "a Save that failed changed nothing")
 		require.Equal(t, 350, depth(t, q), "what was acknowledged does not stay leased")
 		mark(t, q, "one more") // and with it what was not written
+		require.Empty(t, q.behind)
 		require.NoError(t, q.Close())
 		require.NoError(t, verify(path))
 		q, err = Open(path)
@@ -130,13 +131,4 @@ func TestAFileCutOffUnderWayIsDamage(t *testing.T) {
 			})
 		})
 	}
-}
-
-func firstError(q *Queue) error {
-	for _, err := range q.Records(context.Background(), "set", "") {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -127,6 +127,25 @@ func TestDamageIsReportedAndLeftAlone(t *testing.T) {
 		"one header damaged":   func(b []byte) []byte { b[page+pageHeader+50] ^= 1; return b },
 		"other bolt version":   both(func(h []byte) { h[pageHeader+4]++ }),
 		"a free page in use":   func(b []byte) []byte { list := freePages(t, b); copy(list[pageHeader:], rootPage(t, b)); return b },
+		"a page in use listed": func(b []byte) []byte {
+			list := freePages(t, b)
+			n := binary.NativeEndian.Uint16(list[10:])
+			binary.NativeEndian.PutUint16(list[10:], n+1)
+			copy(list[pageHeader+8*int(n):], rootPage(t, b))
+			return b
+		},
+		"a page beyond the end": func(b []byte) []byte {
+			binary.NativeEndian.PutUint64(freePages(t, b)[pageHeader:], newestMeta(t, b).high+7)
+			return b
+		},
+		"a page listed twice": func(b []byte) []byte {
+			list := freePages(t, b)
+			n := binary.NativeEndian.Uint16(list[10:])
+			binary.NativeEndian.PutUint16(list[10:], n+1)
+			copy(list[pageHeader+8*int(n):], list[pageHeader:pageHeader+8])
+			return b
+		},
+		"a value changed": func(b []byte) []byte { return bytes.ReplaceAll(b, []byte("value"), []byte("valuf")) },
 		"a page of two buckets": func(b []byte) []byte {
 			// The records are few, and lie in the page of the buckets after a root of 0.
 			m := newestMeta(t, b)

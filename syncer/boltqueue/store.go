@@ -3,12 +3,10 @@ package boltqueue
 import (
 	"bytes"
 	"context"
-	"errors"
 	"iter"
 	"slices"
 
 	bolt "go.etcd.io/bbolt"
-	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/ecosire/stocksync/syncer"
 )
@@ -112,11 +110,11 @@ func (q *Queue) view(f func(records *bolt.Bucket) error) error {
 	err := guard(func() error {
 		return q.db.View(func(tx *bolt.Tx) error { return f(tx.Bucket(recordsBucket)) })
 	})
-	switch {
-	case errors.Is(err, bolterrors.ErrDatabaseNotOpen): // closed meanwhile
-		return q.err()
-	case err != nil:
-		return q.failed("read", err)
+	if err == nil {
+		return nil
 	}
-	return nil
+	if down := q.err(); down != nil { // closed meanwhile
+		return down
+	}
+	return q.failed("read", err)
 }

@@ -151,9 +151,10 @@ func TestClose(t *testing.T) {
 		_, leaseErr := q.Lease(ctx, "", 1)
 		_, depthErr := q.Depth(ctx, "")
 		_, loadErr := q.Load(ctx, "", "")
+		recordsErr := firstError(q)
 		for _, err := range []error{
 			q.Mark(ctx, syncer.Mark{Key: syncer.Key{}}), q.Mark(ctx), q.Wait(ctx, ""), q.Ack(ctx), q.Retry(ctx, time.Now()), q.Save(ctx, ""),
-			leaseErr, depthErr, loadErr,
+			leaseErr, depthErr, loadErr, recordsErr,
 		} {
 			assert.ErrorIs(t, err, fs.ErrClosed)
 		}
