@@ -27,12 +27,16 @@ func TestShopName(t *testing.T) {
 		"": false, "Acme": false, "acme.com": false, "https://acme.myshopify.com": false, "acme.myshopify.com/": false,
 		"evil.example/x.myshopify.com": false, "evil.example#.myshopify.com": false, "acme.myshopify.com.evil.example": false,
 		"user:pass@acme.myshopify.com": false, "-acme": false, "acme-": false, "acme ": false, "acme\n": false, ".myshopify.com": false,
-		"acme.myshopify.com.myshopify.com": false,
+		"acme.myshopify.com.myshopify.com": false, "https://acme.myshopify.comadmin": false, "acme.myshopify.comadmin": false,
+		"acme.myshopify.com/admin": false, "https://admin.shopify.com/store/acme": false, "acme.myshopify.com:443": false,
+		"ACME.myshopify.com": false, "acme.myshopify.COM": false, "//acme": false, "acme?x": false, "acme..myshopify.com": false,
+		"acme.myshopify.com.": false, "xn--acme": true, "acme\x00": false, "äcme": false, "a": true, strings.Repeat("a", 101): false,
 	} {
 		c, err := New(Config{Shop: shop, Token: StaticToken("t")})
 		if good {
 			require.NoError(t, err, shop)
-			assert.Equal(t, strings.TrimSuffix(shop, ".myshopify.com")+".myshopify.com", c.endpoint.Host)
+			assert.Equal(t, "https://"+strings.TrimSuffix(shop, ".myshopify.com")+".myshopify.com/admin/api/2026-10/graphql.json", c.endpoint.String())
+			assert.Equal(t, "/admin/api/2026-10/graphql.json", c.endpoint.Path, "with its slash, or it is printed without")
 			continue
 		}
 		require.ErrorContains(t, err, "Config.Shop", shop)
@@ -42,17 +46,24 @@ func TestShopName(t *testing.T) {
 
 func TestConfigIsChecked(t *testing.T) {
 	for field, change := range map[string]func(*Config){
-		"Config.Token":        func(c *Config) { c.Token = nil },
-		"Config.Token: the":   func(c *Config) { c.Token = StaticToken("") },
-		"Config.Token: the t": func(c *Config) { c.Token = StaticToken("a\nb") },
-		"Config.Token: cli":   func(c *Config) { c.Token = ClientCredentials("id", "") },
-		"Config.Version":      func(c *Config) { c.Version = "../../x" },
-		"Config.BaseURL":      func(c *Config) { c.BaseURL = "http://example.com" },
+		"Config.Token":         func(c *Config) { c.Token = nil },
+		"Config.Token: the":    func(c *Config) { c.Token = StaticToken("") },
+		"Config.Token: the t":  func(c *Config) { c.Token = StaticToken("a\nb") },
+		"Config.Token: cli":    func(c *Config) { c.Token = ClientCredentials("id", "") },
+		"Config.Version":       func(c *Config) { c.Version = "../../x" },
+		"2026-01 has no":       func(c *Config) { c.Version = "2026-01" },
+		"2025-10 has no":       func(c *Config) { c.Version = "2025-10" },
+		"use 2026-04 or later": func(c *Config) { c.Version = "2024-01" },
+		"Config.BaseURL":       func(c *Config) { c.BaseURL = "http://example.com" },
 	} {
 		cfg := Config{Shop: "acme", Token: StaticToken("t")}
 		change(&cfg)
 		_, err := New(cfg)
 		assert.ErrorContains(t, err, field)
+	}
+	for _, version := range []string{"", "2026-04", "2026-07", "2026-10", "2027-01", "unstable"} {
+		_, err := New(Config{Shop: "acme", Token: StaticToken("t"), Version: version})
+		assert.NoError(t, err, version)
 	}
 	client, err := New(Config{Shop: "acme", Token: StaticToken("t"), BaseURL: "http://127.0.0.1:8080/proxy/"})
 	require.NoError(t, err)
@@ -351,4 +362,48 @@ func TestCancelledCallReturnsTheContextsError(t *testing.T) {
 		_, some := errors.AsType[channel.Errors](err)
 		assert.False(t, some)
 	})
+}
+
+func TestErrorsOfTheTransportNameTheAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		shop := shopifytest.New(shopifytest.Config{})
+		ch := open(t, shop, func(c *Config, _ *ChannelConfig) { c.Logger = logger(&log) })
+		shop.Inject(channeltest.Fault{Cut: true, Times: -1})
+		_, err := ch.Levels(t.Context(), []string{"A"})
+		require.ErrorIs(t, err, channel.ErrUnavailable)
+		assert.ErrorContains(t, err, "POST https://test-shop.myshopify.com/admin/api/2026-10/graphql.json")
+		assert.Contains(t, log.String(), "/admin/api")
+	})
+}
+
+func TestStatusesAreExplained(t *testing.T) {
+	for status, word := range map[int]string{401: "token", 402: "frozen", 403: "scope", 404: "Config.Shop", 423: "locked", 430: "suspicious"} {
+		shop := shopifytest.New(shopifytest.Config{})
+		shop.Inject(channeltest.Fault{Times: -1, Status: status, Body: `{"errors":"its own words"}`})
+		_, err := open(t, shop).Levels(t.Context(), []string{"A"})
+		assert.ErrorContains(t, err, word)
+		assert.ErrorContains(t, err, "its own words")
+	}
+}
+
+// Keys of an answer match byte for byte, and once.
+func TestAnswersAreReadStrictly(t *testing.T) {
+	for _, body := range []string{
+		`{"DATA":{"shop":{"id":"x"}}}`, `{"data":{"shop":{"id":"x"}},"Errors":[{"message":"no"}]}`, `{"data":null,"data":{"shop":{"id":"x"}}}`,
+	} {
+		shop := shopifytest.New(shopifytest.Config{})
+		shop.Inject(channeltest.Fault{Status: 200, Body: body, Times: -1})
+		assert.ErrorIs(t, open(t, shop).client.Query(t.Context(), `{ shop { id } }`, nil, nil), channel.ErrUnavailable, body)
+	}
+	for _, body := range []string{
+		`{"inventoryAdjustmentGroup":null,"USERERRORS":[]}`, `{"userErrors":[],"USERERRORS":[{"message":"no"}]}`, `{"userErrors":[],"userErrors":[{"message":"no"}]}`,
+		`{"userErrors":{}}`, `{"userErrors":"none"}`,
+	} {
+		shop := shopifytest.New(shopifytest.Config{})
+		ch := open(t, shop)
+		seen := levels(t, ch, stock(shop, 1)...)
+		shop.Inject(channeltest.Fault{Match: doing(setQuantities), Status: 200, Body: `{"data":{"inventorySetQuantities":` + body + `}}`, Times: -1})
+		assert.ErrorIs(t, ch.Push(t.Context(), updates(seen, 1)), channel.ErrUnavailable, body)
+	}
 }

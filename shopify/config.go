@@ -93,8 +93,8 @@ func (cfg Config) String() string {
 	return s + "}"
 }
 
-// GoString is [Config.String].
-func (cfg Config) GoString() string { return cfg.String() }
+// Format prints [Config.String], whatever the verb.
+func (cfg Config) Format(f fmt.State, verb rune) { fmt.Fprint(f, cfg.String()) }
 
 // LogValue is [Config.String].
 func (cfg Config) LogValue() slog.Value { return slog.StringValue(cfg.String()) }

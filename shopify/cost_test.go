@@ -1,9 +1,12 @@
 package shopify
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"net/http"
+	"regexp"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -166,4 +169,100 @@ func TestCallDearerThanTheBucketStillGoesOut(t *testing.T) {
 		_, err := b.take(t.Context(), "a", 5000)
 		require.NoError(t, err)
 	})
+}
+
+// Nobody waits for long because of what an answer says of points.
+func TestOddPointsAreBelievedUpToABound(t *testing.T) {
+	for name, status := range map[string]string{
+		"hugely negative":      `{"maximumAvailable":2000,"currentlyAvailable":-1000000000000,"restoreRate":100}`,
+		"negative, small rate": `{"maximumAvailable":2000,"currentlyAvailable":-2000,"restoreRate":0.000001}`,
+		"a huge bucket":        `{"maximumAvailable":1e300,"currentlyAvailable":-1e300,"restoreRate":100}`,
+		"everything is huge":   `{"maximumAvailable":1.7e308,"currentlyAvailable":-1.7e308,"restoreRate":1.7e308}`,
+		"more than it holds":   `{"maximumAvailable":2000,"currentlyAvailable":1e300,"restoreRate":100}`,
+		"a tiny bucket":        `{"maximumAvailable":1e-300,"currentlyAvailable":0,"restoreRate":1e-300}`,
+		"nothing":              `{"maximumAvailable":0,"currentlyAvailable":0,"restoreRate":0}`,
+		"below zero":           `{"maximumAvailable":-2000,"currentlyAvailable":0,"restoreRate":-100}`,
+		"text":                 `{"maximumAvailable":"2000","currentlyAvailable":"0","restoreRate":"100"}`,
+		"null":                 `null`,
+		"beyond a float":       `{"maximumAvailable":2000,"currentlyAvailable":-1e999,"restoreRate":100}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				shop := shopifytest.New(shopifytest.Config{Bucket: 1e6, RestoreRate: 1e6})
+				var log bytes.Buffer
+				ch := open(t, shop, func(c *Config, _ *ChannelConfig) { c.Logger = logger(&log) })
+				shop.Inject(shopifytest.OddPoints(status))
+				skus := stock(shop, 600)
+				start := time.Now()
+				for range 3 {
+					require.Len(t, levels(t, ch, skus...), 600)
+				}
+				assert.Less(t, time.Since(start), 8*time.Minute)
+				shop.Heal()
+				levels(t, ch, skus...) // learns the truth
+				start = time.Now()
+				levels(t, ch, skus...)
+				assert.Less(t, time.Since(start), time.Second)
+				assert.LessOrEqual(t, strings.Count(log.String(), "level=WARN"), 8)
+				if name == "hugely negative" || name == "a huge bucket" {
+					assert.Contains(t, log.String(), "cannot be")
+				}
+			})
+		})
+	}
+}
+
+func TestOddCostsAreBelievedUpToABound(t *testing.T) {
+	for _, costs := range []string{
+		`"requestedQueryCost":1e15,"actualQueryCost":1e15`, `"requestedQueryCost":-1e15,"actualQueryCost":-1e15`, `"requestedQueryCost":1e15,"actualQueryCost":null`,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			shop := shopifytest.New(shopifytest.Config{})
+			ch := open(t, shop)
+			skus := stock(shop, 3)
+			shop.Inject(channeltest.Fault{Times: -1, Rewrite: func(status int, _ http.Header, body []byte) (int, []byte) {
+				return status, regexp.MustCompile(`"actualQueryCost":[\d.]+,"requestedQueryCost":[\d.]+`).ReplaceAllLiteral(body, []byte(costs))
+			}})
+			start := time.Now()
+			for range 20 {
+				levels(t, ch, skus...)
+			}
+			assert.Less(t, time.Since(start), 5*time.Minute)
+		})
+	}
+}
+
+func TestWaitAfterThrottledIsCapped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shop := shopifytest.New(shopifytest.Config{})
+		ch := open(t, shop)
+		shop.Inject(answering(findItems, 200, `{"errors":[{"message":"x","extensions":{"code":"THROTTLED"}}],"extensions":{"cost":{"requestedQueryCost":900,"throttleStatus":{"maximumAvailable":2000,"currentlyAvailable":-1e12,"restoreRate":0.001}}}}`))
+		_, err := ch.Levels(t.Context(), []string{"A"})
+		wait, ok := channel.RetryAfter(err)
+		assert.True(t, ok)
+		assert.LessOrEqual(t, wait, maxThrottle)
+		shop.Heal()
+		shop.Inject(channeltest.Fault{Status: 429, Header: http.Header{"Retry-After": {"86400000000"}}, Times: -1})
+		_, err = ch.Levels(t.Context(), []string{"A"})
+		wait, _ = channel.RetryAfter(err)
+		assert.LessOrEqual(t, wait, 15*time.Minute)
+	})
+}
+
+func TestOddLifeOfAToken(t *testing.T) {
+	for life, most := range map[string]int{`-5`: 1, `0`: 1, `1`: 2, `1e300`: 1, `"x"`: 1, `null`: 1, `86399`: 1} {
+		synctest.Test(t, func(t *testing.T) {
+			shop := shopifytest.New(shopifytest.Config{})
+			ch := open(t, shop, func(c *Config, _ *ChannelConfig) { c.Token = ClientCredentials("client-id", "client-secret") })
+			grant := channeltest.On("POST", "/admin/oauth/access_token")
+			shop.Inject(channeltest.Fault{Match: grant, Times: -1, Rewrite: func(status int, _ http.Header, body []byte) (int, []byte) {
+				return status, []byte(strings.Replace(string(body), "86399", life, 1))
+			}})
+			for range 30 {
+				levels(t, ch, "A")
+				time.Sleep(10 * time.Second)
+			}
+			assert.LessOrEqual(t, shop.Count(grant), most, life)
+		})
+	}
 }

@@ -157,6 +157,10 @@ const (
 // said makes a text of Shopify's fit to be printed. token is kept out of it,
 // like the secrets that the client knows.
 func (c *Client) said(s, token string) string {
+	const most = 64 << 10 // more than is printed of anything
+	if len(s) > most {
+		s = s[:most-min(len(token), most)] // a token that is cut is none to be found
+	}
 	hide := func(s string) string {
 		if token == "" {
 			return s

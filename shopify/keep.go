@@ -21,7 +21,7 @@ const keepMagic = "stocksync shopify 1\n"
 const maxKept = 100_000_000
 
 // Keep implements [channel.Keeper]. It writes which items the SKUs stand for,
-// 12 bytes an item, and which items cannot be written: what a start would else
+// 13 bytes an item, and which items cannot be written: what a start would else
 // have to ask the shop for. It holds no quantities, no SKUs and no credentials.
 // The channels of a shop share the first part.
 func (ch *Channel) Keep(w io.Writer) error {

@@ -208,7 +208,9 @@ func (r *nodeReader) read(v strictjson.Value, id uint64, products bool) *node {
 		return fail("the answer has another item")
 	}
 	sku := row.Value("sku")
-	n.sku = sku.Name() // what it is about, even if it is a number
+	if row.Err() == nil { // or it is not clear which of several it is
+		n.sku = sku.Name() // what it is about, even if it is a number
+	}
 	if !sku.Null() {
 		row.Text("sku")
 	}

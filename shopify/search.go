@@ -213,7 +213,9 @@ func readItems(a *answer) (p page, err error) {
 // readItem reads id and sku.
 func readItem(row *strictjson.Row) (it item) {
 	sku := row.Value("sku")
-	it.sku = sku.Name()
+	if row.Err() == nil { // or it is not clear which of several it is
+		it.sku = sku.Name()
+	}
 	if !sku.Null() {
 		row.Text("sku")
 	}
