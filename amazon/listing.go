@@ -1,6 +1,7 @@
 package amazon
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -53,6 +54,9 @@ func (ch *Channel) readRow(op string, v strictjson.Value) row {
 		records = r.Elements("fulfillmentAvailability")
 	}
 	wrong := r.Err()
+	if wrong == nil && out.sku == "" {
+		wrong = errors.New("its SKU is empty")
+	}
 	quantities := make(map[string]*int)
 	var codes []string
 	for _, v := range records {

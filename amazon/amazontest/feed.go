@@ -60,6 +60,7 @@ type Feed struct {
 	ID      string
 	Status  string
 	Created time.Time
+	Done    time.Time // when Amazon was done with it; zero until then
 	Content []byte
 }
 
@@ -72,6 +73,9 @@ func (s *Server) Feeds() []Feed {
 	out := make([]Feed, len(s.feeds))
 	for i, f := range s.feeds {
 		out[i] = Feed{ID: f.id, Status: f.status, Created: f.created, Content: f.document.content}
+		if f.over() {
+			out[i].Done = f.done
+		}
 	}
 	return out
 }
