@@ -63,10 +63,6 @@ var lagging = amazontest.Config{Lag: time.Minute, MaxLag: 15 * time.Minute}
 
 func TestConformance(t *testing.T) { channeltest.TestChannelInBubble(t, newSubject(lagging)) }
 
-func TestConformanceAtOnce(t *testing.T) {
-	channeltest.TestChannelInBubble(t, newSubject(amazontest.Config{}))
-}
-
 func TestConformanceFoldingCase(t *testing.T) {
 	channeltest.TestChannelInBubble(t, newSubject(amazontest.Config{FoldCase: true, MaxLag: time.Minute}))
 }

@@ -100,7 +100,35 @@ func notices(dirs []string) ([]byte, error) {
 		slices.Sort(m.by)
 		fmt.Fprintf(&b, "\n%s\n%s %s\nlinked by %s\n\n%s\n", strings.Repeat("=", 80), m.Path, m.Version, strings.Join(slices.Compact(m.by), ", "), text)
 	}
+	if err := embedded(&b, "."); err != nil {
+		return nil, err
+	}
 	return b.Bytes(), nil
+}
+
+// embedded adds the files of others that packages embed: those that lie beside
+// a NOTICE.
+func embedded(b *bytes.Buffer, root string) error {
+	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == "testdata" || d.Name() == ".git"):
+			return filepath.SkipDir
+		case d.IsDir() || d.Name() != "NOTICE":
+			return nil
+		}
+		notice, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		text, err := licence(filepath.Dir(path))
+		if err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		fmt.Fprintf(b, "\n%s\nfiles in %s\n\n%s\n\n%s\n", strings.Repeat("=", 80), filepath.ToSlash(filepath.Dir(path)), strings.TrimSpace(string(notice)), text)
+		return nil
+	})
 }
 
 // link adds what the exported packages of a module link.

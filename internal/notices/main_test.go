@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"testing"
@@ -42,4 +43,15 @@ func TestModules(t *testing.T) {
 	dirs, err := modules(dir)
 	require.NoError(t, err)
 	assert.ElementsMatch(t, []string{dir, filepath.Join(dir, "a/b")}, dirs)
+}
+
+func TestEmbeddedFiles(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "models"), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "models", "NOTICE"), []byte("Ours.\n"), 0o600))
+	var b bytes.Buffer
+	assert.ErrorContains(t, embedded(&b, dir), "licence")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "models", "LICENSE"), []byte("You may.\n"), 0o600))
+	require.NoError(t, embedded(&b, dir))
+	assert.Contains(t, b.String(), "/models\n\nOurs.\n\nYou may.\n")
 }
