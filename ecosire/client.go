@@ -37,6 +37,13 @@ type Config struct {
 	// Logger gets a line for each repeated request, and one for each odd thing
 	// that ECOSIRE said, the first time; nil means none.
 	Logger *slog.Logger
+	// Ceiling is how many of ECOSIRE's requests a minute the client may use at
+	// most, where other programs share the key; 0 means as many as ECOSIRE
+	// allows.
+	Ceiling int
+	// Sole says that nothing else uses the key. Otherwise work on the whole
+	// catalogue leaves to the others what they were seen to use.
+	Sole bool
 	// OnStockChange is called with the products whose stock a successful
 	// PostAdjustment or ValidateTransfer of this client changed, since ECOSIRE
 	// sends no event for these: most often it calls Notify of a syncer. Its
@@ -48,7 +55,7 @@ type Config struct {
 type Client struct {
 	base    *url.URL
 	http    *httpx.Client
-	quota   *quota
+	quota   *scheduler
 	logger  *slog.Logger
 	odd     *oddities
 	refusal *refusals
@@ -66,6 +73,9 @@ func New(cfg Config) (*Client, error) {
 	if key == "" {
 		return nil, errors.New("ecosire: Config.APIKey is empty: create an API key in ECOSIRE and pass it")
 	}
+	if cfg.Ceiling < 0 {
+		return nil, errors.New("ecosire: Config.Ceiling is negative: nothing could ever be asked")
+	}
 	base, err := httpx.ParseBase("ecosire: Config.BaseURL", cmp.Or(cfg.BaseURL, DefaultBaseURL))
 	if err != nil {
 		return nil, err
@@ -74,11 +84,12 @@ func New(cfg Config) (*Client, error) {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
+	odd := newOddities(logger)
 	c := &Client{
 		base:    base,
-		quota:   newQuota(),
+		quota:   newScheduler(odd, cfg.Ceiling, cfg.Sole),
 		logger:  logger,
-		odd:     newOddities(logger),
+		odd:     odd,
 		refusal: newRefusals(),
 		change:  cfg.OnStockChange,
 	}

@@ -33,13 +33,16 @@
 //
 // ECOSIRE allows 60 requests a minute for each API key, and tells with each
 // answer how many are left and when the next minute begins. A Client, which is
-// safe for concurrent use, spends them at once while there are any, and then
-// waits for the reset. Calls made with [channel.WithReserve] leave a share to
-// the others, and more than that when the others took more in the last minute;
-// what the others can no longer use, in the last seconds of the minute, they
-// get. [Client.Pace] spreads steady work over the minute. Share one Client in a
-// process: two of them with one key learn of each other only by being refused,
-// which costs time though nothing else.
+// safe for concurrent use, lets requests leave by their [channel.Urgency]. Urgent
+// ones, which all are that do not say otherwise, leave at once while there are
+// any left. Others leave so many that urgent ones find one every 1.2 seconds until
+// the minute ends, unless all that a run still needs is left and no urgent work
+// is to be expected. [Client.Pace] spreads steady urgent work over the minute.
+// Share one Client in a process, and say so with Config.Sole if nothing else
+// uses the key: two of them learn of each other only by what ECOSIRE tells.
+//
+// What ECOSIRE says about its quota is believed within limits: no wait is longer
+// than two minutes, and what claims more is logged as an error.
 //
 // # Events
 //

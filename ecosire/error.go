@@ -59,7 +59,7 @@ func nonsense(op string, resp *httpx.Response, what string) error {
 func (c *Client) refused(op string, resp *httpx.Response) error {
 	e := &Error{Op: op, Status: resp.Status, wait: min(httpx.RetryAfter(resp.Header), maxWait)}
 	if e.wait == 0 && resp.Status == http.StatusTooManyRequests {
-		e.wait = c.quota.untilReset()
+		e.wait = c.quota.time(1)
 	}
 	e.Message = c.message(resp)
 	if resp.Status == http.StatusNotFound && !strings.HasSuffix(c.base.Path, "/api") {

@@ -129,6 +129,7 @@ func (l list[T]) pages(ctx context.Context, c *Client) iter.Seq2[page[T], error]
 		// short by one and say so.
 		defer r.seen.Close()
 		defer r.fetching.Wait()
+		defer c.quota.done(r)
 		defer cancel()
 		err := r.pass(ctx)
 		if err == nil && r.missing() && !r.ordered {
@@ -172,12 +173,19 @@ type reading[T any] struct {
 func (r *reading[T]) pass(ctx context.Context) error {
 	// The pages asked for and not yet read, in their order.
 	var coming []chan answer[T]
-	asked := 0
-	ask := func(ctx context.Context) {
+	asked, pages := 0, 0
+	ask := func() {
 		asked++
+		if channel.UrgencyOf(ctx) == channel.Background {
+			r.c.quota.plan(r, pages-asked)
+		}
 		got, n := make(chan answer[T], 1), asked
 		coming = append(coming, got)
-		r.fetching.Go(func() { got <- r.fetch(ctx, n) })
+		ctx, leave := r.c.quota.line(ctx)
+		r.fetching.Go(func() {
+			defer leave()
+			got <- r.fetch(ctx, n)
+		})
 	}
 	again := false
 	r.last = ""
@@ -186,9 +194,6 @@ func (r *reading[T]) pass(ctx context.Context) error {
 		if n == 1 {
 			asked, a = 1, r.first(ctx)
 		} else {
-			if len(coming) == 0 {
-				ask(ctx)
-			}
 			a, coming = <-coming[0], coming[1:]
 		}
 		if a.err != nil {
@@ -206,8 +211,8 @@ func (r *reading[T]) pass(ctx context.Context) error {
 		case len(fresh) > 0 && !r.yield(page[T]{fresh, a.sent}, nil):
 			return errBroken
 		}
-		pages, end := r.end(n, a)
-		if end {
+		var end bool
+		if pages, end = r.end(n, a); end {
 			if again || !r.missing() || r.ahead <= 1 || !r.ordered {
 				return nil
 			}
@@ -215,20 +220,9 @@ func (r *reading[T]) pass(ctx context.Context) error {
 			// the last page after that was read.
 			again, asked, coming = true, n-1, nil
 			n--
-			continue
 		}
-		// More only while the quota has some: pages that wait would get theirs in
-		// any order, and the quantities of a later one grow old.
-		for len(coming) < r.ahead && asked < pages {
-			if len(coming) == 0 {
-				ask(ctx)
-				continue
-			}
-			paid, ok := r.c.quota.advance(ctx)
-			if !ok {
-				break
-			}
-			ask(paid)
+		for len(coming) < max(1, r.ahead) && (len(coming) == 0 || asked < pages) {
+			ask()
 		}
 	}
 }

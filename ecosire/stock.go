@@ -72,11 +72,11 @@ func (c *Client) Count(ctx context.Context) (int, error) {
 
 // ReadingTime estimates from the quota how long reading so many more products
 // of the catalogue will take.
-func (c *Client) ReadingTime(ctx context.Context, products int) time.Duration {
-	return c.quota.time((products+pageSize-1)/pageSize, channel.Reserve(ctx))
+func (c *Client) ReadingTime(_ context.Context, products int) time.Duration {
+	return c.quota.time((products + pageSize - 1) / pageSize)
 }
 
-// Pace waits, for a moment at most while requests are left, so that steady
+// Pace waits, for about a second at most while requests are left, so that steady
 // work has some until the minute's end rather than none in its second half. A
 // syncer's Run asks before it decides what to read.
 func (c *Client) Pace(ctx context.Context) error { return c.quota.pace(ctx) }

@@ -1,0 +1,738 @@
+package ecosire_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/ecosire"
+	"github.com/ecosire/stocksync/ecosire/ecosiretest"
+)
+
+// A minute is an ECOSIRE that only counts requests. What it tells, and when, is
+// for a test to change.
+type minute struct {
+	mu     sync.Mutex
+	limit  int
+	begin  time.Time // windows are a minute from here on; zero means from the first request of each
+	end    time.Time
+	count  int
+	total  int
+	most   int                                              // in a window
+	over   int                                              // refused
+	taken  int                                              // of each window, by others
+	before func(n int) time.Duration                        // a request's way there
+	after  func(n int) time.Duration                        // and its answer's way back
+	tell   func(n int, h http.Header)                       // changes what is told
+	answer func(n int) (status int, body string, told bool) // in place of a page; false for none
+	at     []time.Time
+}
+
+const emptyPage = `{"data":[],"meta":{"total":0,"page":1,"limit":100,"totalPages":0}}`
+
+func (m *minute) RoundTrip(r *http.Request) (*http.Response, error) {
+	m.mu.Lock()
+	m.total++
+	n := m.total
+	m.mu.Unlock()
+	if m.before != nil {
+		time.Sleep(m.before(n))
+	}
+	m.mu.Lock()
+	now := time.Now()
+	for !now.Before(m.end) {
+		if m.begin.IsZero() || m.end.IsZero() {
+			m.end = now
+			if !m.begin.IsZero() {
+				m.end = m.begin
+			}
+		}
+		for m.end = m.end.Add(time.Minute); !m.begin.IsZero() && !now.Before(m.end); {
+			m.end = m.end.Add(time.Minute)
+		}
+		m.count = m.taken
+	}
+	limit := m.limit
+	if limit == 0 {
+		limit = 60
+	}
+	status := 200
+	if m.count++; m.count > limit {
+		status = 429
+		m.over++
+		m.count--
+	}
+	m.most = max(m.most, m.count)
+	m.at = append(m.at, now)
+	h := http.Header{}
+	h.Set("X-RateLimit-Limit", strconv.Itoa(limit))
+	h.Set("X-RateLimit-Remaining", strconv.Itoa(limit-m.count))
+	h.Set("X-RateLimit-Reset", strconv.FormatInt(m.end.Unix(), 10))
+	h.Set("Date", now.UTC().Format(http.TimeFormat))
+	m.mu.Unlock()
+	body := emptyPage
+	if m.answer != nil {
+		if s, b, ok := m.answer(n); ok {
+			status, body = s, b
+		}
+	}
+	if m.tell != nil {
+		m.tell(n, h)
+	}
+	if m.after != nil {
+		time.Sleep(m.after(n))
+	}
+	return &http.Response{StatusCode: status, Header: h, Body: io.NopCloser(strings.NewReader(body))}, nil
+}
+
+// count is how many requests came within a time of the beginning.
+func (m *minute) within(start time.Time, d time.Duration) (n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, at := range m.at {
+		if at.Sub(start) <= d {
+			n++
+		}
+	}
+	return n
+}
+
+func scheduled(t *testing.T, m http.RoundTripper, edit func(*ecosire.Config)) *ecosire.Client {
+	t.Helper()
+	cfg := ecosire.Config{APIKey: "eco_live_test", HTTPClient: &http.Client{Transport: m}}
+	if edit != nil {
+		edit(&cfg)
+	}
+	c, err := ecosire.New(cfg)
+	require.NoError(t, err)
+	return c
+}
+
+// ask makes one request.
+func ask(ctx context.Context, c *ecosire.Client) error {
+	for _, err := range c.Locations(ctx) {
+		return err
+	}
+	return nil
+}
+
+// Never more than the limit, whatever the ways take, in whatever windows, with
+// and without what answers tell.
+func TestNeverMoreThanTheLimit(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 1))
+	for range 25 {
+		m := &minute{}
+		var mu sync.Mutex
+		draw := func(most time.Duration) func(int) time.Duration {
+			return func(int) time.Duration {
+				mu.Lock()
+				defer mu.Unlock()
+				return time.Duration(random.Float64() * random.Float64() * float64(most))
+			}
+		}
+		there, back := time.Duration(random.IntN(3))*5*time.Second, time.Duration(random.IntN(3))*5*time.Second
+		m.before, m.after = draw(there), draw(back)
+		kind := random.IntN(5)
+		skew := time.Duration(random.IntN(3)-1) * time.Hour
+		m.tell = func(_ int, h http.Header) {
+			shift := func() {
+				reset, _ := strconv.ParseInt(h.Get("X-RateLimit-Reset"), 10, 64)
+				h.Set("X-RateLimit-Reset", strconv.FormatInt(reset+int64(skew.Seconds()), 10))
+				date, _ := http.ParseTime(h.Get("Date"))
+				h.Set("Date", date.Add(skew).Format(http.TimeFormat))
+			}
+			switch kind {
+			case 1:
+				shift()
+			case 2:
+				h.Del("Date")
+			case 3:
+				if mu.Lock(); random.IntN(3) == 0 {
+					h.Del("X-RateLimit-Reset")
+				}
+				mu.Unlock()
+			}
+		}
+		callers := 1 + random.IntN(100)
+		aligned := random.IntN(2) == 0
+		pause := draw(time.Duration(random.IntN(20)) * time.Second)
+		synctest.Test(t, func(t *testing.T) {
+			if aligned {
+				m.begin = time.Now().Add(-time.Duration(1+random.IntN(58)) * time.Second)
+			}
+			c := scheduled(t, m, nil)
+			ctx, cancel := context.WithTimeout(t.Context(), 12*time.Minute)
+			defer cancel()
+			var wg sync.WaitGroup
+			for i := range callers {
+				wg.Go(func() {
+					for ctx.Err() == nil {
+						ask(channel.WithUrgency(ctx, channel.Urgency(i%3)), c)
+						select {
+						case <-ctx.Done():
+						case <-time.After(pause(0)):
+						}
+					}
+				})
+			}
+			wg.Wait()
+			assert.Zero(t, m.over, "%d callers, %v there, %v back, headers %d, aligned %v, %v skew", callers, there, back, kind, aligned, skew)
+			if m.most >= 50 { // and it is used
+				assert.GreaterOrEqual(t, m.total, 8*40)
+			}
+		})
+	}
+}
+
+func TestTheQuotaIsUsedUp(t *testing.T) {
+	for _, u := range []channel.Urgency{channel.Urgent, channel.Background} {
+		synctest.Test(t, func(t *testing.T) {
+			s, _ := server(30_000)
+			time.Sleep(300 * time.Millisecond) // windows do not begin with a second
+			start := time.Now()
+			got, err := collect(client(t, s, io.Discard).Stock(channel.WithUrgency(t.Context(), u)))
+			require.NoError(t, err)
+			assert.Len(t, got, 30_000)
+			assert.Len(t, s.Requests(), 300, "none was refused")
+			assert.InDelta(t, 4*61, time.Since(start).Seconds(), 4, u)
+		})
+	}
+}
+
+func TestCallersShareTheQuota(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := ecosiretest.New(ecosiretest.Config{Latency: 200 * time.Millisecond})
+		ids := s.Add(ecosiretest.Product{SKU: "a"})
+		c := client(t, s, io.Discard)
+		start := time.Now()
+		var wg sync.WaitGroup
+		for range 150 {
+			wg.Go(func() {
+				_, err := collect(c.Stock(t.Context(), ids...))
+				assert.NoError(t, err)
+			})
+		}
+		wg.Wait()
+		assert.Len(t, s.Requests(), 150, "none was refused and repeated")
+		assert.InDelta(t, 122, time.Since(start).Seconds(), 3)
+	})
+}
+
+// The most urgent leaves first, and of these who came first.
+func TestWhoLeavesFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &minute{limit: 1}
+		c := scheduled(t, m, nil)
+		require.NoError(t, ask(t.Context(), c))
+		var mu sync.Mutex
+		var order []string
+		var wg sync.WaitGroup
+		for i := range 9 {
+			u := channel.Urgency(2 - i%3)
+			wg.Go(func() {
+				assert.NoError(t, ask(channel.WithUrgency(t.Context(), u), c))
+				mu.Lock()
+				defer mu.Unlock()
+				order = append(order, fmt.Sprint(u, i/3))
+			})
+			time.Sleep(time.Millisecond)
+		}
+		wg.Wait()
+		assert.Equal(t, []string{"0 0", "0 1", "0 2", "1 0", "1 1", "1 2", "2 0", "2 1", "2 2"}, order)
+		assert.Zero(t, m.over)
+	})
+}
+
+// What is asked for behind somebody who gives up leaves all the same.
+func TestGivingUpAPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &minute{}
+		c := scheduled(t, m, nil)
+		for range 60 {
+			require.NoError(t, ask(t.Context(), c))
+		}
+		start := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		go func() { assert.ErrorIs(t, ask(ctx, c), context.DeadlineExceeded) }()
+		time.Sleep(time.Second)
+		require.NoError(t, ask(t.Context(), c))
+		assert.InDelta(t, 60, time.Since(start).Seconds(), 1.1)
+	})
+}
+
+// catalogue is an ECOSIRE of so many pages, at which a run begins.
+func catalogue(t *testing.T, pages int, edit func(*ecosire.Config)) (s *ecosiretest.Server, c *ecosire.Client, run func() <-chan struct{}) {
+	s, _ = server(pages * 100)
+	c = scheduled(t, s, edit)
+	return s, c, func() <-chan struct{} {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			_, err := collect(c.Stock(channel.WithUrgency(t.Context(), channel.Background)))
+			assert.NoError(t, err)
+		}()
+		return done
+	}
+}
+
+// A run that fits into what is left takes it. A longer one leaves a request for
+// each 1.2 s, and what nobody wanted it gets then.
+func TestARunInTheBackground(t *testing.T) {
+	for _, tt := range []struct{ pages, atOnce, halfTime, before int }{
+		{1, 1, 1, 1}, {55, 55, 55, 55}, {60, 60, 60, 60}, {61, 11, 35, 60}, {300, 11, 35, 60},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s, _, run := catalogue(t, tt.pages, nil)
+			done := run()
+			time.Sleep(time.Second)
+			assert.InDelta(t, tt.atOnce, s.Count(nil), 1, "%d pages", tt.pages)
+			time.Sleep(29 * time.Second)
+			assert.InDelta(t, tt.halfTime, s.Count(nil), 1, "%d pages", tt.pages)
+			time.Sleep(29900 * time.Millisecond)
+			assert.Equal(t, tt.before, s.Count(nil), "%d pages", tt.pages)
+			<-done
+			assert.Len(t, s.Requests(), tt.pages)
+		})
+	}
+}
+
+// The last minute of a run is not spread.
+func TestTheLastPagesOfARunLeaveAtOnce(t *testing.T) {
+	for _, pages := range []int{100, 120} {
+		synctest.Test(t, func(t *testing.T) {
+			_, _, run := catalogue(t, pages, nil)
+			start := time.Now()
+			<-run()
+			assert.InDelta(t, 61, time.Since(start).Seconds(), 1, "%d pages", pages)
+		})
+	}
+}
+
+// What urgent work took in the last minute it will want again.
+func TestARunLeavesWhatUrgentWorkTakes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, c, run := catalogue(t, 40, nil)
+		for range 20 { // one in three seconds
+			time.Sleep(3 * time.Second)
+			require.NoError(t, ask(t.Context(), c))
+		}
+		time.Sleep(time.Second)
+		s.Forget()
+		start := time.Now()
+		done := run()
+		for range 19 {
+			asked := time.Now()
+			require.NoError(t, ask(t.Context(), c))
+			assert.LessOrEqual(t, time.Since(asked), 1500*time.Millisecond)
+			time.Sleep(3 * time.Second)
+		}
+		<-done
+		assert.Greater(t, time.Since(start), 20*time.Second, "it did not fit")
+		assert.Less(t, time.Since(start), 62*time.Second)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		_, c, run := catalogue(t, 59, nil)
+		require.NoError(t, ask(t.Context(), c))
+		time.Sleep(9 * time.Minute)
+		start := time.Now()
+		<-run()
+		assert.Greater(t, time.Since(start), 40*time.Second, "two are kept where there was any in ten minutes")
+		time.Sleep(11 * time.Minute)
+		start = time.Now()
+		<-run()
+		assert.Zero(t, time.Since(start), "and none after that")
+	})
+}
+
+// A loop of small readings cannot spend what urgent work may need.
+func TestSmallReadingsDoNotAddUp(t *testing.T) {
+	for _, u := range []channel.Urgency{channel.Soon, channel.Background} {
+		synctest.Test(t, func(t *testing.T) {
+			m := &minute{}
+			c := scheduled(t, m, nil)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			start := time.Now()
+			go func() {
+				for ctx.Err() == nil {
+					_, _ = c.Count(channel.WithUrgency(ctx, u))
+				}
+			}()
+			time.Sleep(10 * time.Second)
+			first := m.within(start, 10*time.Second)
+			assert.Less(t, first, 53, u)
+			for range 8 {
+				require.NoError(t, ask(t.Context(), c))
+			}
+			assert.Equal(t, 10*time.Second, time.Since(start))
+			<-ctx.Done()
+		})
+	}
+}
+
+// Work that is to be done soon leaves as much as a run, however little it is.
+func TestWorkToBeDoneSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &minute{}
+		c := scheduled(t, m, nil)
+		start := time.Now()
+		ctx, cancel := context.WithCancel(channel.WithUrgency(t.Context(), channel.Soon))
+		var wg sync.WaitGroup
+		for range 100 {
+			wg.Go(func() { _ = ask(ctx, c) })
+		}
+		time.Sleep(59900 * time.Millisecond)
+		assert.InDelta(t, 11, m.within(start, 0), 1)
+		assert.InDelta(t, 35, m.within(start, 30*time.Second), 1)
+		assert.Equal(t, 60, m.within(start, time.Minute))
+		cancel()
+		wg.Wait()
+	})
+}
+
+// Others with the same key are not our own urgent work. A run leaves them what
+// they took, unless the host says that there are none.
+func TestOthersWithTheSameKey(t *testing.T) {
+	for _, sole := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			m := &minute{taken: 20}
+			c := scheduled(t, m, func(cfg *ecosire.Config) { cfg.Sole = sole })
+			for range 3 {
+				require.NoError(t, ask(channel.WithUrgency(t.Context(), channel.Background), c))
+				time.Sleep(62 * time.Second)
+			}
+			before := m.total
+			ctx, cancel := context.WithTimeout(channel.WithUrgency(t.Context(), channel.Background), time.Second)
+			defer cancel()
+			var wg sync.WaitGroup
+			for range 30 { // known to be all
+				wg.Go(func() { _ = ask(ctx, c) })
+			}
+			wg.Wait()
+			if sole {
+				assert.Equal(t, 30, m.total-before)
+			} else {
+				assert.Less(t, m.total-before, 30)
+			}
+			assert.Zero(t, m.over)
+		})
+	}
+}
+
+func TestCeiling(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := server(10_000)
+		c := scheduled(t, s, func(cfg *ecosire.Config) { cfg.Ceiling = 25 })
+		assert.Equal(t, 2*time.Minute, c.ReadingTime(t.Context(), 7_500).Round(time.Minute))
+		start := time.Now()
+		_, err := collect(c.Stock(t.Context()))
+		require.NoError(t, err)
+		assert.InDelta(t, 3*61, time.Since(start).Seconds(), 3)
+		for from := range s.Requests()[:75] {
+			assert.GreaterOrEqual(t, s.Requests()[from+25].Time.Sub(s.Requests()[from].Time), 55*time.Second)
+		}
+	})
+	_, err := ecosire.New(ecosire.Config{APIKey: "k", Ceiling: -1})
+	assert.ErrorContains(t, err, "Ceiling")
+}
+
+func TestReadingTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &minute{}
+		c := scheduled(t, m, nil)
+		for products, want := range map[int]time.Duration{
+			0: 0, 1: 0, 6_000: 0, 6_001: time.Minute, 12_000: time.Minute, 12_001: 2 * time.Minute, 600_000: 99 * time.Minute,
+		} {
+			assert.Equal(t, want, c.ReadingTime(t.Context(), products), products)
+		}
+		for range 10 {
+			require.NoError(t, ask(t.Context(), c))
+		}
+		assert.Zero(t, c.ReadingTime(t.Context(), 5_000))
+		assert.InDelta(t, 60, c.ReadingTime(t.Context(), 5_001).Seconds(), 1)
+	})
+}
+
+// What ECOSIRE says about its quota has caps.
+func TestQuotaIsBelievedWithinLimits(t *testing.T) {
+	for name, tell := range map[string]func(int, http.Header){
+		"a day":                       func(_ int, h http.Header) { h.Set("Retry-After", "86400") },
+		"a day, and nothing else":     func(_ int, h http.Header) { clear(h); h.Set("Retry-After", "86400") },
+		"a date":                      func(_ int, h http.Header) { clear(h); h.Set("Retry-After", "Fri, 01 Jan 2100 00:00:00 GMT") },
+		"a reset in 2100":             func(_ int, h http.Header) { h.Set("X-RateLimit-Reset", "4102444800") },
+		"a reset in milliseconds":     func(_ int, h http.Header) { h.Set("X-RateLimit-Reset", h.Get("X-RateLimit-Reset")+"000") },
+		"a reset in 1970":             func(_ int, h http.Header) { h.Set("X-RateLimit-Reset", "1") },
+		"a date in 2100":              func(_ int, h http.Header) { h.Set("Date", "Fri, 01 Jan 2100 00:00:00 GMT") },
+		"nothing":                     func(_ int, h http.Header) { clear(h) },
+		"nonsense":                    func(_ int, h http.Header) { h.Set("X-RateLimit-Reset", "soon"); h.Set("X-RateLimit-Remaining", "-") },
+		"a limit of none":             func(_ int, h http.Header) { h.Set("X-RateLimit-Limit", "0") },
+		"less than nothing is left":   func(_ int, h http.Header) { h.Set("X-RateLimit-Remaining", "-999999999") },
+		"more than the limit is left": func(_ int, h http.Header) { h.Set("X-RateLimit-Remaining", "999999999") },
+	} {
+		for _, status := range []int{200, 429} {
+			t.Run(fmt.Sprint(name, " ", status), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					m := &minute{}
+					odd := 5 // after so many answers one is odd, and those after it are well again
+					m.tell = func(n int, h http.Header) {
+						if n == odd {
+							tell(n, h)
+						}
+					}
+					m.answer = func(n int) (int, string, bool) { return status, emptyPage, n == odd }
+					var logs bytes.Buffer
+					c := scheduled(t, m, func(cfg *ecosire.Config) { cfg.Logger = slog.New(slog.NewTextHandler(&logs, nil)) })
+					start := time.Now()
+					for range 5 {
+						_ = ask(t.Context(), c) // the odd one may give up
+					}
+					require.NoError(t, ask(t.Context(), c))
+					assert.LessOrEqual(t, time.Since(start), 2*time.Minute+time.Second)
+					if strings.HasPrefix(name, "a day") && status == 429 || strings.HasPrefix(name, "a reset") {
+						assert.Contains(t, logs.String(), "level=ERROR")
+						assert.Contains(t, logs.String(), "not believed")
+					}
+					// And it goes on at full speed.
+					for range 59 {
+						require.NoError(t, ask(t.Context(), c))
+					}
+					assert.LessOrEqual(t, time.Since(start), 3*time.Minute+5*time.Second)
+					assert.Zero(t, m.over)
+				})
+			})
+		}
+	}
+}
+
+// After a refusal nothing is sent until the window is over.
+func TestARefusalClosesTheWindow(t *testing.T) {
+	for name, tt := range map[string]struct {
+		tell func(int, http.Header)
+		wait time.Duration
+	}{
+		"headers":     {func(_ int, h http.Header) {}, 40 * time.Second},
+		"Retry-After": {func(_ int, h http.Header) { clear(h); h.Set("Retry-After", "7") }, 7 * time.Second},
+		"nothing":     {func(_ int, h http.Header) { clear(h) }, 40 * time.Second},
+		"left":        {func(_ int, h http.Header) { h.Set("X-RateLimit-Remaining", "50") }, 40 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := &minute{}
+				m.answer = func(n int) (int, string, bool) { return 429, `{"message":"slow"}`, n == 10 }
+				m.tell = func(n int, h http.Header) {
+					if n == 10 {
+						tt.tell(n, h)
+					}
+				}
+				c := scheduled(t, m, nil)
+				for range 9 {
+					require.NoError(t, ask(t.Context(), c))
+				}
+				time.Sleep(20 * time.Second)
+				start := time.Now()
+				var wg sync.WaitGroup
+				for range 20 {
+					wg.Go(func() {
+						time.Sleep(time.Millisecond)
+						assert.NoError(t, ask(t.Context(), c))
+					})
+				}
+				require.NoError(t, ask(t.Context(), c))
+				assert.InDelta(t, tt.wait.Seconds(), time.Since(start).Seconds(), 1.1)
+				assert.Equal(t, 10, m.within(start, tt.wait-time.Second))
+				wg.Wait()
+			})
+		})
+	}
+}
+
+// A refusal that comes late is of a window that is over.
+func TestALateRefusalIsNoNews(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &minute{}
+		m.after = func(n int) time.Duration {
+			if n == 2 {
+				return 70 * time.Second
+			}
+			return 0
+		}
+		m.answer = func(n int) (int, string, bool) { return 429, `{}`, n == 2 }
+		c := scheduled(t, m, func(cfg *ecosire.Config) { cfg.HTTPClient.Timeout = 2 * time.Minute })
+		require.NoError(t, ask(t.Context(), c))
+		go ask(t.Context(), c)
+		time.Sleep(65 * time.Second)
+		for range 20 {
+			require.NoError(t, ask(t.Context(), c))
+		}
+		time.Sleep(10 * time.Second)
+		start := time.Now()
+		require.NoError(t, ask(t.Context(), c))
+		assert.Zero(t, time.Since(start))
+	})
+}
+
+// Where ECOSIRE's clock is set back its windows are other ones, and time passes
+// all the same.
+func TestAClockSetBack(t *testing.T) {
+	for _, by := range []time.Duration{-time.Hour, time.Hour, -20 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			m := &minute{}
+			m.tell = func(n int, h http.Header) {
+				if n <= 30 {
+					return
+				}
+				reset, _ := strconv.ParseInt(h.Get("X-RateLimit-Reset"), 10, 64)
+				h.Set("X-RateLimit-Reset", strconv.FormatInt(reset+int64(by.Seconds()), 10))
+				date, _ := http.ParseTime(h.Get("Date"))
+				h.Set("Date", date.Add(by).Format(http.TimeFormat))
+			}
+			c := scheduled(t, m, nil)
+			start := time.Now()
+			for range 150 {
+				require.NoError(t, ask(t.Context(), c))
+			}
+			assert.InDelta(t, 122, time.Since(start).Seconds(), 6, by)
+			assert.Zero(t, m.over)
+		})
+	}
+}
+
+// steady marks something at random times, so many times a second, and reads it
+// as a syncer's Run does. It returns how long it took until each mark was read.
+func steady(ctx context.Context, c *ecosire.Client, perSecond float64, seed uint64) (delays []time.Duration) {
+	random := rand.New(rand.NewPCG(seed, 7))
+	var mu sync.Mutex
+	var marks []time.Time
+	marked := make(chan struct{}, 1)
+	go func() {
+		for ctx.Err() == nil {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(time.Duration(random.ExpFloat64() / perSecond * float64(time.Second))):
+			}
+			mu.Lock()
+			marks = append(marks, time.Now())
+			mu.Unlock()
+			select {
+			case marked <- struct{}{}:
+			default:
+			}
+		}
+	}()
+	for {
+		select {
+		case <-ctx.Done():
+			return delays
+		case <-marked:
+		}
+		time.Sleep(100 * time.Millisecond)
+		if c.Pace(ctx) != nil {
+			return delays
+		}
+		mu.Lock()
+		some := marks
+		marks = nil
+		mu.Unlock()
+		if len(some) == 0 {
+			continue
+		}
+		if ask(ctx, c) != nil {
+			return delays
+		}
+		for _, at := range some {
+			delays = append(delays, time.Since(at))
+		}
+	}
+}
+
+func percentile(ds []time.Duration, p int) time.Duration {
+	sorted := append([]time.Duration(nil), ds...)
+	for i := range sorted { // few
+		for j := i; j > 0 && sorted[j] < sorted[j-1]; j-- {
+			sorted[j], sorted[j-1] = sorted[j-1], sorted[j]
+		}
+	}
+	return sorted[(len(sorted)-1)*p/100]
+}
+
+// Events wait for ECOSIRE no longer than its quota makes them, from the first
+// minute on, alone and beside a run that was there before them or comes after.
+func TestHowLongEventsWait(t *testing.T) {
+	const least = 200 * time.Millisecond // to gather, and to be answered
+	for _, tt := range []struct {
+		perSecond float64
+		run       bool
+		p50, p99  time.Duration // beyond that
+	}{
+		{0.2, false, 0, 300 * time.Millisecond}, {1, false, 100 * time.Millisecond, 1000 * time.Millisecond}, {10, false, 600 * time.Millisecond, 1150 * time.Millisecond},
+		{90, false, 600 * time.Millisecond, 1150 * time.Millisecond},
+		{0.2, true, 0, 500 * time.Millisecond}, {1, true, 600 * time.Millisecond, 1400 * time.Millisecond}, {10, true, 700 * time.Millisecond, 1250 * time.Millisecond},
+	} {
+		t.Run(fmt.Sprint(tt.perSecond, " ", tt.run), func(t *testing.T) {
+			for seed := range uint64(3) {
+				synctest.Test(t, func(t *testing.T) {
+					s := ecosiretest.New(ecosiretest.Config{Latency: 100 * time.Millisecond})
+					for i := range 30_000 {
+						s.Add(ecosiretest.Product{SKU: fmt.Sprint(i)})
+					}
+					c := scheduled(t, s, nil)
+					ctx, cancel := context.WithCancel(t.Context())
+					defer cancel()
+					if tt.run {
+						go func() {
+							for ctx.Err() == nil {
+								collect(c.Stock(channel.WithUrgency(ctx, channel.Background)))
+							}
+						}()
+						time.Sleep(time.Duration(10+seed*17) * time.Second)
+					}
+					for range 3 { // the first minutes are not excused
+						some, stop := context.WithTimeout(ctx, 60*time.Second)
+						ds := steady(some, c, tt.perSecond, seed)
+						stop()
+						assert.LessOrEqual(t, percentile(ds, 50)-least, tt.p50)
+						assert.LessOrEqual(t, percentile(ds, 99)-least, tt.p99)
+					}
+				})
+			}
+		})
+	}
+}
+
+func TestPaceLetsABurstGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &minute{}
+		c := scheduled(t, m, nil)
+		start := time.Now()
+		var wg sync.WaitGroup
+		for range 25 {
+			wg.Go(func() {
+				assert.NoError(t, c.Pace(t.Context()))
+				assert.NoError(t, ask(t.Context(), c))
+			})
+		}
+		wg.Wait()
+		assert.Zero(t, time.Since(start))
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		assert.ErrorIs(t, c.Pace(ctx), context.Canceled)
+	})
+}
