@@ -63,7 +63,7 @@ func (s *Services) PlanProducts(ctx context.Context, productIDs ...string) (*syn
 	if len(productIDs) == 0 {
 		return &syncer.Plan{}, nil
 	}
-	return planner.Plan(ctx, productIDs...)
+	return planner.PlanProducts(ctx, productIDs...)
 }
 
 // planner returns a Syncer none of whose channels can be written, whatever it

@@ -13,31 +13,21 @@ import (
 // Apply writes the lines of a plan. It forces nothing: each line's product is
 // read again at the source and on the channel, and the line is written only if
 // the channel still shows what the plan saw and the source still wants what the
-// plan wants. What has changed is in the report's Replanned.
+// plan wants. What has changed is in the report's Replanned. What the target's
+// Filter leaves out by now is left alone. Of two lines for one SKU the last
+// counts.
 //
-// The guards hold what is past their limits, unless the plan is approved. Lines
-// that were held when the plan was made are held again until then.
+// The guards hold losses and gains that are past their limits, all or none of
+// them, unless the plan is approved. For the error see [Report.Err].
 func (s *Syncer) Apply(ctx context.Context, plan *Plan) (*Report, error) {
 	if plan == nil {
 		return nil, errors.New("syncer: Apply: the plan is nil")
 	}
-	r := s.newReport("apply")
-	ctx = channel.WithRun(ctx, r.Run)
-	// By target, then by product: a product is read once for all its channels.
-	lines := make([]map[string][]Line, len(s.targets))
-	budgets := make([]*budget, len(s.targets))
-	var ids []string
+	jobs := make([]*job, len(s.targets))
 	for i, t := range s.targets {
-		lines[i] = make(map[string][]Line)
-		if !plan.Approved {
-			budgets[i] = &budget{Guard: t.Guard.orDefault(), fixed: true}
-			for _, c := range plan.Channels {
-				if c.Channel == t.name {
-					budgets[i].compared, budgets[i].shown = c.Checked, c.Shown
-				}
-			}
-		}
+		jobs[i] = &job{s: s, t: t, undo: plan.Undo, lines: make(map[string][]Line), bySKU: make(map[string]Line)}
 	}
+	var ids []string
 	for _, l := range plan.Lines {
 		if !l.Reason.Writable() {
 			continue
@@ -46,72 +36,226 @@ func (s *Syncer) Apply(ctx context.Context, plan *Plan) (*Report, error) {
 		if i < 0 {
 			return nil, fmt.Errorf("syncer: Apply: the plan is for a channel %q, which this Syncer does not have", l.Channel)
 		}
-		lines[i][l.ProductID] = append(lines[i][l.ProductID], l)
+		jobs[i].bySKU[l.SKU] = l
 		ids = append(ids, l.ProductID)
 	}
-	fan := s.fanOut(ctx, groups(len(ids)), func(ctx context.Context, i int, g group) {
-		s.targets[i].apply(ctx, g, lines[i], budgets[i], plan.Undo, &r.Channels[i])
-	})
-	failed := s.named(ctx, r, fan, ids)
-	fan.wait()
-	for i := range r.Channels {
-		for _, c := range plan.Channels {
-			if c.Channel == r.Channels[i].Channel { // the shares stay those of the plan
-				r.Channels[i].compared, r.Channels[i].shown = c.Checked, c.Shown
-			}
+	e := s.begin(ctx, "apply")
+	failed := s.doubled.load(e.ctx, s.queue)
+	for _, j := range jobs {
+		for _, l := range j.bySKU {
+			j.lines[l.ProductID] = append(j.lines[l.ProductID], l)
+		}
+		if !plan.Approved && failed == nil {
+			failed = j.guard(e.ctx, plan)
 		}
 	}
-	return s.finish(ctx, r, failed)
+	if failed != nil {
+		return e.end(failed)
+	}
+	f := s.fanOut(e.ctx, groups(len(ids)), func(ctx context.Context, i int, g *group) {
+		e.accounts[i].addAll(ctx, jobs[i].apply(ctx, g))
+	})
+	failed = e.named(e.ctx, f, ids)
+	f.wait()
+	for i, a := range e.accounts {
+		for _, c := range plan.Channels {
+			if c.Channel == a.t.name { // the limits stay those of the plan
+				a.compared, a.report.OnSale = c.Checked, c.OnSale
+			}
+		}
+		jobs[i].rest(e.ctx, a)
+	}
+	return e.end(failed)
+}
+
+// A job is what a plan has for one channel.
+type job struct {
+	s     *Syncer
+	t     *target
+	undo  bool
+	bySKU map[string]Line
+	lines map[string][]Line // by product
+	held  map[string]bool   // SKUs
+	done  map[string]bool   // SKUs that a pass has seen
+}
+
+// guard decides what of the plan is held. A line that the plan has as held was
+// held when it was made, and is until somebody approves.
+func (j *job) guard(ctx context.Context, plan *Plan) error {
+	if j.t.reader == nil {
+		return nil // nobody knows what it loses
+	}
+	trip, _, err := j.t.tripped(ctx, j.s)
+	if err != nil {
+		return err
+	}
+	onSale := 0
+	for _, c := range plan.Channels {
+		if c.Channel == j.t.name {
+			onSale = c.OnSale
+		}
+	}
+	j.held = make(map[string]bool)
+	products := make(map[danger]map[string]bool)
+	dangers := make(map[string]danger)
+	for _, l := range j.bySKU {
+		if l.Reason == Held {
+			j.held[l.SKU] = true
+			continue
+		}
+		if d := j.t.Guard.dangerOf(l); d != harmless {
+			if products[d] == nil {
+				products[d] = make(map[string]bool)
+			}
+			products[d][l.ProductID] = true
+			dangers[l.SKU] = d
+		}
+	}
+	for sku, d := range dangers {
+		if limit := j.t.Guard.limit(d, onSale); limit >= 0 && (trip != nil || len(products[d]) > limit) {
+			j.held[sku] = true
+		}
+	}
+	return nil
+}
+
+// dangerOf says what a line of a plan is.
+func (g Guard) dangerOf(l Line) danger {
+	if l.Explained || l.Reason == PutBack {
+		return harmless
+	}
+	c := change{want: want{quantity: l.Wanted}, seen: &channel.Level{Unset: l.Shown == nil}}
+	if l.Shown != nil {
+		c.seen.Quantity = *l.Shown
+	}
+	return g.danger(&c)
 }
 
 // apply writes those lines that are about the products of a group.
-func (t *target) apply(ctx context.Context, g group, lines map[string][]Line, guard *budget, undo bool, r *ChannelReport) {
-	var wants []want
-	expect := make(map[string]Line)
-	for _, s := range g.stocks {
-		for _, l := range lines[s.ProductID] {
-			if l.Reason == Held && guard != nil {
-				r.Checked++
-				r.Held++
-				r.held = append(r.held, l)
-				continue
+func (j *job) apply(ctx context.Context, g *group) []*outcome {
+	if j.done == nil {
+		j.done = make(map[string]bool)
+	}
+	out := new(outcome)
+	expect, putBack := make(map[string]Line), make(map[string]Line)
+	var stocks []channel.Stock
+	for i := range g.stocks {
+		stock := &g.stocks[i]
+		ours := false
+		for _, l := range j.lines[stock.ProductID] {
+			switch {
+			case j.held[l.SKU]:
+				j.done[l.SKU] = true
+				level := &channel.Level{SKU: l.SKU, Unset: l.Shown == nil}
+				if l.Shown != nil {
+					level.Quantity = *l.Shown
+				}
+				out.add(result{want: want{sku: l.SKU, stock: stock, quantity: l.Wanted}, seen: level, state: held})
+			case l.Reason == PutBack:
+				putBack[l.SKU] = l
+			default:
+				expect[l.SKU] = l
+				ours = true
 			}
-			w := want{s, t.Policy(s)}
-			if undo {
-				// As of now, since nobody has wanted it before.
-				w.quantity, w.SKU, w.AsOf = l.Wanted, l.SKU, time.Now()
-			}
-			wants = append(wants, w)
-			expect[w.SKU] = l
+		}
+		if ours {
+			stocks = append(stocks, *stock)
 		}
 	}
-	t.make(ctx, wants, guard, expect, r)
+	outs := []*outcome{out}
+	p := &pass{s: j.s, t: j.t, purpose: applying, expect: expect}
+	if j.undo {
+		p.fixed = expect
+	} else {
+		p.again = j.s.readNow
+	}
+	if len(stocks) > 0 {
+		outs = append(outs, p.take(ctx, stocks))
+	}
+	if len(putBack) > 0 {
+		outs = append(outs, j.putBack(ctx, g, putBack))
+	}
+	for _, o := range outs[1:] {
+		for i := range o.results {
+			j.done[o.results[i].sku] = true
+		}
+	}
+	return outs
 }
 
-// Undo returns a plan that puts back what the channels showed before the run.
-// Applied, it passes the guards, and writes only where a channel still shows
-// what the run made it show. The next reconciliation will want the source's
-// figures again.
+// putBack makes the channel show no quantity for SKUs again, if it can.
+func (j *job) putBack(ctx context.Context, g *group, lines map[string]Line) *outcome {
+	p := &pass{s: j.s, t: j.t, purpose: applying, expect: lines, fixed: lines, unset: true}
+	var ok bool
+	if p.unsetter, ok = channel.As[channel.Unsetter](j.t.Channel); ok {
+		var stocks []channel.Stock
+		for i := range g.stocks {
+			if slices.ContainsFunc(j.lines[g.stocks[i].ProductID], func(l Line) bool { return l.Reason == PutBack }) {
+				stocks = append(stocks, g.stocks[i])
+			}
+		}
+		return p.take(ctx, stocks)
+	}
+	o := new(outcome)
+	for _, l := range lines {
+		stock := &channel.Stock{ProductID: l.ProductID, Name: l.Name}
+		o.add(result{want: want{sku: l.SKU, stock: stock}, state: failed,
+			err: fmt.Errorf("%w: the channel cannot go back to showing no quantity for %q", channel.ErrInvalid, l.SKU)})
+	}
+	return o
+}
+
+// rest reports the lines that no pass has seen: the product shows under
+// another SKU by now, or is left out.
+func (j *job) rest(ctx context.Context, a *account) {
+	o := new(outcome)
+	unread := make(map[string]bool)
+	for _, p := range a.report.Problems {
+		unread[p.ProductID] = true
+	}
+	for _, l := range j.bySKU {
+		if !j.done[l.SKU] && !unread[l.ProductID] {
+			o.add(result{want: want{sku: l.SKU, stock: &channel.Stock{ProductID: l.ProductID, Name: l.Name}, quantity: l.Wanted, asOf: time.Now()},
+				state: replanned, err: channel.ErrConflict})
+		}
+	}
+	a.add(ctx, o)
+}
+
+func (a *account) addAll(ctx context.Context, outs []*outcome) {
+	for _, o := range outs {
+		a.add(ctx, o)
+	}
+}
+
+// Undo returns a plan that puts back what the channels showed before the run,
+// what is not known to be applied included. Apply guards it like any other plan,
+// since undoing can wipe a shop, too, and writes only where a channel still
+// shows what the run made it show. What
+// showed no quantity is put back to none where the channel can do that
+// ([channel.Unsetter]); where it cannot, the report of Apply says so. The next
+// reconciliation will want the source's quantities again.
 //
-// It is an error if the run made more changes than the report lists.
+// If the run made more changes than the report lists, the plan is for those
+// that are listed, and the error says how many are not. The plan is never nil.
 func (r *Report) Undo() (*Plan, error) {
 	p := &Plan{Run: r.Run, Made: time.Now(), Undo: true}
+	var err error
 	for _, c := range r.Channels {
-		if c.Updated > len(c.Changes) {
-			return nil, fmt.Errorf("syncer: Undo: %s: only %d of %d changes are listed", c.Channel, len(c.Changes), c.Updated)
+		if made := c.Updated + c.Pending + c.Unclear; made > len(c.Changes) {
+			err = errors.Join(err, fmt.Errorf("syncer: Undo: %s: only %d of %d changes are listed", c.Channel, len(c.Changes), made))
 		}
-		p.Channels = append(p.Channels, PlanChannel{Channel: c.Channel, Checked: c.Checked})
+		p.Channels = append(p.Channels, PlanChannel{Channel: c.Channel, Checked: c.Checked, OnSale: c.OnSale})
 		for _, ch := range c.Changes {
-			if ch.Shown == nil {
-				continue // it showed no figure, and that cannot be put back
+			l := Line{Channel: c.Channel, ProductID: ch.ProductID, SKU: ch.SKU, Name: ch.Name, Shown: &ch.Wanted, Reason: PutBack}
+			if ch.Shown != nil {
+				l.Wanted, l.Reason = *ch.Shown, Under
+				if l.Delta() < 0 {
+					l.Reason = Over
+				}
 			}
-			l := Line{Channel: c.Channel, ProductID: ch.ProductID, SKU: ch.SKU, Shown: &ch.Wanted, Wanted: *ch.Shown, Reason: Under}
-			if l.Delta() < 0 {
-				l.Reason = Over
-			}
-			p.Channels[len(p.Channels)-1].Shown += max(0, ch.Wanted)
 			p.Lines = append(p.Lines, l)
 		}
 	}
-	return p, nil
+	return p, err
 }

@@ -2,7 +2,6 @@ package syncer
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,108 +9,92 @@ import (
 	"github.com/ecosire/stocksync/channel"
 )
 
-// A want is what a channel should show of one product.
-type want struct {
-	channel.Stock
-	quantity int
-}
-
-// wants applies a target's filter and policy to what was read. Products that
-// cannot be published are problems: those without an SKU, and those that share
-// one, since no channel can show two figures.
-func (t *target) wants(stocks []channel.Stock) (wants []want, problems []Problem) {
-	count := make(map[string]int, len(stocks))
-	for _, s := range stocks {
-		count[s.SKU]++
-	}
-	wants = make([]want, 0, len(stocks))
-	for _, s := range stocks {
-		var err error
-		switch {
-		case t.Filter != nil && !t.Filter(s):
-			continue
-		case strings.TrimSpace(s.SKU) == "":
-			err = fmt.Errorf("%w: the product has no SKU", channel.ErrInvalid)
-		case count[s.SKU] > 1:
-			err = fmt.Errorf("%w: %d products have the SKU %q in the source", channel.ErrAmbiguousSKU, count[s.SKU], s.SKU)
-		default:
-			wants = append(wants, want{s, t.Policy(s)})
-			continue
-		}
-		problems = append(problems, t.problem(want{Stock: s, quantity: t.Policy(s)}, err))
-	}
-	return wants, problems
-}
-
-// A diff is what comes of comparing wants with levels.
-type diff struct {
-	changes  []change  // to be written
-	problems []Problem // cannot be written
-	agreed   []want
-	shown    int // the units shown of all that could be compared
-}
-
-// A change is an update with the product that it is for.
+// A change is a want that the channel does not show.
 type change struct {
 	want
-	seen *channel.Level
+	seen *channel.Level // nil if the channel cannot be read
 }
 
-// compare compares what a channel should show with what it shows. Every want
-// ends up in exactly one place.
-func (t *target) compare(wants []want, levels []channel.Level) diff {
-	// Most SKUs have one level: that is kept where it is.
-	first := make(map[string]int, len(levels))
-	var several map[string][]channel.Level
+// compare compares what the channel should show with what it shows. What
+// agrees, and what cannot be written, goes to out; the differences come back,
+// the most dangerous ones first.
+func (p *pass) compare(wants []want, levels []channel.Level, out *outcome) []change {
+	if p.t.reader == nil {
+		changes := make([]change, len(wants))
+		for i := range wants {
+			changes[i].want = wants[i]
+		}
+		inOrder(changes)
+		return changes
+	}
+	bySKU := index(levels)
+	var changes []change
+	for i := range wants {
+		w := &wants[i]
+		var level *channel.Level
+		n := 0
+		if at, ok := bySKU.first[w.sku]; ok {
+			level, n = &levels[at], 1+len(bySKU.more[w.sku])
+		}
+		r := result{want: *w, seen: level, state: failed}
+		switch {
+		case n == 0:
+			r.err = channel.UnknownSKU(w.sku)
+		case n > 1:
+			r.err = ambiguous(w.sku, *level, bySKU.more[w.sku])
+		case level.Err != nil:
+			r.err = level.Err
+		case p.unset && level.Unset:
+			r.state = agreed
+		case p.fixed != nil && (p.unset || level.Unset || level.Quantity != w.quantity):
+			changes = append(changes, change{*w, level})
+			continue
+		case !level.Unset && level.Quantity == w.quantity:
+			p.notice(w, level)
+			r.state = agreed
+			p.t.memory.found(w, w.quantity, p.purpose.catalogue())
+		default:
+			p.notice(w, level)
+			switch v, times := p.t.memory.judge(w, level, p.t.lag, p.purpose == surveying); v {
+			case notYet:
+				r.state = pending
+			case undone:
+				r.err = fmt.Errorf("%w: %q shows %d again, as before %d writes of %d", channel.ErrNotApplied, w.sku, level.Quantity, times, w.quantity)
+			default:
+				changes = append(changes, change{*w, level})
+				continue
+			}
+		}
+		out.add(r)
+	}
+	inOrder(changes)
+	return changes
+}
+
+// levelIndex finds levels by SKU; most have one.
+type levelIndex struct {
+	first map[string]int
+	more  map[string][]channel.Level
+}
+
+func index(levels []channel.Level) levelIndex {
+	x := levelIndex{first: make(map[string]int, len(levels))}
 	for i, l := range levels {
-		n, twice := first[l.SKU]
-		switch {
-		case !twice:
-			first[l.SKU] = i
-		case several == nil:
-			several = make(map[string][]channel.Level)
-			fallthrough
-		default:
-			if several[l.SKU] == nil {
-				several[l.SKU] = levels[n : n+1 : n+1]
-			}
-			several[l.SKU] = append(several[l.SKU], l)
-		}
-	}
-	d := diff{agreed: make([]want, 0, len(wants))}
-	for _, w := range wants {
-		var err error
-		var ls []channel.Level
-		if i, ok := first[w.SKU]; ok {
-			if ls = several[w.SKU]; ls == nil {
-				ls = levels[i : i+1]
-			}
-		}
-		if len(ls) == 1 && ls[0].Err == nil {
-			d.shown += max(0, ls[0].Quantity)
-		}
-		switch {
-		case len(ls) == 0:
-			err = channel.UnknownSKU(w.SKU)
-		case len(ls) > 1:
-			err = ambiguous(w.SKU, ls)
-		case ls[0].Err != nil:
-			err = ls[0].Err
-		case ls[0].Unset || ls[0].Quantity != w.quantity:
-			d.changes = append(d.changes, change{w, &ls[0]})
-			continue
-		default:
-			d.agreed = append(d.agreed, w)
+		if _, twice := x.first[l.SKU]; !twice {
+			x.first[l.SKU] = i
 			continue
 		}
-		d.problems = append(d.problems, t.problem(w, err))
+		if x.more == nil {
+			x.more = make(map[string][]channel.Level)
+		}
+		x.more[l.SKU] = append(x.more[l.SKU], l)
 	}
-	return d
+	return x
 }
 
-func ambiguous(sku string, levels []channel.Level) error {
-	refs := make([]string, 0, len(levels))
-	for _, l := range levels {
+func ambiguous(sku string, first channel.Level, more []channel.Level) error {
+	refs := []string{cmp.Or(first.Ref, "?")}
+	for _, l := range more {
 		refs = append(refs, cmp.Or(l.Ref, "?"))
 	}
 	slices.Sort(refs)
@@ -121,7 +104,7 @@ func ambiguous(sku string, levels []channel.Level) error {
 // inOrder sorts changes so that what could be sold twice goes first: zeros,
 // then decreases and what is not known to be an increase, then increases.
 func inOrder(changes []change) {
-	rank := func(c change) int {
+	rank := func(c *change) int {
 		switch {
 		case c.quantity <= 0:
 			return 0
@@ -130,13 +113,10 @@ func inOrder(changes []change) {
 		}
 		return 2
 	}
-	slices.SortStableFunc(changes, func(a, b change) int { return cmp.Compare(rank(a), rank(b)) })
+	slices.SortStableFunc(changes, func(a, b change) int { return cmp.Compare(rank(&a), rank(&b)) })
 }
 
-func (t *target) problem(w want, err error) Problem {
-	return Problem{Channel: t.name, ProductID: w.ProductID, SKU: w.SKU, Err: err, wanted: w.quantity}
+// onSale reports whether customers can buy what a level shows.
+func onSale(l *channel.Level) bool {
+	return l != nil && l.Err == nil && !l.OffSale && (l.Unset || l.Quantity > 0)
 }
-
-// unknown reports whether a problem is just that the channel does not have the
-// product.
-func unknown(err error) bool { return errors.Is(err, channel.ErrUnknownSKU) }

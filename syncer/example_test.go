@@ -41,7 +41,7 @@ func ExampleSyncer_SyncProducts() {
 
 	report, err := s.SyncProducts(context.Background(), ids...)
 	if err != nil {
-		panic(err) // ECOSIRE could not be read
+		panic(err) // something was not done; the report says what
 	}
 	for _, c := range report.Channels {
 		for _, change := range c.Changes {
@@ -54,7 +54,7 @@ func ExampleSyncer_SyncProducts() {
 	// Output:
 	// shop: TEA 2 → 0
 	// shop: MUG 120 → 112
-	// shop: "CAP": unknown SKU "CAP"
+	// shop: unknown SKU "CAP"
 }
 
 // A service that receives ECOSIRE's events keeps its shop right within a
@@ -78,7 +78,7 @@ func ExampleSyncer_WebhookHandler() {
 		Source:   source,
 		Targets:  []syncer.Target{{Channel: shop}},
 		Webhooks: webhooks,
-		Hooks: syncer.Hooks{Pushed: func(p syncer.Pushed) {
+		Hooks: syncer.Hooks{Pushed: func(_ context.Context, p syncer.Pushed) {
 			for _, c := range p.Changes {
 				changes <- c
 			}
@@ -126,13 +126,13 @@ func ExampleSyncer_WebhookHandler() {
 // Half of the stock for a marketplace, less two as a reserve, and never more
 // than 50.
 func ExamplePolicy() {
-	marketplace := syncer.Available().Share(50).Buffer(2).Cap(50)
-	for _, available := range []int{1000, 21, 4, -3} {
-		fmt.Println(available, "→", marketplace(channel.Stock{Available: available}))
+	marketplace := syncer.Available().Share(80).Buffer(2)
+	for _, available := range []int{12, 2, -3} {
+		steps, _ := marketplace.Explain(channel.Stock{Available: available})
+		fmt.Println(available, steps)
 	}
 	// Output:
-	// 1000 → 50
-	// 21 → 8
-	// 4 → 0
-	// -3 → 0
+	// 12 [{available 12} {share 80 % 9} {buffer 2 7}]
+	// 2 [{available 2} {share 80 % 1} {buffer 2 0}]
+	// -3 [{available 0} {share 80 % 0} {buffer 2 0}]
 }

@@ -1,77 +1,219 @@
 package syncer
 
-import "cmp"
+import (
+	"cmp"
+	"fmt"
+	"sync"
+	"time"
 
-// A Guard limits what a reconciliation may do to one channel before anybody
-// has looked. Its zero value is the default guard.
+	"github.com/ecosire/stocksync/channel"
+)
+
+// A Guard limits what may be done to one channel before anybody has looked.
+// Its zero value is the default guard.
 //
-// The limits are a running budget. Lines pass while they are within it, and
-// past it they are held: the run goes on with everything else, ends with
-// [ErrHeld], and its report has the held lines as a plan to look at, approve
-// and apply.
+// What counts is products, not units, so that one odd number decides nothing:
+//
+//   - a loss is a product that is on sale and would not be, whether it shows a
+//     quantity or is sold without one, or that would show less than half of
+//     what it shows;
+//   - a gain is a product that comes on sale, or would show more than Times as
+//     much as it does.
+//
+// A loss that orders explain is none: the source has promised all that is on
+// hand, or the channels have sold as much since they were last read. What the
+// channel cannot show at all is none either.
+//
+// A run over the catalogue puts losses and gains aside until everything was
+// compared. Then those within the limits are written, and the others held: all
+// of them or none. In real time the limits are for each Window of the times at
+// which the products were marked, and a product that would show less than half
+// is no loss as long as it stays on sale: holding it would sell what is gone. A
+// guard that has held something has tripped,
+// which is kept in the queue's [Store]: from then on it holds every loss or
+// gain, in every kind of run, until somebody approves ([Syncer.Approve]), or a
+// run over the whole catalogue is within the limits by itself.
+//
+// The limits for a channel with that many products on sale:
+//
+//	on sale    10   30   100   1,000   30,000
+//	losses      3    5    10     100    3,000
+//	gains       5    9    30     300    9,000
 //
 // A channel that cannot be read is not guarded: nobody knows what it loses.
 type Guard struct {
-	// Zeroed is the share of a channel's products that may go from stock to
-	// none; 0 means 0.1, and a negative share no limit. It is of the products
-	// compared so far.
-	Zeroed float64
-	// Units is the share of all units shown that may be lost; 0 means 0.5, and
-	// a negative share no limit.
-	Units float64
-	// Lines is how many figures may be written; 0 means no limit.
-	Lines int
-	// Few is how many products may go to none, and how many may lose units,
-	// whatever the shares say; 0 means 20, and a negative number none.
+	// Losses is the share of the products on sale that may be lost; 0 means
+	// 0.1, and a negative share no limit.
+	Losses float64
+	// Gains is the share of the products on sale that may gain; 0 means 0.3,
+	// and a negative share no limit.
+	Gains float64
+	// Few is how many products may be lost or gain whatever the shares say,
+	// but never more than a third of those on sale are lost; 0 means 5, and a
+	// negative number none.
 	Few int
+	// Times is how many times as much as before a product must show to count
+	// as a gain; 0 means 10.
+	Times int
+	// Window is the time in which the limits count in real time; 0 means 10
+	// minutes.
+	Window time.Duration
+}
+
+func (g Guard) check() error {
+	switch {
+	case g.Losses > 1 || g.Gains > 1:
+		return fmt.Errorf("a share is at most 1; -1 means no limit")
+	case g.Times < 0 || g.Window < 0:
+		return fmt.Errorf("Times and Window are not negative")
+	}
+	return nil
 }
 
 func (g Guard) orDefault() Guard {
-	g.Zeroed = cmp.Or(g.Zeroed, 0.1)
-	g.Units = cmp.Or(g.Units, 0.5)
-	g.Few = max(0, cmp.Or(g.Few, 20))
+	g.Losses = cmp.Or(g.Losses, 0.1)
+	g.Gains = cmp.Or(g.Gains, 0.3)
+	g.Few = max(0, cmp.Or(g.Few, 5))
+	g.Times = cmp.Or(g.Times, 10)
+	g.Window = cmp.Or(g.Window, 10*time.Minute)
 	return g
 }
 
-// A budget is a guard's account of one run on one channel.
-type budget struct {
-	Guard
-	compared, shown     int  // products, and the units that they showed
-	fixed               bool // the two are known beforehand
-	zeroed, fewer, lost int  // what passed: products gone to none, products with less, units
-	lines               int
+// A danger is what a guard counts.
+type danger int
+
+const (
+	harmless danger = iota
+	loss
+	gain
+)
+
+func (d danger) String() string { return [...]string{"harmless", "loss", "gain"}[d] }
+
+// danger says what a change is, explained or not.
+func (g Guard) danger(c *change) danger {
+	switch l := c.seen; {
+	case l == nil:
+		return harmless
+	case !onSale(l):
+		if c.quantity > 0 {
+			return gain
+		}
+	case c.quantity <= 0:
+		return loss
+	case l.Unset:
+	case c.quantity < l.Quantity-c.quantity:
+		return loss
+	case c.quantity/g.Times > l.Quantity, c.quantity/g.Times == l.Quantity && c.quantity%g.Times > 0:
+		return gain
+	}
+	return harmless
 }
 
-// pass takes changes within the budget off it, in their order, and holds the
-// others. compared and shown are what was compared to find them.
-func (b *budget) pass(changes []change, compared, shown int) (passed, held []change) {
-	if !b.fixed {
-		b.compared += compared
-		b.shown += shown
+// limit is how many products may be in danger on a channel with so many
+// products on sale; -1 means any number.
+func (g Guard) limit(d danger, onSale int) int {
+	switch {
+	case d == loss && g.Losses < 0, d == gain && g.Gains < 0:
+		return -1
+	case d == loss:
+		return max(int(g.Losses*float64(onSale)), min(g.Few, onSale/3))
+	default:
+		return max(int(g.Gains*float64(onSale)), g.Few)
 	}
-	for _, c := range changes {
-		was, lost := 0, 0
-		if c.seen != nil && !c.seen.Unset {
-			was = max(0, c.seen.Quantity)
-			lost = max(0, was-max(0, c.quantity))
-		}
-		zeroes := was > 0 && c.quantity <= 0
+}
+
+// explained reports whether orders explain a loss.
+func (p *pass) explained(c *change) bool {
+	s := c.stock
+	if len(c.parts) > 1 || c.seen.Unset {
+		return s.OnHand > 0 && s.Reserved >= s.OnHand
+	}
+	return s.OnHand > 0 && s.Reserved >= s.OnHand || p.s.sales.units(s.ProductID) >= c.seen.Quantity-c.quantity
+}
+
+// sales are units that channels were seen to have sold since they were last
+// known: they show less than then.
+type sales struct {
+	mu         sync.Mutex
+	young, old map[string]int // by product
+	turned     time.Time
+}
+
+// salesFor is how long a sale explains that stock is gone: at least that long,
+// and at most twice.
+const salesFor = time.Hour
+
+func (s *sales) turn() {
+	if time.Since(s.turned) > salesFor || len(s.young) > maxShown {
+		s.young, s.old, s.turned = make(map[string]int), s.young, time.Now()
+	}
+}
+
+func (s *sales) add(productID string, units int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.turn()
+	s.young[productID] += units
+}
+
+func (s *sales) units(productID string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.turn()
+	return s.young[productID] + s.old[productID]
+}
+
+// notice records what the channel has sold since it was last known.
+func (p *pass) notice(w *want, l *channel.Level) {
+	if l.Err != nil || l.Unset || len(w.parts) > 1 {
+		return
+	}
+	units := 1
+	if len(w.parts) == 1 {
+		units = w.parts[0].Units
+	}
+	if last, known := p.t.memory.last(w.sku); known && l.Quantity < last {
+		p.s.sales.add(w.stock.ProductID, (last-max(0, l.Quantity))*units)
+	}
+}
+
+// A window counts what was lost and gained in real time, by the minutes in
+// which the products were marked: after an outage the backlog of hours arrives
+// in seconds, and is none the more dangerous for it.
+type window struct {
+	mu      sync.Mutex
+	minutes [gain + 1]map[int64]int
+}
+
+// count counts a product that was marked at a time, unless that is one too
+// many for the window around it.
+func (w *window) count(d danger, at time.Time, length time.Duration, limit int) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	counts := w.minutes[d]
+	if counts == nil {
+		counts = make(map[int64]int)
+		w.minutes[d] = counts
+	}
+	minute, span := at.Unix()/60, max(1, int64(length/time.Minute))
+	before, after := 0, 0
+	for m, n := range counts {
 		switch {
-		case b.Lines > 0 && b.lines >= b.Lines,
-			zeroes && b.Zeroed >= 0 && b.zeroed >= max(b.Few, int(b.Zeroed*float64(b.compared))),
-			lost > 0 && b.Units >= 0 && b.fewer >= b.Few && float64(b.lost+lost) > b.Units*float64(b.shown):
-			held = append(held, c)
-			continue
+		case m > minute-span && m <= minute:
+			before += n
+			if m == minute {
+				after += n
+			}
+		case m > minute && m < minute+span:
+			after += n
+		case m < minute-2*24*60: // a backlog is hardly older
+			delete(counts, m)
 		}
-		b.lines++
-		b.lost += lost
-		if zeroes {
-			b.zeroed++
-		}
-		if lost > 0 {
-			b.fewer++
-		}
-		passed = append(passed, c)
 	}
-	return passed, held
+	if limit >= 0 && max(before, after) >= limit {
+		return false
+	}
+	counts[minute]++
+	return true
 }

@@ -2,97 +2,137 @@ package syncer
 
 import (
 	"context"
-	"log/slog"
-	"sync"
+	"encoding/json"
 	"time"
 )
 
-// A Health is the state of a Syncer.
+// A Health is the state of a Syncer. It is data, and goes through
+// encoding/json and back.
 type Health struct {
-	// Running tells whether Run runs.
-	Running bool
-	// Orders are those whose products are still to be found.
-	Orders Depth
+	// Running reports whether Run runs.
+	Running bool `json:"running"`
+	// Inbox is the backlog of marks that are not yet with the channels.
+	Inbox Depth `json:"inbox"`
+	// Orders is the backlog of orders not yet resolved to products.
+	Orders Depth `json:"orders"`
 	// Channels has one entry for each target, in the order of Config.Targets.
-	Channels []ChannelHealth
+	Channels []ChannelHealth `json:"channels"`
+	// QueueSince is since when the queue has failed, or zero, and QueueErr why.
+	// Nothing can be marked or done meanwhile; what was marked is not lost.
+	QueueSince time.Time `json:"queueSince,omitzero"`
+	QueueErr   error     `json:"-"`
+	// Reconciled is when the last complete reconciliation began, and Next when
+	// Run will make the next; zero if that is not known.
+	Reconciled time.Time `json:"reconciled,omitzero"`
+	Next       time.Time `json:"next,omitzero"`
 }
 
 // A ChannelHealth is the state of one channel.
 type ChannelHealth struct {
-	Channel string
+	Channel string `json:"channel"`
 	// Depth is what waits for the channel, marked and not done.
 	Depth
 	// DownSince is when the channel began to fail as a whole, or zero, and Err
-	// why. It is found out by Run alone.
-	DownSince time.Time
-	Err       error
+	// why.
+	DownSince time.Time `json:"downSince,omitzero"`
+	Err       error     `json:"-"`
+	// Stuck is the call that has not returned, such as "Levels", if any.
+	Stuck string `json:"stuck,omitempty"`
+	// Guard is set if the guard of the channel has tripped, and Held is how
+	// many lines it holds then; see [Syncer.Held].
+	Guard *Trip `json:"guard,omitempty"`
+	Held  int   `json:"held,omitempty"`
+}
+
+// MarshalJSON writes QueueErr as its text and class.
+func (h Health) MarshalJSON() ([]byte, error) {
+	type plain Health
+	return json.Marshal(struct {
+		plain
+		failure
+	}{plain(h), failureOf(h.QueueErr)})
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (h *Health) UnmarshalJSON(data []byte) error {
+	type plain Health
+	var v struct {
+		plain
+		failure
+	}
+	err := json.Unmarshal(data, &v)
+	*h = Health(v.plain)
+	h.QueueErr = v.failure.err()
+	return err
+}
+
+// MarshalJSON writes Err as its text and class.
+func (h ChannelHealth) MarshalJSON() ([]byte, error) {
+	type plain ChannelHealth
+	return json.Marshal(struct {
+		plain
+		failure
+	}{plain(h), failureOf(h.Err)})
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (h *ChannelHealth) UnmarshalJSON(data []byte) error {
+	type plain ChannelHealth
+	var v struct {
+		plain
+		failure
+	}
+	err := json.Unmarshal(data, &v)
+	*h = ChannelHealth(v.plain)
+	h.Err = v.failure.err()
+	return err
 }
 
 // Health returns the state of the Syncer. It asks nobody but the queue, and is
 // cheap enough for a readiness probe. The error is the queue's.
 func (s *Syncer) Health(ctx context.Context) (Health, error) {
 	h := Health{Running: s.running.Load()}
-	var err error
-	if h.Orders, err = s.queue.Depth(ctx, orderLane); err != nil {
-		return h, err
+	h.QueueSince, h.QueueErr = s.trouble.get()
+	if next := s.next.Load(); next != nil {
+		h.Next = *next
 	}
+	var err error
+	depth := func(into *Depth, lanes ...string) {
+		for _, lane := range lanes {
+			if err != nil {
+				return
+			}
+			var d Depth
+			d, err = s.queue.Depth(ctx, lane)
+			into.Tasks += d.Tasks
+			if into.Oldest.IsZero() || !d.Oldest.IsZero() && d.Oldest.Before(into.Oldest) {
+				into.Oldest = d.Oldest
+			}
+		}
+	}
+	depth(&h.Inbox, inboxLane, noticedLane)
+	depth(&h.Orders, orderLane)
 	for _, t := range s.targets {
 		c := ChannelHealth{Channel: t.name}
-		if c.Depth, err = s.queue.Depth(ctx, t.name); err != nil {
-			return h, err
+		depth(&c.Depth, t.eventLane(), t.watchedLane())
+		c.DownSince, c.Err = t.state.down()
+		if stuck := t.calls.left(); stuck != nil {
+			c.Stuck = stuck.op
 		}
-		watched, err := s.queue.Depth(ctx, quietLane(t.name))
-		if err != nil {
-			return h, err
+		if trip, _, e := t.tripped(ctx, s); e != nil && err == nil {
+			err = e
+		} else if trip != nil {
+			c.Guard = trip
+			t.keeper.mu.Lock()
+			c.Held = len(t.keeper.held)
+			t.keeper.mu.Unlock()
 		}
-		c.Tasks += watched.Tasks
-		if c.Oldest.IsZero() || !watched.Oldest.IsZero() && watched.Oldest.Before(c.Oldest) {
-			c.Oldest = watched.Oldest
-		}
-		c.DownSince, c.Err = t.health.state()
 		h.Channels = append(h.Channels, c)
 	}
-	return h, nil
-}
-
-// health is whether a channel works, as far as Run knows.
-type health struct {
-	mu       sync.Mutex
-	since    time.Time // when the channel went down; zero while it is up
-	failures int
-	err      error
-}
-
-func (h *health) state() (since time.Time, err error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.since, h.err
-}
-
-// record learns from a batch, whose err is the channel's as a whole or nil, and
-// returns how long to leave the channel alone.
-func (h *health) record(s *Syncer, channel string, err error) time.Duration {
-	h.mu.Lock()
-	since := h.since
 	if err != nil {
-		if since.IsZero() {
-			h.since = time.Now()
-		}
-		h.err = err
-		wait := pause(err, h.failures, mostChannelBackoff)
-		h.failures++
-		h.mu.Unlock()
-		if since.IsZero() {
-			s.logger.Warn("channel down", slog.String("channel", channel), slog.Any("err", err))
-			s.hooks.down(channel, err)
-		}
-		return wait
+		return h, err
 	}
-	h.since, h.failures, h.err = time.Time{}, 0, nil
-	h.mu.Unlock()
-	if !since.IsZero() {
-		s.logger.Info("channel up", slog.String("channel", channel), slog.Duration("after", time.Since(since)))
-		s.hooks.up(channel, time.Since(since))
-	}
-	return 0
+	last, err := s.recall(ctx)
+	h.Reconciled = last.At
+	return h, err
 }

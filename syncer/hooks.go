@@ -1,38 +1,69 @@
 package syncer
 
 import (
+	"context"
 	"time"
 
 	"github.com/ecosire/stocksync/channel"
 )
 
 // Hooks let a host count and trace what happens. Each may be nil. They are
-// called in line, by several goroutines at once, and should return soon.
+// called in line, by several goroutines at once, and should return soon; a
+// panic in one is logged and does no harm. The context is that of the work
+// that the call is about.
 type Hooks struct {
+	// Work is called when work that lasts begins. The context that it returns
+	// is that of the work, and the function is called at its end. Either may be
+	// nil. See [Work].
+	Work func(context.Context, Work) (context.Context, func(WorkDone))
 	// Received: the webhook handler accepted an event as genuine.
-	Received func(channel.Event)
+	Received func(context.Context, channel.Event)
 	// Marked: products were marked as changed, by an event, by Notify, or
 	// because they moved.
-	Marked func(productIDs []string)
+	Marked func(ctx context.Context, productIDs []string)
 	// Pushed: Run dealt with a batch of marked products on a channel.
-	Pushed func(Pushed)
+	Pushed func(context.Context, Pushed)
 	// Retry: products will be tried again.
-	Retry func(Retry)
+	Retry func(context.Context, Retry)
 	// GaveUp: a product will not be tried again before it changes, most often
 	// because the channel does not have it.
-	GaveUp func(Problem)
+	GaveUp func(context.Context, Problem)
 	// Down: a channel as a whole has failed. Until Up it is only probed.
-	Down func(channel string, err error)
+	Down func(ctx context.Context, channel string, err error)
 	// Up: a channel works again.
-	Up func(channel string, after time.Duration)
-	// Changed: a figure was written. Other than a report's list this is told of
-	// every change.
-	Changed func(channel string, c Change)
-	// Progress: a reconciliation got on. It is never called twice at once.
-	Progress func(Progress)
+	Up func(ctx context.Context, channel string, after time.Duration)
+	// Tripped: a guard has tripped; see [Syncer.Held].
+	Tripped func(ctx context.Context, channel string, t Trip)
+	// Changed is called for every quantity written, including those beyond a
+	// report's list.
+	Changed func(ctx context.Context, channel string, c Change)
+	// Progress reports how far a reconciliation has got. Calls never overlap.
+	Progress func(context.Context, Progress)
 	// Reconciled: a reconciliation that Run made has ended. The report is nil if
 	// it could not begin.
-	Reconciled func(*Report, error)
+	Reconciled func(context.Context, *Report, error)
+}
+
+// Work is something that lasts.
+type Work struct {
+	// Kind is "sync", "reconcile", "plan" or "apply" for a call of that method,
+	// and "turn" for a batch that Run takes through one channel.
+	Kind string
+	// Run is its name, which is in the log lines of the work, too.
+	Run string
+	// Channel and Products are a turn's: how many products were leased.
+	Channel  string
+	Products int
+	// Links are the trace contexts of a turn's marks, as W3C traceparents; at
+	// most 32.
+	Links []string
+}
+
+// WorkDone is the end of [Work].
+type WorkDone struct {
+	Report  *Report        // of a call, or nil
+	Channel *ChannelReport // of a turn, or nil
+	Err     error
 }
 
 // Pushed says what became of a batch.
@@ -52,50 +83,79 @@ type Retry struct {
 	Err      error // the first of them
 }
 
-func (h *Hooks) received(e channel.Event) {
+// work tells that work begins. What it returns is never nil.
+func (h *Hooks) work(ctx context.Context, s *Syncer, w Work) (context.Context, func(WorkDone)) {
+	if h.Work == nil {
+		return ctx, func(WorkDone) {}
+	}
+	inner, end := ctx, (func(WorkDone))(nil)
+	s.hook(func() { inner, end = h.Work(ctx, w) })
+	if inner == nil {
+		inner = ctx
+	}
+	return inner, func(d WorkDone) {
+		if end != nil {
+			s.hook(func() { end(d) })
+		}
+	}
+}
+
+func (h *Hooks) received(ctx context.Context, s *Syncer, e channel.Event) {
 	if h.Received != nil {
-		h.Received(e)
+		s.hook(func() { h.Received(ctx, e) })
 	}
 }
 
-func (h *Hooks) marked(ids []string) {
+func (h *Hooks) marked(ctx context.Context, s *Syncer, ids []string) {
 	if h.Marked != nil {
-		h.Marked(ids)
+		s.hook(func() { h.Marked(ctx, ids) })
 	}
 }
 
-func (h *Hooks) pushed(p Pushed) {
+func (h *Hooks) pushed(ctx context.Context, s *Syncer, p Pushed) {
 	if h.Pushed != nil {
-		h.Pushed(p)
+		s.hook(func() { h.Pushed(ctx, p) })
 	}
 }
 
-func (h *Hooks) retry(r Retry) {
+func (h *Hooks) retry(ctx context.Context, s *Syncer, r Retry) {
 	if h.Retry != nil {
-		h.Retry(r)
+		s.hook(func() { h.Retry(ctx, r) })
 	}
 }
 
-func (h *Hooks) gaveUp(p Problem) {
+func (h *Hooks) gaveUp(ctx context.Context, s *Syncer, p Problem) {
 	if h.GaveUp != nil {
-		h.GaveUp(p)
+		s.hook(func() { h.GaveUp(ctx, p) })
 	}
 }
 
-func (h *Hooks) down(channel string, err error) {
+func (h *Hooks) down(ctx context.Context, s *Syncer, channel string, err error) {
 	if h.Down != nil {
-		h.Down(channel, err)
+		s.hook(func() { h.Down(ctx, channel, err) })
 	}
 }
 
-func (h *Hooks) up(channel string, after time.Duration) {
+func (h *Hooks) up(ctx context.Context, s *Syncer, channel string, after time.Duration) {
 	if h.Up != nil {
-		h.Up(channel, after)
+		s.hook(func() { h.Up(ctx, channel, after) })
 	}
 }
 
-func (h *Hooks) reconciled(r *Report, err error) {
+func (h *Hooks) tripped(ctx context.Context, s *Syncer, channel string, t Trip) {
+	if h.Tripped != nil {
+		s.hook(func() { h.Tripped(ctx, channel, t) })
+	}
+}
+
+func (h *Hooks) changed(ctx context.Context, s *Syncer, channel string, c Change) {
+	if h.Changed != nil {
+		s.hook(func() { h.Changed(ctx, channel, c) })
+	}
+}
+
+func (h *Hooks) reconciled(ctx context.Context, s *Syncer, r *Report, err error) {
 	if h.Reconciled != nil {
-		h.Reconciled(r, err)
+		s.hook(func() { h.Reconciled(ctx, r, err) })
 	}
 }

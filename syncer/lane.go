@@ -9,34 +9,47 @@ import (
 // A lane keeps order among the writes to one channel. Runs overlap: a webhook
 // may arrive while the daily reconciliation is under way, and each has read
 // the source at a moment of its own. For each SKU a lane lets one run through
-// at a time, and tells a run that its figure is older than one already dealt
-// with.
+// at a time, first come, first served, and tells a run that its quantity is
+// older than one already dealt with.
 type lane struct {
 	mu   sync.Mutex
-	busy map[string]chan struct{} // closed when the SKU is free again
-	done map[string]time.Time     // when the newest figure dealt with was read
-	open map[time.Time]int        // when runs that are not over began to read
-	trim int                      // size of done at which it is trimmed
-	// floor is the newest time that was trimmed. About an older figure nothing
-	// is known any more, so it is not let through.
+	last map[string]*turn     // the newest turn that wants the SKU
+	done map[string]time.Time // when the newest quantity dealt with was read
+	open map[time.Time]int    // when runs that are not over began to read
+	trim int                  // size of done at which it is trimmed
+	// floor is the newest time that was trimmed. About an older quantity
+	// nothing is known any more, so it is not let through.
 	floor time.Time
+}
+
+// A turn is the right to read and write some SKUs. Each turn waits for the
+// turns that wanted one of its SKUs before it, and for no other, so that turns
+// neither starve nor wait in a circle.
+type turn struct {
+	skus   []string
+	ahead  int // turns that must end first
+	behind []*turn
+	ready  chan struct{} // closed when ahead is 0
+	gone   bool          // nobody waits for it any more
 }
 
 func newLane() *lane {
 	return &lane{
-		busy: make(map[string]chan struct{}),
+		last: make(map[string]*turn),
 		done: make(map[string]time.Time),
 		open: make(map[time.Time]int),
 		trim: 1024,
 	}
 }
 
-// begin tells that a run begins to read now. All its figures are as of now or
-// later. end takes the same time.
-func (l *lane) begin(now time.Time) {
+// begin registers a run that starts reading at now: all its quantities are as
+// of now or later. end must be called once, when the last of them was dealt
+// with.
+func (l *lane) begin(now time.Time) (end func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.open[now]++
+	return func() { l.end(now) }
 }
 
 func (l *lane) end(began time.Time) {
@@ -48,10 +61,10 @@ func (l *lane) end(began time.Time) {
 	if len(l.done) < l.trim && len(l.open) > 0 {
 		return
 	}
-	// A time can only hold back figures that are older. All that are still to
-	// come are from runs that are open or have not begun, so what is not newer
-	// than the oldest of those is not needed: done stays as small as what is
-	// under way, whatever the size of the catalogue.
+	// A time can only hold back quantities that are older. All that are still
+	// to come are from runs that are open or have not begun, so what is not
+	// newer than the oldest of those is not needed: done stays as small as what
+	// is under way, whatever the size of the catalogue.
 	var oldest time.Time
 	for t := range l.open {
 		if oldest.IsZero() || t.Before(oldest) {
@@ -69,46 +82,72 @@ func (l *lane) end(began time.Time) {
 	l.trim = max(1024, 2*len(l.done))
 }
 
-// enter waits until none of the SKUs is busy, and makes all of them so.
-func (l *lane) enter(ctx context.Context, skus []string) error {
-	free := make(chan struct{})
-	for {
-		l.mu.Lock()
-		var wait chan struct{}
-		for _, sku := range skus {
-			if wait = l.busy[sku]; wait != nil {
-				break
-			}
+// enter waits for the caller's turn at the SKUs, each of which occurs once.
+// leave must be called once, when the caller is done with them.
+func (l *lane) enter(ctx context.Context, skus []string) (leave func(), err error) {
+	me := &turn{skus: skus, ready: make(chan struct{})}
+	l.mu.Lock()
+	for _, sku := range skus {
+		if before := l.last[sku]; before != nil && before != me {
+			// A turn that wants several of the same SKUs is counted as often: it
+			// is taken off as often.
+			before.behind = append(before.behind, me)
+			me.ahead++
 		}
-		if wait == nil {
-			for _, sku := range skus {
-				l.busy[sku] = free
-			}
-			l.mu.Unlock()
-			return nil
-		}
-		l.mu.Unlock()
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-wait:
-		}
+		l.last[sku] = me
 	}
-}
-
-// leave frees the SKUs of one enter.
-func (l *lane) leave(skus []string) {
+	if me.ahead == 0 {
+		close(me.ready)
+	}
+	l.mu.Unlock()
+	select {
+	case <-me.ready:
+		return func() { l.leave(me) }, nil
+	default:
+	}
+	select {
+	case <-me.ready:
+		return func() { l.leave(me) }, nil
+	case <-ctx.Done():
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for i, sku := range skus {
-		if i == 0 {
-			close(l.busy[sku])
-		}
-		delete(l.busy, sku)
+	me.gone = true
+	if me.ahead == 0 { // it came all the same
+		l.release(me)
 	}
+	return nil, ctx.Err()
 }
 
-// admit records that the figure read at asOf is dealt with, or reports false
+func (l *lane) leave(t *turn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.release(t)
+}
+
+// release lets those behind go on. A turn that nobody waits for any more
+// keeps its place until it comes, so that none behind it overtakes the ones
+// before it.
+func (l *lane) release(t *turn) {
+	for _, sku := range t.skus {
+		if l.last[sku] == t {
+			delete(l.last, sku)
+		}
+	}
+	for _, next := range t.behind {
+		if next.ahead--; next.ahead > 0 {
+			continue
+		}
+		if next.gone {
+			l.release(next)
+		} else {
+			close(next.ready)
+		}
+	}
+	t.behind = nil
+}
+
+// admit records that the quantity read at asOf is dealt with, or reports false
 // if a newer one was. The SKU must be the caller's.
 func (l *lane) admit(sku string, asOf time.Time) bool {
 	l.mu.Lock()

@@ -11,46 +11,46 @@ import (
 // Notify marks products as changed on every channel, for what the source
 // sends no event for: an adjustment, a validated transfer, a return. [Syncer.Run]
 // does the work, within a moment; before Run is called the marks wait. With no
-// ids it does nothing.
+// ids it does nothing. A trace context put into ctx by [WithTrace] goes with
+// the marks.
 //
 // It returns nil when the marks are stored, as safely as the queue stores.
 func (s *Syncer) Notify(ctx context.Context, productIDs ...string) error {
-	return s.accept(ctx, channel.Event{ProductIDs: productIDs}, Notified, urgentLane)
+	return s.mark(ctx, inboxLane, Notified, channel.Event{ProductIDs: productIDs})
 }
 
-// accept stores the marks of an event in one of each channel's lanes.
-func (s *Syncer) accept(ctx context.Context, event channel.Event, why Cause, lane func(channel string) string) error {
-	marks := make([]Mark, 0, len(event.ProductIDs)*len(s.targets)+len(event.OrderIDs))
-	for _, t := range s.targets {
-		for _, id := range event.ProductIDs {
-			marks = append(marks, Mark{Key: Key{lane(t.name), id}, Why: why})
-		}
+// mark stores the marks of an event.
+func (s *Syncer) mark(ctx context.Context, lane string, why Cause, event channel.Event) error {
+	marks := make([]Mark, 0, len(event.ProductIDs)+len(event.OrderIDs))
+	trace := traceOf(ctx)
+	for _, id := range event.ProductIDs {
+		marks = append(marks, Mark{Key: Key{Lane: lane, ID: id}, Why: why, Trace: trace})
 	}
 	for _, id := range event.OrderIDs {
-		if s.orders == nil {
-			s.logger.LogAttrs(ctx, slog.LevelWarn, "the source cannot tell an order's products; the event is left to reconciliation",
-				slog.String("event", event.Type), slog.String("order", id))
-			continue
-		}
-		marks = append(marks, Mark{Key: Key{orderLane, id}, Why: why})
+		marks = append(marks, Mark{Key: Key{Lane: orderLane, ID: id}, Why: why, Trace: trace})
 	}
 	if len(marks) == 0 {
 		return nil
 	}
-	if err := s.queue.Mark(ctx, marks...); err != nil {
+	if err := s.safely("the queue: Mark", func() error { return s.queue.Mark(ctx, marks...) }); err != nil {
 		return fmt.Errorf("syncer: marking: %w", err)
 	}
 	if len(event.ProductIDs) > 0 {
 		s.logger.LogAttrs(ctx, slog.LevelDebug, "products marked", slog.Int("products", len(event.ProductIDs)))
-		s.hooks.marked(event.ProductIDs)
+		s.hooks.marked(ctx, s, event.ProductIDs)
 	}
 	return nil
 }
 
-// orderLane is the lane of orders whose products are not known yet.
-const orderLane = ""
+type traceKey struct{}
 
-// Each channel has a lane for what somebody said has changed, and one for what
-// was noticed by watching.
-func urgentLane(channel string) string { return channel }
-func quietLane(channel string) string  { return channel + " (watched)" }
+// WithTrace returns a context that carries a trace context, as a W3C
+// traceparent, for the marks that are made with it: see [Mark].
+func WithTrace(ctx context.Context, traceparent string) context.Context {
+	return context.WithValue(ctx, traceKey{}, traceparent)
+}
+
+func traceOf(ctx context.Context) string {
+	trace, _ := ctx.Value(traceKey{}).(string)
+	return trace
+}

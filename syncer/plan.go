@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -13,11 +12,12 @@ import (
 
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/internal/hashset"
+	"github.com/ecosire/stocksync/internal/text"
 )
 
 // A Plan says what would be written, and why. It is data: it can be kept as
-// JSON, read by people as text or Markdown, and applied later. Nothing in it is
-// forced: see [Syncer.Apply].
+// JSON, read by people as text, and applied later. Nothing in it is forced: see
+// [Syncer.Apply].
 type Plan struct {
 	// Run is the name of the run that made the plan, and Made the time.
 	Run  string    `json:"run"`
@@ -39,9 +39,9 @@ type Plan struct {
 // A PlanChannel says how a channel compares as a whole.
 type PlanChannel struct {
 	Channel string `json:"channel"`
-	Checked int    `json:"checked"` // products compared
-	Agreed  int    `json:"agreed"`  // of them, those that show the right figure
-	Shown   int    `json:"shown"`   // units shown before
+	Checked int    `json:"checked"` // listings compared
+	Agreed  int    `json:"agreed"`  // of them, those that show the right quantity
+	OnSale  int    `json:"onSale"`  // products that customers can buy
 	// Extra is the number of SKUs on the channel that no product of the source
 	// has, where the channel can list them and the plan is for the whole
 	// catalogue, and ExtraSKUs are the first 10,000 of these.
@@ -56,38 +56,46 @@ type Line struct {
 	Channel   string `json:"channel,omitempty"` // "" if the source could not be read
 	ProductID string `json:"productID"`
 	SKU       string `json:"sku,omitempty"`
-	Shown     *int   `json:"shown"` // null if the channel shows no figure, or it is not known
+	Name      string `json:"name,omitempty"` // of the product
+	Shown     *int   `json:"shown"`          // null if the channel shows no quantity, or it is not known
 	Wanted    int    `json:"wanted"`
 	Reason    Reason `json:"reason"`
+	// SoldOut reports that the source calls the product sold out.
+	SoldOut bool `json:"soldOut,omitempty"`
+	// Explained reports that orders explain the loss; see Guard.
+	Explained bool   `json:"explained,omitempty"`
 	Error     string `json:"error,omitempty"` // why it cannot be written
 }
 
 // A Reason says why a line is in a plan.
 type Reason string
 
-// The reasons. The first three are written by Apply; a held line is if the
+// The reasons. The first four are written by Apply; a held line is if the
 // plan is approved; the others are for people.
 const (
-	Over       Reason = "over"       // the channel shows more than it should
-	Under      Reason = "under"      // the channel shows less than it should
-	NoFigure   Reason = "no figure"  // the channel shows no figure yet, or cannot be read
-	Held       Reason = "held"       // past a guard's limits
-	Unknown    Reason = "unknown"    // the channel does not have the SKU
-	Ambiguous  Reason = "ambiguous"  // the SKU stands for several items
-	Unwritable Reason = "unwritable" // the channel cannot show a figure of it
-	Unread     Reason = "unread"     // the source could not be read
+	Over       Reason = "over"        // the channel shows more than it should
+	Under      Reason = "under"       // the channel shows less than it should
+	NoQuantity Reason = "no quantity" // the channel shows no quantity yet, or cannot be read
+	PutBack    Reason = "put back"    // the channel is to show no quantity again: an undo's
+	Held       Reason = "held"        // the guard holds it
+	Pending    Reason = "pending"     // written already, and accepted; it does not show yet
+	Unknown    Reason = "unknown"     // the channel does not have the SKU
+	Ambiguous  Reason = "ambiguous"   // the SKU stands for several items
+	Unwritable Reason = "unwritable"  // the channel cannot show a quantity of it
+	Unread     Reason = "unread"      // the source could not be read
 )
 
 // Writable reports whether lines of this reason are written, if the plan is
 // approved.
 func (r Reason) Writable() bool {
-	return r == Over || r == Under || r == NoFigure || r == Held
+	return r == Over || r == Under || r == NoQuantity || r == Held || r == PutBack
 }
 
-// Delta is by how much the line changes what is shown.
+// Delta is by how much the line changes what is shown. It is 0 if nothing is
+// known of that.
 func (l Line) Delta() int {
 	if l.Shown == nil {
-		return l.Wanted
+		return 0
 	}
 	return l.Wanted - *l.Shown
 }
@@ -98,19 +106,15 @@ func (l Line) same(o Line) bool {
 		(l.Shown == nil) == (o.Shown == nil) && (l.Shown == nil || *l.Shown == *o.Shown)
 }
 
-// shown is what the channel showed before, or nil.
-func (c change) shown() *int {
-	if c.seen == nil || c.seen.Unset {
-		return nil
+// lineOf is the line of a difference.
+func lineOf(channel string, c *change) Line {
+	l := Line{
+		Channel: channel, ProductID: c.stock.ProductID, SKU: c.sku, Name: c.stock.Name,
+		Shown: shownBefore(c.seen), Wanted: c.quantity, SoldOut: c.stock.Available <= 0,
 	}
-	return new(c.seen.Quantity) // a copy: the level is one of many in an array
-}
-
-func (t *target) line(c change) Line {
-	l := Line{Channel: t.name, ProductID: c.ProductID, SKU: c.SKU, Shown: c.shown(), Wanted: c.quantity}
 	switch {
 	case l.Shown == nil:
-		l.Reason = NoFigure
+		l.Reason = NoQuantity
 	case l.Delta() < 0:
 		l.Reason = Over
 	default:
@@ -119,17 +123,19 @@ func (t *target) line(c change) Line {
 	return l
 }
 
-func problemLine(p Problem) Line {
-	l := Line{Channel: p.Channel, ProductID: p.ProductID, SKU: p.SKU, Wanted: p.wanted, Error: p.Err.Error()}
+// lineOfResult is the line of what is not simply a difference.
+func lineOfResult(name string, r *result) Line {
+	l := lineOf(name, &change{r.want, r.seen})
+	if r.state == pending {
+		l.Reason = Pending
+		return l
+	}
+	l.Shown, l.Reason, l.Error = nil, Unwritable, r.err.Error()
 	switch {
-	case p.Channel == "":
-		l.Reason = Unread
-	case unknown(p.Err):
+	case unknown(r.err):
 		l.Reason = Unknown
-	case errors.Is(p.Err, channel.ErrAmbiguousSKU):
+	case errors.Is(r.err, channel.ErrAmbiguousSKU):
 		l.Reason = Ambiguous
-	default:
-		l.Reason = Unwritable
 	}
 	return l
 }
@@ -153,123 +159,188 @@ func (p *Plan) Drift() int {
 	return n
 }
 
-// Plan reads the named products at the source, or the whole catalogue when
-// none is named, compares every channel with them, and writes nothing. The
-// guards of the channels mark as held what they would hold.
+// Plan reads the whole catalogue at the source, compares every channel with
+// it, and writes nothing. What the guards would hold is marked as held.
 //
 // The whole plan is in memory: it grows with what differs, not with the
-// catalogue. The error is as for [Syncer.Reconcile]; the plan then says what
-// was found until then.
-func (s *Syncer) Plan(ctx context.Context, productIDs ...string) (*Plan, error) {
-	r := s.newReport("plan")
-	ctx = channel.WithRun(channel.WithReserve(ctx, s.reserve), r.Run)
-	plan := &Plan{Run: r.Run, Made: r.Started}
-	whole := len(productIDs) == 0
-	known := hashset.New()
-	defer known.Close()
-	if whole {
-		for _, ready := range s.preload(ctx) {
+// catalogue. The error is not nil if something could not be compared; the plan
+// then says what was found until then. That a guard would hold lines is none.
+func (s *Syncer) Plan(ctx context.Context) (*Plan, error) {
+	return s.plan(ctx, func(e *entrance, f *fan, surveys []*survey) error {
+		known := s.newNames()
+		defer known.close()
+		err := e.catalogue(e.ctx, f, known, nil)
+		f.wait()
+		if err != nil || e.ctx.Err() != nil {
+			return err
+		}
+		for i, sv := range surveys {
+			for g := range s.kitGroups(e.ctx, sv.target) {
+				sv.add(e.ctx, g.stocks, kitsAlone)
+				g.endAll()
+			}
+			for _, k := range sv.target.kits(s) {
+				_, _ = known.sets[i].Add(k.SKU)
+			}
+			sv.extras(e.ctx, known.sets[i])
+		}
+		return nil
+	}, withoutKits)
+}
+
+// PlanProducts is [Syncer.Plan] for the named products. With no ids it does
+// nothing.
+func (s *Syncer) PlanProducts(ctx context.Context, productIDs ...string) (*Plan, error) {
+	return s.plan(ctx, func(e *entrance, f *fan, _ []*survey) error {
+		err := e.named(e.ctx, f, productIDs)
+		f.wait()
+		return err
+	}, withKits)
+}
+
+func (s *Syncer) plan(ctx context.Context, read func(*entrance, *fan, []*survey) error, kits kitting) (*Plan, error) {
+	e := s.begin(channel.WithReserve(ctx, s.reserve), "plan")
+	plan := &Plan{Run: e.report.Run, Made: e.report.Started}
+	failed := s.doubled.load(e.ctx, s.queue)
+	if kits == withoutKits && failed == nil {
+		for _, ready := range s.preload(e.ctx) {
 			<-ready
 		}
 	}
-	surveys := make([]survey, len(s.targets))
+	surveys := make([]*survey, len(s.targets))
 	for i, t := range s.targets {
-		surveys[i] = survey{target: t, guard: &budget{Guard: t.Guard.orDefault()}}
+		surveys[i] = &survey{s: s, target: t, PlanChannel: PlanChannel{Channel: t.name}}
 	}
-	fan := s.fanOut(ctx, max(1, groups(len(productIDs))), func(ctx context.Context, i int, g group) { surveys[i].add(ctx, g.stocks) })
-	var failed error
-	if whole {
-		failed = s.catalogue(ctx, r, fan, known, nil)
-	} else {
-		failed = s.named(ctx, r, fan, productIDs)
-	}
-	fan.wait()
-	for i, sv := range surveys {
-		if whole && failed == nil && sv.Error == "" {
-			sv.extras(ctx, known)
-		}
-		plan.Channels = append(plan.Channels, sv.PlanChannel)
-		plan.Channels[i].Channel = sv.target.name
-		plan.Lines = append(plan.Lines, sv.lines...)
-	}
-	for _, p := range r.Problems {
-		plan.Lines = append(plan.Lines, problemLine(p))
-	}
-	plan.Read = r.Read
+	f := s.fanOut(e.ctx, 2, func(ctx context.Context, i int, g *group) { surveys[i].add(ctx, g.stocks, kits) })
 	if failed == nil {
-		failed = ctx.Err()
+		failed = read(e, f, surveys)
+	} else {
+		f.wait()
+	}
+	for _, sv := range surveys {
+		sv.guard(e.ctx)
+		plan.Channels = append(plan.Channels, sv.PlanChannel)
+		plan.Lines = append(plan.Lines, sv.lines...)
+		if sv.Error != "" {
+			failed = errors.Join(failed, fmt.Errorf("%s: %w", sv.target.name, sv.err))
+		}
+	}
+	for _, p := range e.report.Problems {
+		plan.Lines = append(plan.Lines, Line{ProductID: p.ProductID, SKU: p.SKU, Name: p.Name, Reason: Unread, Error: p.Err.Error()})
+	}
+	plan.Read = e.report.Read
+	if n := e.report.Unread; n > 0 && failed == nil {
+		failed = fmt.Errorf("%d products could not be read: %w", n, e.report.Problems[0].Err)
+	}
+	if failed == nil {
+		failed = e.ctx.Err()
 	}
 	if failed != nil {
-		failed = fmt.Errorf("syncer: %s: %w", r.Run, failed)
+		failed = fmt.Errorf("syncer: %s: %w", e.report.Run, failed)
 	}
+	e.done(WorkDone{Err: failed})
 	return plan, failed
 }
 
 // A survey finds out how one channel differs.
 type survey struct {
 	PlanChannel
+	s      *Syncer
 	target *target
-	guard  *budget
 	lines  []Line
+	danger []danger // by line
+	err    error
 }
 
-func (sv *survey) add(ctx context.Context, stocks []channel.Stock) {
-	wants, problems := sv.target.wants(stocks)
-	sv.Checked += len(wants) + len(problems)
-	if sv.Error != "" {
+func (sv *survey) add(ctx context.Context, stocks []channel.Stock, kits kitting) {
+	if sv.err != nil {
+		sv.Checked += len(stocks)
 		return
 	}
-	d, err := sv.target.plan(ctx, wants)
-	if err != nil {
-		sv.Error = err.Error()
+	p := &pass{s: sv.s, t: sv.target, purpose: surveying, kitting: kits, again: sv.s.readNow}
+	changes, out := p.survey(ctx, stocks)
+	sv.OnSale += out.onSale
+	sv.Checked += len(changes) + len(out.results)
+	if out.err != nil {
+		sv.err, sv.Error = out.err, out.err.Error()
 		return
 	}
-	sv.Agreed += len(d.agreed)
-	sv.Shown += d.shown
-	inOrder(d.changes)
-	passed, held := d.changes, []change(nil)
-	if sv.target.reader != nil {
-		passed, held = sv.guard.pass(d.changes, len(wants), d.shown)
-	}
-	for _, c := range passed {
-		sv.lines = append(sv.lines, sv.target.line(c))
-	}
-	for _, c := range held {
-		line := sv.target.line(c)
-		line.Reason = Held
+	for i := range changes {
+		c := &changes[i]
+		d := sv.target.Guard.danger(c)
+		line := lineOf(sv.target.name, c)
+		if d == loss && p.explained(c) {
+			d, line.Explained = harmless, true
+		}
 		sv.lines = append(sv.lines, line)
+		sv.danger = append(sv.danger, d)
 	}
-	for _, p := range slices.Concat(problems, d.problems) {
-		sv.lines = append(sv.lines, problemLine(p))
+	for i := range out.results {
+		switch r := &out.results[i]; r.state {
+		case agreed:
+			sv.Agreed++
+		default:
+			sv.lines = append(sv.lines, lineOfResult(sv.target.name, r))
+			sv.danger = append(sv.danger, harmless)
+		}
+	}
+}
+
+// guard marks as held what the target's guard would hold.
+func (sv *survey) guard(ctx context.Context) {
+	trip, _, err := sv.target.tripped(ctx, sv.s)
+	for d := loss; d <= gain; d++ {
+		products := make(map[string]bool)
+		for i, l := range sv.lines {
+			if sv.danger[i] == d {
+				products[l.ProductID] = true
+			}
+		}
+		limit := sv.target.Guard.limit(d, sv.OnSale)
+		if limit < 0 || len(products) <= limit && trip == nil && err == nil {
+			continue
+		}
+		for i := range sv.lines {
+			if sv.danger[i] == d {
+				sv.lines[i].Reason = Held
+			}
+		}
 	}
 }
 
 // extras finds what is on the channel and not in the source.
 func (sv *survey) extras(ctx context.Context, known *hashset.Set) {
 	lister, ok := channel.As[channel.Lister](sv.target.Channel)
-	if !ok {
+	if !ok || sv.err != nil {
 		return
 	}
-	for sku, err := range lister.SKUs(ctx) {
-		if err != nil {
-			sv.Error = "listing: " + err.Error()
-			return
+	extra := new(PlanChannel) // of the call, which may be left behind
+	err := sv.target.call(ctx, sv.s, "SKUs", func(ctx context.Context) error {
+		for sku, err := range lister.SKUs(ctx) {
+			if err != nil {
+				return err
+			}
+			if sku == "" {
+				continue
+			}
+			if has, err := known.Has(sku); err != nil {
+				return err
+			} else if has {
+				continue
+			}
+			extra.Extra++
+			if len(extra.ExtraSKUs) < maxListed {
+				extra.ExtraSKUs = append(extra.ExtraSKUs, sku)
+			}
 		}
-		if sku == "" {
-			continue
-		}
-		switch has, err := known.Has(sku); {
-		case err != nil:
-			sv.Error = "listing: " + err.Error()
-			return
-		case has:
-			continue
-		}
-		sv.Extra++
-		if len(sv.ExtraSKUs) < mostListed {
-			sv.ExtraSKUs = append(sv.ExtraSKUs, sku)
-		}
+		return nil
+	})
+	if err != nil {
+		sv.err = fmt.Errorf("listing: %w", err)
+		sv.Error = sv.err.Error()
+		return
 	}
+	sv.Extra, sv.ExtraSKUs = extra.Extra, extra.ExtraSKUs
 }
 
 // String is the plan as text: the channels, then the lines.
@@ -288,6 +359,40 @@ func (p *Plan) String() string {
 	}
 	table.Flush()
 	return b.String()
+}
+
+func (p *Plan) differing(name string) int {
+	n := 0
+	for _, l := range p.Lines {
+		if l.Channel == name && l.Reason.Writable() {
+			n++
+		}
+	}
+	return n
+}
+
+// cells are SKU, shown, wanted, delta and why.
+func (l Line) cells() []string {
+	cells := []string{text.Clean(cmp.Or(l.SKU, "product "+l.ProductID)), "", "", "", string(l.Reason)}
+	if l.Name != "" {
+		cells[0] += " (" + text.Cut(l.Name, 40) + ")"
+	}
+	if l.Error != "" {
+		cells[4] += ": " + text.Clean(l.Error)
+	}
+	if l.Shown != nil {
+		cells[1] = strconv.Itoa(*l.Shown)
+	}
+	if l.Reason != Unread {
+		cells[2] = strconv.Itoa(l.Wanted)
+	}
+	if l.Shown == nil && l.Reason.Writable() {
+		cells[1] = "none"
+	}
+	if l.Reason.Writable() && l.Shown != nil {
+		cells[3] = fmt.Sprintf("%+d", l.Delta())
+	}
+	return cells
 }
 
 // Markdown is the plan as two Markdown tables.
@@ -310,35 +415,7 @@ func (p *Plan) Markdown() string {
 	return b.String()
 }
 
-func (p *Plan) differing(name string) int {
-	n := 0
-	for _, l := range p.Lines {
-		if l.Channel == name && l.Reason.Writable() {
-			n++
-		}
-	}
-	return n
-}
-
-// cells are SKU, shown, wanted, delta and why.
-func (l Line) cells() []string {
-	cells := []string{cmp.Or(l.SKU, "product "+l.ProductID), "", "", "", string(l.Reason)}
-	if l.Error != "" {
-		cells[4] += ": " + l.Error
-	}
-	if l.Shown != nil {
-		cells[1] = strconv.Itoa(*l.Shown)
-	}
-	if l.Reason != Unread {
-		cells[2] = strconv.Itoa(l.Wanted)
-	}
-	if l.Reason.Writable() {
-		cells[3] = fmt.Sprintf("%+d", l.Delta())
-	}
-	return cells
-}
-
 // escape keeps a text within its cell.
-func escape(text string) string {
-	return strings.NewReplacer("\\", "\\\\", "|", "\\|", "\n", " ", "<", "&lt;").Replace(text)
+func escape(s string) string {
+	return strings.NewReplacer("\\", "\\\\", "|", "\\|", "\n", " ", "<", "&lt;").Replace(s)
 }

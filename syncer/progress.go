@@ -8,7 +8,7 @@ import (
 	"github.com/ecosire/stocksync/channel"
 )
 
-// Progress says how far a reconciliation is.
+// A Progress says how far a reconciliation has got.
 type Progress struct {
 	Run string
 	// Read is the number of products read, and Total how many there were when
@@ -20,7 +20,7 @@ type Progress struct {
 	Ends time.Time
 }
 
-// ChannelProgress says how far a reconciliation is on one channel.
+// A ChannelProgress says how far a reconciliation has got on one channel.
 type ChannelProgress struct {
 	Channel                         string
 	Compared, Written, Held, Failed int
@@ -28,9 +28,10 @@ type ChannelProgress struct {
 
 // progress gathers what [Hooks.Progress] is told. It is nil if nobody listens.
 type progress struct {
-	s  *Syncer
-	mu sync.Mutex
-	p  Progress
+	s   *Syncer
+	ctx context.Context
+	mu  sync.Mutex
+	p   Progress
 }
 
 // An estimator is a source that knows its quota.
@@ -42,12 +43,12 @@ func (s *Syncer) newProgress(ctx context.Context, r *Report) *progress {
 	if s.hooks.Progress == nil {
 		return nil
 	}
-	p := &progress{s: s, p: Progress{Run: r.Run, Channels: make([]ChannelProgress, len(s.targets))}}
+	p := &progress{s: s, ctx: ctx, p: Progress{Run: r.Run, Channels: make([]ChannelProgress, len(s.targets))}}
 	for i, t := range s.targets {
 		p.p.Channels[i].Channel = t.name
 	}
 	if c, ok := channel.As[channel.Counter](s.source); ok {
-		p.p.Total, _ = c.Count(ctx) // without it there is just no total
+		_ = s.safely("the source: Count", func() (err error) { p.p.Total, err = c.Count(ctx); return err }) // without it there is just no total
 	}
 	return p
 }
@@ -59,7 +60,10 @@ func (p *progress) read(ctx context.Context, products int) {
 	p.tell(func(q *Progress) {
 		q.Read, q.Ends = products, time.Time{}
 		if e, ok := channel.As[estimator](p.s.source); ok && q.Total > products {
-			q.Ends = time.Now().Add(e.ReadingTime(ctx, q.Total-products))
+			_ = p.s.safely("the source: ReadingTime", func() error {
+				q.Ends = time.Now().Add(e.ReadingTime(ctx, q.Total-products))
+				return nil
+			})
 		}
 	})
 }
@@ -80,5 +84,5 @@ func (p *progress) tell(change func(*Progress)) {
 	change(&p.p)
 	told := p.p
 	told.Channels = append([]ChannelProgress(nil), p.p.Channels...)
-	p.s.hooks.Progress(told)
+	p.s.hook(func() { p.s.hooks.Progress(p.ctx, told) })
 }

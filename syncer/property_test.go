@@ -139,7 +139,10 @@ func (d *day) newClients() {
 	require.NoError(d, err)
 	store, err := woo.Channel(woocommerce.ChannelConfig{})
 	require.NoError(d, err)
-	d.targets = []syncer.Target{{Channel: d.ledger.watch(d.T, location)}, {Channel: d.ledger.watch(d.T, store)}}
+	d.targets = []syncer.Target{
+		{Channel: d.ledger.watch(d.T, location), Guard: unguarded},
+		{Channel: d.ledger.watch(d.T, store), Guard: unguarded},
+	}
 }
 
 // start begins Run, as a process that starts.
@@ -400,7 +403,7 @@ func TestAMarkSupersededByACallThatFailsIsNotLost(t *testing.T) {
 		source.delay = 0
 		source.mu.Unlock()
 		r, err := s.SyncProducts(t.Context(), "p0")
-		require.NoError(t, err)
+		require.ErrorIs(t, err, channel.ErrUnavailable)
 		require.ErrorIs(t, r.Err(), channel.ErrUnavailable)
 		pass(10 * time.Minute)
 		assert.True(t, drained(t, s))

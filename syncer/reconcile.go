@@ -11,197 +11,427 @@ import (
 	"time"
 
 	"github.com/ecosire/stocksync/channel"
-	"github.com/ecosire/stocksync/internal/hashset"
 )
 
 // How a reconciliation can end otherwise than well.
 var (
-	// ErrHeld: a guard held some lines. They are in the report's Held.
+	// ErrHeld: a guard holds lines. They are in the report's Held, and
+	// [Syncer.Held] has them until they are dealt with.
 	ErrHeld = errors.New("held by the guard")
 	// ErrReconciling: a reconciliation is under way already.
 	ErrReconciling = errors.New("syncer: a reconciliation is under way already")
 	// ErrEmpty: the source has no products at all. Nothing was changed.
 	ErrEmpty = errors.New("the source has no products")
 	// ErrShrunk: the source has less than half of the products that it had the
-	// last time. Nothing was changed for those that were not read.
+	// last time it was well. Nothing was changed for those that were not read.
 	ErrShrunk = errors.New("the source has lost more than half of its products")
 	// ErrForeign: a channel knows none of the source's SKUs.
 	ErrForeign = errors.New("the channel knows none of the SKUs: is it the right shop, and does it answer well?")
+	// ErrNotCompared: a channel was not compared as a whole.
+	ErrNotCompared = errors.New("not all products were compared with the channel")
 )
 
 // Reconcile reads the whole catalogue at the source and makes every channel
 // show it, in bounded memory: while one group of products is compared and
 // mended on the channels, the next is read. What is written was read moments
-// before, and an event that comes meanwhile wins over an older figure. To find
-// an SKU that comes twice, a catalogue of over 100,000 products makes use of a
-// temporary file, eight bytes a product; see [os.TempDir]. Where there can be
-// none it is memory.
+// before, and an event that comes meanwhile wins over an older quantity. To
+// find an SKU that comes twice, a catalogue of over 100,000 products makes use
+// of a temporary file, eight bytes a product; see [os.TempDir]. Where there can
+// be none it is memory.
 //
-// The [Guard] of each channel holds what is past its limits; the run then ends
-// with an error that matches [ErrHeld]. Only what was read is written: missing
-// is never zero. A source that fails or is incomplete, or a catalogue that is
-// empty or has shrunk to less than half, ends the run with an error that says
-// so, after what was read has been dealt with.
+// What takes products off sale, or on sale, is put aside until everything was
+// compared, read again, and then written, or held if it is more than the
+// [Guard] of the channel lets pass; the run then ends with an error that
+// matches [ErrHeld]. Only what was read is written: missing is never zero. A
+// source that fails or is incomplete, or a catalogue that is empty or has
+// shrunk to less than half, ends the run with an error that says so, after what
+// was read has been dealt with.
 //
-// A channel that cannot keep pace with the source does not delay the others:
-// it gets its products afterwards, read anew. The run leaves Config.Reserve of
-// the source's quota to other work. Two runs never overlap: the second call
-// returns [ErrReconciling].
+// A channel that cannot keep pace with the source, or that fails for a while,
+// does not delay the others: it gets its products afterwards, read anew. If it
+// does not work again within ten minutes the run ends without it, with an error
+// that matches [ErrNotCompared]. The run leaves Config.Reserve of the source's
+// quota to other work. Two runs never overlap: the second call returns
+// [ErrReconciling].
+//
+// For the error see [Report.Err]. The report is there in any case, but for
+// ErrReconciling.
 func (s *Syncer) Reconcile(ctx context.Context) (*Report, error) {
+	r, _, err := s.reconcile(ctx)
+	return r, err
+}
+
+func (s *Syncer) reconcile(ctx context.Context) (r *Report, complete bool, err error) {
 	if !s.reconciling.CompareAndSwap(false, true) {
-		return nil, ErrReconciling
+		return nil, false, ErrReconciling
 	}
 	defer s.reconciling.Store(false)
-	r := s.newReport("reconcile")
-	ctx = channel.WithRun(channel.WithReserve(ctx, s.reserve), r.Run)
-	ready := s.preload(ctx)
-	progress := s.newProgress(ctx, r)
-
-	budgets := make([]*budget, len(s.targets))
+	e := s.begin(channel.WithReserve(ctx, s.reserve), "reconcile")
+	ctx = e.ctx
+	failed := s.ready(ctx)
+	if failed != nil {
+		r, err := e.end(failed)
+		return r, false, err
+	}
+	preloaded := s.preload(ctx)
+	progress := s.newProgress(ctx, e.report)
+	nights := make([]*night, len(s.targets))
 	for i, t := range s.targets {
-		budgets[i] = &budget{Guard: t.Guard.orDefault()}
+		nights[i] = &night{s: s, t: t, account: e.accounts[i], tell: func(a *account) { progress.did(i, &a.report) }}
 	}
-	show := func(ctx context.Context, i int, g group) {
-		s.targets[i].show(ctx, g.stocks, budgets[i], &r.Channels[i])
-		progress.did(i, &r.Channels[i])
-	}
-	fan := s.fanOut(ctx, windowGroups, show, ready...)
-	fan.spill = true
-	known := hashset.New()
-	defer known.Close()
-	failed := s.catalogue(ctx, r, fan, known, progress)
-	fan.wait()
-	s.catchUp(ctx, r, fan.spilled, show)
+	known := s.newNames()
+	defer known.close()
+	f := s.fanOut(ctx, windowGroups, func(ctx context.Context, i int, g *group) { nights[i].take(ctx, g) }, preloaded...)
+	f.spill = true
+	failed = e.catalogue(ctx, f, known, progress)
+	f.wait()
 
-	if failed == nil && ctx.Err() == nil {
-		failed = s.suspicious(ctx, r)
-		if err := s.remember(ctx, reconciled{At: r.Started, Products: r.Read + r.Unread}); err != nil {
-			failed = errors.Join(failed, err)
-		} else {
-			r.complete = true
-		}
-	}
-	for _, c := range r.Channels {
-		if c.Held > 0 {
-			failed = errors.Join(failed, fmt.Errorf("%s: %d lines: %w", c.Channel, c.Held, ErrHeld))
-		}
-	}
-	return s.finish(ctx, r, failed)
-}
-
-// catalogue reads every product and sends them in groups. A group does not
-// wait for more products when these are long in coming, as they are when the
-// source's quota is spent.
-func (s *Syncer) catalogue(ctx context.Context, r *Report, f *fan, known *hashset.Set, p *progress) error {
-	type read struct {
-		channel.Stock
-		err error
-	}
-	feed := make(chan read, batchSize)
-	reading, stop := context.WithCancel(ctx)
-	defer stop()
-	go func() {
-		defer close(feed)
-		for stock, err := range s.source.Stock(reading) {
-			feed <- read{stock, err}
-		}
-	}()
-	var failed error
-	// What is still to come was asked for after the page before the last few:
-	// a source may have some requests under way at a time.
-	pages := []time.Time{time.Now()}
-	g := s.begin(pages[0])
-	flush := time.NewTimer(0)
-	defer flush.Stop()
-	send := func() {
-		next := s.begin(slices.MinFunc(pages, time.Time.Compare))
-		f.send(g)
-		g = next
-		p.read(ctx, r.Read)
-	}
-	for {
-		select {
-		case <-flush.C:
-			if len(g.stocks) > 0 {
-				send()
-			}
-		case stock, more := <-feed:
-			switch {
-			case !more:
-				f.send(g)
-				p.read(ctx, r.Read)
-				return failed
-			case failed != nil: // what still comes may be anything
-			case stock.err != nil:
-				failed = stock.err
-			case stock.Err != nil:
-				r.unread(Problem{ProductID: stock.ProductID, SKU: stock.SKU, Err: stock.Err})
-			default:
-				switch isNew, err := known.Add(stock.SKU); {
-				case err != nil:
-					failed = err
-					stop()
-					continue
-				case !isNew && stock.SKU != "":
-					r.unread(Problem{ProductID: stock.ProductID, SKU: stock.SKU,
-						Err: fmt.Errorf("%w %q: another product of the source has it", channel.ErrAmbiguousSKU, stock.SKU)})
-					continue
-				}
-				if len(g.stocks) == 0 {
-					flush.Reset(company)
-				}
-				r.Read++
-				g.add(stock.Stock)
-				if asOf := g.stocks[len(g.stocks)-1].AsOf; !asOf.Equal(pages[len(pages)-1]) {
-					pages = append(pages, asOf)
-					pages = pages[max(0, len(pages)-5):]
-				}
-				if len(g.stocks) == groupSize {
-					send()
-				}
-			}
-		}
-	}
-}
-
-// catchUp gives each target what it could not take in time, read anew: the
-// next group is read while one is shown.
-func (s *Syncer) catchUp(ctx context.Context, r *Report, spilled [][]string, show func(context.Context, int, group)) {
+	whole := failed == nil && ctx.Err() == nil
 	var wg sync.WaitGroup
-	for i, ids := range spilled {
-		t, c := s.targets[i], &r.Channels[i]
-		type chunk struct {
-			group
-			unread []Problem
-		}
-		feed := make(chan chunk)
+	for i, n := range nights {
+		n.missed = append(n.missed, f.behind[i]...)
 		wg.Go(func() {
-			defer close(feed)
-			for some := range slices.Chunk(ids, groupSize) {
-				next := chunk{group: s.begin(time.Now())}
-				s.read(ctx, &next.group, some, func(p Problem) {
-					p.Channel = t.name
-					next.unread = append(next.unread, p)
-				})
-				feed <- next
-			}
-		})
-		wg.Go(func() {
-			for next := range feed {
-				c.fail(next.unread...)
-				show(ctx, i, next.group)
-				for _, t := range s.targets {
-					t.lane.end(next.began)
-				}
-			}
+			n.catchUp(ctx)
+			n.kits(ctx)
+			n.finish(ctx, whole)
 		})
 	}
 	wg.Wait()
+	if whole && ctx.Err() == nil {
+		failed = s.conclude(ctx, e)
+		complete = true
+	}
+	for _, n := range nights {
+		complete = complete && n.whole
+	}
+	r, err = e.end(failed)
+	return r, complete, err
+}
+
+// ready reads what earlier runs left in the store, and does what was approved
+// since.
+func (s *Syncer) ready(ctx context.Context) error {
+	if err := s.doubled.load(ctx, s.queue); err != nil {
+		return fmt.Errorf("the queue's store: %w", err)
+	}
+	if s.running.Load() {
+		return nil // Run does
+	}
+	return s.execute(ctx)
+}
+
+const (
+	// maxMissed bounds the products that a run remembers for a channel that is
+	// behind or does not work.
+	maxMissed = 1_000_000
+	// maxOutage is how long a run waits for a channel that does not work, after
+	// everything else is done.
+	maxOutage = 10 * time.Minute
+)
+
+// A night is what a run over the catalogue keeps for one channel.
+type night struct {
+	s       *Syncer
+	t       *target
+	account *account
+	tell    func(*account)
+	missed  []string // products to be compared yet
+	lost    bool     // there were too many of these
+	aside   [gain + 1]aside
+	whole   bool // everything was compared
+	// unsure are writes of which nothing is known yet, by SKU; their products
+	// are among the missed.
+	unsure map[string]result
+}
+
+// aside are the changes of one kind that wait for the end of a run. Products
+// are counted, lines are kept.
+type aside struct {
+	products map[string]bool
+	changes  []change
+}
+
+// pass is a pass that puts aside what is dangerous.
+func (n *night) pass() *pass {
+	return &pass{s: n.s, t: n.t, purpose: nightly, again: n.s.readNow, gate: n.divide, kitting: withoutKits}
+}
+
+// kits takes the kits through the channel, when all their parts have been read
+// for the others: a part is read once more, since it may be in many kits.
+func (n *night) kits(ctx context.Context) {
+	if len(n.missed) > 0 { // the channel does not work
+		return
+	}
+	for g := range n.s.kitGroups(ctx, n.t) {
+		p := n.pass()
+		p.kitting = kitsAlone
+		n.add(ctx, p.take(ctx, g.stocks))
+		g.endAll()
+	}
+	n.catchUp(ctx)
+}
+
+// divide lets pass what is harmless or explained, and puts the rest aside.
+func (n *night) divide(changes []change) (open, shut []change) {
+	p := &pass{s: n.s, t: n.t}
+	for _, c := range changes {
+		d := n.t.Guard.danger(&c)
+		if d == harmless || d == loss && p.explained(&c) || n.t.Guard.limit(d, 0) < 0 {
+			open = append(open, c)
+			continue
+		}
+		a := &n.aside[d]
+		if a.products == nil {
+			a.products = make(map[string]bool)
+		}
+		a.products[c.stock.ProductID] = true
+		if len(a.changes) < maxListed {
+			stock, seen := *c.stock, *c.seen // the group that they are in shall not stay
+			c.stock, c.seen = &stock, &seen
+			a.changes = append(a.changes, c)
+		}
+	}
+	return open, nil
+}
+
+// take takes a group through the channel. If that does not work, the group is
+// made up for later.
+func (n *night) take(ctx context.Context, g *group) {
+	if n.t.state.wait() > 0 { // it does not work, and was asked moments ago
+		n.miss(idsOfStocks(g.stocks))
+		return
+	}
+	n.add(ctx, n.pass().take(ctx, g.stocks))
+}
+
+// add adds what came of a pass. If the channel failed as a whole, what was not
+// done, and what is not known to be done, is looked at again.
+func (n *night) add(ctx context.Context, o *outcome) {
+	for i := range o.results {
+		r := &o.results[i]
+		if before, ok := n.unsure[r.sku]; ok && r.state == agreed && r.quantity == before.quantity {
+			r.state, r.seen = updated, before.seen // it was applied
+		}
+		delete(n.unsure, r.sku)
+	}
+	if o.err != nil && !isContext(ctx, o.err) {
+		var again []string
+		o.results = slices.DeleteFunc(o.results, func(r result) bool {
+			if r.state == unclear {
+				if n.unsure == nil {
+					n.unsure = make(map[string]result)
+				}
+				stock := *r.stock
+				r.stock = &stock
+				n.unsure[r.sku] = r
+			} else if !r.unsent {
+				return false
+			}
+			again = append(again, productsOf([]want{r.want})...)
+			return true
+		})
+		slices.Sort(again)
+		n.miss(slices.Compact(again))
+		o.err = nil // unless it stays so
+	}
+	n.account.add(ctx, o)
+	n.tell(n.account)
+}
+
+func (n *night) miss(ids []string) {
+	if len(n.missed)+len(ids) > maxMissed {
+		n.lost = true
+		return
+	}
+	n.missed = append(n.missed, ids...)
+}
+
+func idsOfStocks(stocks []channel.Stock) []string {
+	ids := make([]string, len(stocks))
+	for i := range stocks {
+		ids[i] = stocks[i].ProductID
+	}
+	return ids
+}
+
+// catchUp compares the products that the channel has missed, read anew, until
+// that is done or the channel has not worked for too long. The next group is
+// read while one is compared.
+func (n *night) catchUp(ctx context.Context) {
+	var down time.Time // since when nothing works
+	for len(n.missed) > 0 && ctx.Err() == nil {
+		if wait := n.t.state.wait(); wait > 0 {
+			if down.IsZero() {
+				down = time.Now()
+			}
+			if time.Since(down) > maxOutage || sleep(ctx, wait) != nil {
+				return
+			}
+		}
+		ids := n.missed
+		n.missed = nil
+		n.groups(ctx, ids)
+		if n.t.state.wait() == 0 {
+			down = time.Time{}
+		}
+	}
+}
+
+// groups reads products and takes them through the channel, until it fails.
+func (n *night) groups(ctx context.Context, ids []string) {
+	type chunk struct {
+		*group
+		unread map[string]error
+	}
+	feed := make(chan chunk)
+	stop := make(chan struct{})
+	rest := make(chan []string, 1)
+	go func() { // ends before groups does
+		defer close(feed)
+		for len(ids) > 0 {
+			some := ids[:min(groupSize, len(ids))]
+			c := chunk{n.s.group(time.Now()), make(map[string]error)}
+			_ = c.read(ctx, n.s, some, func(id, _ string, err error) { c.unread[id] = err })
+			select {
+			case feed <- c:
+				ids = ids[len(some):]
+			case <-stop:
+				c.endAll()
+				rest <- ids
+				return
+			}
+		}
+	}()
+	for c := range feed {
+		n.account.unread(c.unread)
+		n.take(ctx, c.group)
+		c.endAll()
+		if n.t.state.wait() > 0 {
+			close(stop)
+			for c := range feed {
+				n.account.unread(c.unread)
+				n.miss(idsOfStocks(c.stocks))
+				c.endAll()
+			}
+			break
+		}
+	}
+	select {
+	case left := <-rest:
+		n.miss(left)
+	default:
+	}
+}
+
+// finish decides about what was put aside, and says whether the channel was
+// compared as a whole.
+func (n *night) finish(ctx context.Context, whole bool) {
+	r := &n.account.report
+	if missed := len(n.missed); missed > 0 || n.lost {
+		_, err := n.t.state.down()
+		if err == nil {
+			err = ctx.Err()
+		}
+		r.Err = errors.Join(fmt.Errorf("%w: %d are missing", ErrNotCompared, missed), err)
+		o := &outcome{}
+		unsure := make(map[string]bool)
+		for _, res := range n.unsure {
+			o.add(res)
+			unsure[res.stock.ProductID] = true
+		}
+		for _, id := range n.missed {
+			if !unsure[id] {
+				o.add(result{want: want{stock: &channel.Stock{ProductID: id}}, state: failed, err: r.Err})
+			}
+		}
+		n.account.add(ctx, o)
+	}
+	n.whole = whole && len(n.missed) == 0 && !n.lost && ctx.Err() == nil
+	over := false
+	for d := loss; d <= gain; d++ {
+		a := &n.aside[d]
+		count := len(a.products)
+		if count == 0 {
+			continue
+		}
+		limit := n.t.Guard.limit(d, r.OnSale)
+		switch {
+		case !n.whole:
+			n.hold(ctx, d, nil)
+		case count > limit && !n.s.covered(ctx, n.t, count):
+			over = true
+			t := &Trip{Since: time.Now(), Run: channel.Run(ctx), Limit: limit, OnSale: r.OnSale}
+			if d == loss {
+				t.Losses = count
+			} else {
+				t.Gains = count
+			}
+			n.hold(ctx, d, t)
+		default:
+			n.settle(ctx, a)
+		}
+	}
+	if !n.whole {
+		return
+	}
+	err := n.t.countOnSale(ctx, n.s, r.OnSale)
+	if err == nil && !over {
+		err = n.t.clear(ctx, n.s)
+	}
+	if err != nil {
+		r.Err = errors.Join(r.Err, err)
+	}
+}
+
+// hold leaves undone what was put aside. With a trip the guard remembers it.
+func (n *night) hold(ctx context.Context, d danger, trip *Trip) {
+	a := &n.aside[d]
+	o := &outcome{}
+	var lines []Line
+	for i := range a.changes {
+		c := &a.changes[i]
+		o.add(result{want: c.want, seen: c.seen, state: held})
+		line := lineOf(n.t.name, c)
+		line.Reason = Held
+		lines = append(lines, line)
+	}
+	n.account.add(ctx, o)
+	if more := len(a.products) - len(a.changes); more > 0 {
+		n.account.report.Checked += more
+		n.account.report.Held += more
+	}
+	if trip == nil {
+		return
+	}
+	if err := n.t.hold(ctx, n.s, trip, lines); err != nil {
+		n.account.report.Err = errors.Join(n.account.report.Err, err)
+	}
+}
+
+// settle writes what was put aside, read anew.
+func (n *night) settle(ctx context.Context, a *aside) {
+	ids := make([]string, 0, len(a.products))
+	for id := range a.products {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	for some := range slices.Chunk(ids, groupSize) {
+		g := n.s.group(time.Now())
+		unread := make(map[string]error)
+		_ = g.read(ctx, n.s, some, func(id, _ string, err error) { unread[id] = err })
+		n.account.unread(unread)
+		p := &pass{s: n.s, t: n.t, purpose: settling, again: n.s.readNow}
+		o := p.take(ctx, g.stocks)
+		o.compared, o.onSale = 0, 0 // counted before
+		n.account.add(ctx, o)
+		g.endAll()
+	}
+	n.tell(n.account)
 }
 
 // preload lets the channels prepare, side by side. Each target's channel in
 // the answer is closed when its channel is ready.
-func (s *Syncer) preload(ctx context.Context) (ready []chan struct{}) {
+func (s *Syncer) preload(ctx context.Context) (ready []<-chan struct{}) {
 	for _, t := range s.targets {
 		done := make(chan struct{})
 		ready = append(ready, done)
@@ -212,28 +442,43 @@ func (s *Syncer) preload(ctx context.Context) (ready []chan struct{}) {
 		}
 		go func() { // whoever called waits for it
 			defer close(done)
-			if err := p.Preload(ctx); err != nil && ctx.Err() == nil {
+			if err := t.prepare(ctx, s, p); err != nil && ctx.Err() == nil {
 				s.logger.LogAttrs(ctx, slog.LevelWarn, "preloading failed; the run is slower for it",
-					slog.String("channel", t.name), slog.Any("err", err))
+					slog.String("run", channel.Run(ctx)), slog.String("channel", t.name), slog.Any("err", err))
 			}
 		}()
 	}
 	return ready
 }
 
-// suspicious returns what in a complete run looks like trouble all the same.
-func (s *Syncer) suspicious(ctx context.Context, r *Report) error {
+// conclude remembers a run over the whole catalogue, and returns what in it
+// looks like trouble all the same.
+func (s *Syncer) conclude(ctx context.Context, e *entrance) error {
 	var errs []error
-	before, err := s.recall(ctx)
+	read := e.report.Read + e.report.Unread
+	last, err := s.recall(ctx)
 	errs = append(errs, err)
+	now := reconciled{At: e.report.Started, Products: read}
 	switch {
-	case r.Read+r.Unread == 0:
+	case read == 0:
 		errs = append(errs, ErrEmpty)
-	case 2*(r.Read+r.Unread) < before.Products:
-		errs = append(errs, fmt.Errorf("%w: %d, and %d on %s", ErrShrunk, r.Read+r.Unread, before.Products, before.At.Format(time.RFC3339)))
+	case 2*read < last.Products:
+		errs = append(errs, fmt.Errorf("%w: %d, and %d before", ErrShrunk, read, last.Products))
 	}
-	for _, c := range r.Channels {
-		if c.Checked >= 20 && c.Unknown == c.Checked {
+	if read == 0 || 2*read < last.Products {
+		// What it had when it was well stays the measure, until it has stayed as
+		// small for a week.
+		now.Products, now.Small, now.SmallSince = last.Products, read, last.SmallSince
+		if last.SmallSince.IsZero() || read == 0 || abs(read-last.Small) > read/10 {
+			now.SmallSince = now.At
+		}
+		if now.At.Sub(now.SmallSince) >= 7*24*time.Hour {
+			now.Products, now.SmallSince = read, time.Time{}
+		}
+	}
+	errs = append(errs, s.remember(ctx, now), s.doubled.settle(ctx, s.queue))
+	for _, a := range e.accounts {
+		if c := &a.report; c.Checked >= 20 && c.Unknown == c.Checked {
 			errs = append(errs, fmt.Errorf("%s: %w", c.Channel, ErrForeign))
 		}
 	}
@@ -242,12 +487,16 @@ func (s *Syncer) suspicious(ctx context.Context, r *Report) error {
 
 // reconciled is what is remembered of the last complete run.
 type reconciled struct {
-	At       time.Time `json:"at"`
-	Products int       `json:"products"`
+	At time.Time `json:"at"`
+	// Products is how many the source had when it was last well.
+	Products int `json:"products"`
+	// Small is how many it has since SmallSince, if that is suspiciously few.
+	Small      int       `json:"small,omitempty"`
+	SmallSince time.Time `json:"smallSince,omitzero"`
 }
 
+// stateSet has what the syncer remembers of itself.
 const (
-	// stateSet has the records of what a run leaves to the next.
 	stateSet       = "state"
 	reconciledName = "reconciled"
 )
@@ -257,7 +506,7 @@ func (s *Syncer) remember(ctx context.Context, run reconciled) error {
 	if err != nil {
 		return err
 	}
-	return s.queue.Save(ctx, stateSet, Record{Key: reconciledName, Value: value})
+	return s.queue.Save(ctx, stateSet, Record{reconciledName, value})
 }
 
 func (s *Syncer) recall(ctx context.Context) (run reconciled, err error) {
@@ -265,6 +514,11 @@ func (s *Syncer) recall(ctx context.Context) (run reconciled, err error) {
 	if err != nil || value == nil {
 		return run, err
 	}
-	err = json.Unmarshal(value, &run)
-	return run, err
+	if err := json.Unmarshal(value, &run); err != nil {
+		return reconciled{}, fmt.Errorf("what was remembered of the last reconciliation: %w", err)
+	}
+	if run.At.After(time.Now()) { // the clock was set back since
+		run.At = time.Now()
+	}
+	return run, nil
 }

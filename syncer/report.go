@@ -1,6 +1,7 @@
 package syncer
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,95 +11,166 @@ import (
 	"time"
 
 	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/internal/text"
 )
 
-// A Report says what a run did, and what it could not do.
+// A Report says what a run did, and what it could not do. It is data, and goes
+// through encoding/json and back; errors come back as their texts, and still
+// match the errors of package channel.
 type Report struct {
 	// Run names the run. Channels that keep a history show it there.
-	Run string
+	Run string `json:"run"`
 	// Started and Duration say when the run was.
-	Started  time.Time
-	Duration time.Duration
+	Started  time.Time     `json:"started"`
+	Duration time.Duration `json:"duration"`
 	// Read is the number of products whose stock was read.
-	Read int
+	Read int `json:"read"`
 	// Requests counts what the run cost, by the name of the channel, or "" for
 	// the source, where these count ([channel.Meter]). What other runs sent
 	// meanwhile is included.
-	Requests map[string]int64
+	Requests map[string]int64 `json:"requests,omitempty"`
 	// Unread is the number of products that could not be read, or that share
 	// their SKU with an earlier one of the catalogue, and Problems are those, with
 	// no Channel; the run changed none of them anywhere.
-	Unread   int
-	Problems []Problem
+	Unread   int       `json:"unread"`
+	Problems []Problem `json:"problems,omitempty"`
 	// Channels has one entry for each target, in the order of Config.Targets.
-	Channels []ChannelReport
+	Channels []ChannelReport `json:"channels"`
 	// Held has the lines that a guard held, or is nil: look at it, Approve it
 	// and Apply it, or let it be.
-	Held *Plan
+	Held *Plan `json:"held,omitempty"`
 	// Replanned has what Apply did not write because the channel or the source
 	// had changed since the plan was made, planned anew; or it is nil.
-	Replanned *Plan
-
-	complete bool // a reconciliation of everything that the source has
+	Replanned *Plan `json:"replanned,omitempty"`
 }
 
-// A ChannelReport says what became of the products on one channel. Each one
-// that the target's filter let through is counted once: Checked is the sum of
-// Updated, Unchanged, Superseded, Held, Replanned, Unknown and Failed.
+// A ChannelReport says what became of the products on one channel. Each
+// listing that the target shows is counted once: Checked is the sum of Updated,
+// Pending, Unclear, Unchanged, Superseded, Held, Replanned, Unknown and Failed.
 //
 // Lists are bounded, counts are not: Changes, Problems and the lines held each
 // stop at 10,000, so that a report does not grow with the catalogue.
 type ChannelReport struct {
-	Channel    string
-	Checked    int
-	Updated    int // showed something else, and was written
-	Unchanged  int // showed the right figure already
-	Superseded int // another run has dealt with a newer figure meanwhile
-	Held       int // past the guard's limits, and not written
-	Replanned  int // not what the plan expected, and not written
-	Unknown    int // the channel does not have the SKU
-	Failed     int // could not be written, or not be read
+	Channel    string `json:"channel"`
+	Checked    int    `json:"checked"`
+	Updated    int    `json:"updated"`              // showed something else, and was written
+	Pending    int    `json:"pending,omitempty"`    // written and accepted, and does not show yet
+	Unclear    int    `json:"unclear,omitempty"`    // sent, and not known whether applied
+	Unchanged  int    `json:"unchanged"`            // showed the right quantity already
+	Superseded int    `json:"superseded,omitempty"` // changed again and again meanwhile, and not written
+	Held       int    `json:"held,omitempty"`       // held by the guard, and not written
+	Replanned  int    `json:"replanned,omitempty"`  // not what the plan expected, and not written
+	Unknown    int    `json:"unknown,omitempty"`    // the channel does not have the SKU
+	Failed     int    `json:"failed,omitempty"`     // could not be written, or not be read
 
+	// OnSale is the number of products compared that customers can buy.
+	OnSale int `json:"onSale"`
 	// Over and Under are how many of those updated or held showed more, and
 	// less, than they should: the drift.
-	Over, Under int
+	Over  int `json:"over,omitempty"`
+	Under int `json:"under,omitempty"`
 
 	// Err is set if the channel as a whole failed: it is down, say, or refuses
 	// the credentials. The products that this concerns are among the Problems.
-	Err error
-	// Changes are what was written, in the order of writing.
-	Changes []Change
+	// In a reconciliation it means that the channel was not compared as a
+	// whole.
+	Err error `json:"-"`
+	// Changes are what was written, in the order of writing, and what was sent
+	// without an answer.
+	Changes []Change `json:"changes,omitempty"`
 	// Problems are the products that the channel does not show as it should.
-	Problems []Problem
-
-	held, replanned []Line
-	superseded      []string             // products
-	compared, shown int                  // what a guard\'s shares are of
-	observe         func(string, Change) // may be nil
+	// Those whose SKU the channel does not have take at most half of the list.
+	Problems []Problem `json:"problems,omitempty"`
 }
 
-// mostListed bounds the lists of a report.
-const mostListed = 10_000
+// maxListed bounds the lists of a report.
+const maxListed = 10_000
 
-// A Change is one figure that was written.
+// A Change is a quantity that was written.
 type Change struct {
-	ProductID, SKU string
-	// Shown is what the channel showed before, or nil if that is not known.
-	Shown *int
+	ProductID string `json:"productID"`
+	SKU       string `json:"sku"`
+	Name      string `json:"name,omitempty"`
+	// Shown is what the channel showed before, or nil if it showed no quantity
+	// or cannot be read.
+	Shown *int `json:"shown"`
 	// Wanted is what it was told to show.
-	Wanted int
-	// AsOf is when the source was asked for the figure.
-	AsOf time.Time
+	Wanted int `json:"wanted"`
+	// AsOf is when the source was asked for the quantity.
+	AsOf time.Time `json:"asOf"`
+	// State is "" for what shows, "pending" for what was accepted and does not
+	// show yet, and "unclear" for what was sent and may or may not be applied.
+	State string `json:"state,omitempty"`
 }
 
 // A Problem is a product that a channel does not show as it should.
 type Problem struct {
-	Channel        string // "" if the product could not be read at the source
-	ProductID, SKU string // as far as they are known
-	Err            error
+	Channel   string `json:"channel,omitempty"` // "" if the product could not be read at the source
+	ProductID string `json:"productID,omitempty"`
+	SKU       string `json:"sku,omitempty"`
+	Name      string `json:"name,omitempty"`
+	Err       error  `json:"-"`
 
-	wanted int
-	many   int // for so many products alike
+	many int // for so many products alike
+}
+
+// failure is an error in JSON.
+type failure struct {
+	Class string `json:"class,omitempty"` // see channel.Class
+	Text  string `json:"error,omitempty"`
+}
+
+func failureOf(err error) failure {
+	if err == nil {
+		return failure{}
+	}
+	return failure{channel.Class(err), err.Error()}
+}
+
+func (f failure) err() error { return channel.OfClass(f.Class, f.Text) }
+
+// MarshalJSON writes Err as its text and a class that can be a metric's label.
+func (p Problem) MarshalJSON() ([]byte, error) {
+	type plain Problem
+	return json.Marshal(struct {
+		plain
+		failure
+	}{plain(p), failureOf(p.Err)})
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (p *Problem) UnmarshalJSON(data []byte) error {
+	type plain Problem
+	var v struct {
+		plain
+		failure
+	}
+	err := json.Unmarshal(data, &v)
+	*p = Problem(v.plain)
+	p.Err = v.failure.err()
+	return err
+}
+
+// MarshalJSON writes Err as its text and a class that can be a metric's label.
+func (r ChannelReport) MarshalJSON() ([]byte, error) {
+	type plain ChannelReport
+	return json.Marshal(struct {
+		plain
+		failure
+	}{plain(r), failureOf(r.Err)})
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (r *ChannelReport) UnmarshalJSON(data []byte) error {
+	type plain ChannelReport
+	var v struct {
+		plain
+		failure
+	}
+	err := json.Unmarshal(data, &v)
+	*r = ChannelReport(v.plain)
+	r.Err = v.failure.err()
+	return err
 }
 
 func (p Problem) String() string {
@@ -106,22 +178,16 @@ func (p Problem) String() string {
 	if where == "" {
 		where = "source"
 	}
-	name := fmt.Sprintf("%q", p.SKU)
+	name := fmt.Sprintf("%q", text.Clean(p.SKU))
 	switch {
 	case p.many > 0:
 		name = fmt.Sprintf("%d products", p.many)
 	case p.SKU == "":
-		name = "product " + p.ProductID
+		name = "product " + text.Clean(p.ProductID)
+	case p.Err != nil && strings.Contains(p.Err.Error(), name): // it says so itself
+		return fmt.Sprintf("%s: %v", where, p.Err)
 	}
 	return fmt.Sprintf("%s: %s: %v", where, name, p.Err)
-}
-
-// unread records a product that was not read.
-func (r *Report) unread(p Problem) {
-	r.Unread++
-	if len(r.Problems) < mostListed {
-		r.Problems = append(r.Problems, p)
-	}
 }
 
 // down reports whether a channel as a whole failed.
@@ -129,152 +195,71 @@ func (r *Report) down() bool {
 	return slices.ContainsFunc(r.Channels, func(c ChannelReport) bool { return c.Err != nil })
 }
 
-// planOf makes a plan of lines that were left, or nil.
-func (r *Report) planOf(lines func(ChannelReport) []Line) *Plan {
-	p := &Plan{Run: r.Run, Made: r.Started, Read: r.Read}
-	for _, c := range r.Channels {
-		p.Channels = append(p.Channels, PlanChannel{Channel: c.Channel, Checked: c.compared, Agreed: c.Unchanged + c.Updated, Shown: c.shown})
-		p.Lines = append(p.Lines, lines(c)...)
-	}
-	if len(p.Lines) == 0 {
-		return nil
-	}
-	return p
-}
-
-// firstFailure is the first error that is not just an unknown SKU.
-func firstFailure(problems []Problem) error {
-	for _, p := range problems {
-		if !unknown(p.Err) {
-			return p.Err
-		}
-	}
-	return nil
-}
-
-func (r *ChannelReport) done(c change) {
-	r.Checked++
-	r.Updated++
-	r.drift(c)
-	change := Change{ProductID: c.ProductID, SKU: c.SKU, Shown: c.shown(), Wanted: c.quantity, AsOf: c.AsOf}
-	if len(r.Changes) < mostListed {
-		r.Changes = append(r.Changes, change)
-	}
-	if r.observe != nil {
-		r.observe(r.Channel, change)
-	}
-}
-
-func (r *ChannelReport) supersede(w want) {
-	r.Checked++
-	r.Superseded++
-	if len(r.superseded) < mostListed {
-		r.superseded = append(r.superseded, w.ProductID)
-	}
-}
-
-func (r *ChannelReport) drift(c change) {
-	if was := c.shown(); was != nil && *was > c.quantity {
-		r.Over++
-	} else if was != nil {
-		r.Under++
-	}
-}
-
-func (r *ChannelReport) fail(problems ...Problem) {
-	for _, p := range problems {
-		if unknown(p.Err) {
-			r.Unknown++
-		} else {
-			r.Failed++
-		}
-	}
-	r.Checked += len(problems)
-	r.Problems = append(r.Problems, problems[:min(len(problems), mostListed-len(r.Problems))]...)
-}
-
-func (r *ChannelReport) failAll(t *target, pending []want, err error) {
-	for _, w := range pending {
-		r.fail(t.problem(w, err))
-	}
-}
-
-// hold records changes that a guard held.
-func (r *ChannelReport) hold(t *target, held []change) {
-	r.Checked += len(held)
-	r.Held += len(held)
-	for _, c := range held {
-		r.drift(c)
-		if len(r.held) < mostListed {
-			line := t.line(c)
-			line.Reason = Held
-			r.held = append(r.held, line)
-		}
-	}
-}
-
-// expected keeps the changes that a plan expects, and records the others.
-func (r *ChannelReport) expected(t *target, changes []change, expect map[string]Line) (kept []change) {
-	for _, c := range changes {
-		line := t.line(c)
-		if line.same(expect[c.SKU]) {
-			kept = append(kept, c)
-			continue
-		}
-		r.Checked++
-		r.Replanned++
-		if len(r.replanned) < mostListed {
-			r.replanned = append(r.replanned, line)
-		}
-	}
-	return kept
-}
-
 // Err returns nil if every channel shows what it should of the products that
 // it has, and else an error that counts what is amiss and matches the errors
-// of the problems. That a channel does not have a product is no error here: not
-// every channel sells everything.
+// of the problems.
+//
+// The rule is the same for the error of [Syncer.SyncProducts],
+// [Syncer.Reconcile] and [Syncer.Apply]: it is not nil if something that was
+// asked for was not done and nobody decided so. That a channel does not have a
+// product, that a filter leaves it out, and that a newer run took precedence
+// and did the work, are decisions. That a guard holds it, that the source did
+// not answer it, and that it is not known whether it was applied, are not.
 func (r *Report) Err() error {
-	failed, held := r.Unread, 0
+	amiss := r.Unread
 	var errs []error
 	for _, p := range r.Problems {
 		errs = append(errs, p.Err)
 	}
 	for _, c := range r.Channels {
-		failed += c.Failed + c.Replanned
-		held += c.Held
+		amiss += c.Failed + c.Unclear + c.Superseded + c.Replanned + c.Held
 		if c.Err != nil {
 			// It explains most of the others, so it comes before them.
 			errs = slices.Insert(errs, 0, fmt.Errorf("%s: %w", c.Channel, c.Err))
-			failed = max(failed, 1)
+			amiss = max(amiss, 1)
 		}
+		listed := 0
 		for _, p := range c.Problems {
 			if !unknown(p.Err) {
 				errs = append(errs, p.Err)
+				listed++
 			}
+		}
+		if listed == 0 && c.Failed+c.Unclear > 0 {
+			errs = append(errs, fmt.Errorf("%s: %d products failed", c.Channel, c.Failed+c.Unclear))
+		}
+		if c.Superseded > 0 {
+			errs = append(errs, fmt.Errorf("%s: %d products kept changing: %w", c.Channel, c.Superseded, channel.ErrConflict))
 		}
 		if c.Replanned > 0 {
 			errs = append(errs, fmt.Errorf("%s: %d lines of the plan: %w", c.Channel, c.Replanned, channel.ErrConflict))
 		}
+		if c.Held > 0 {
+			errs = append(errs, fmt.Errorf("%s: %d lines: %w", c.Channel, c.Held, ErrHeld))
+		}
 	}
-	if held > 0 {
-		errs = append(errs, ErrHeld)
+	if r.Unread > 0 && len(r.Problems) == 0 {
+		errs = append(errs, fmt.Errorf("%d products were not read", r.Unread))
 	}
 	if len(errs) == 0 {
 		return nil
 	}
-	return &reportError{failed + held, errs}
+	return &reportError{amiss, errs}
 }
 
 type reportError struct {
-	failed int
-	errs   []error
+	amiss int
+	errs  []error
 }
 
 func (e *reportError) Unwrap() []error { return e.errs }
 func (e *reportError) Error() string {
-	return fmt.Sprintf("syncer: %d figures are not shown as they should be, the first because: %v", e.failed, e.errs[0])
+	return fmt.Sprintf("%d quantities are not shown as they should be, the first because: %v", e.amiss, e.errs[0])
 }
+
+// unknown reports whether a problem is just that the channel does not have the
+// product.
+func unknown(err error) bool { return errors.Is(err, channel.ErrUnknownSKU) }
 
 // String is the report as text: a table of the channels, then the problems by
 // name. Of many alike only the first few are listed.
@@ -286,11 +271,11 @@ func (r *Report) String() string {
 
 func (r *Report) write(w io.Writer) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "channel\tchecked\tupdated\tunchanged\theld\tunknown SKU\tfailed")
+	fmt.Fprintln(table, "channel\tchecked\tupdated\tunchanged\theld\tunknown SKU\tunclear\tfailed")
 	problems := slices.Clone(r.Problems)
 	for _, c := range r.Channels {
-		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%d\t%d\n",
-			c.Channel, c.Checked, c.Updated, c.Unchanged+c.Superseded, c.Held+c.Replanned, c.Unknown, c.Failed)
+		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\n",
+			c.Channel, c.Checked, c.Updated+c.Pending, c.Unchanged, c.Held+c.Replanned, c.Unknown, c.Unclear, c.Failed+c.Superseded)
 		if c.Err == nil {
 			problems = append(problems, c.Problems...)
 			continue

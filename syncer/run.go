@@ -5,57 +5,52 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
-	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
 
 	"github.com/ecosire/stocksync/channel"
 )
 
 // How marked products are worked on.
 const (
-	// batchSize is how many products a turn takes: a request to ECOSIRE
-	// carries so many.
+	// batchSize is the number of products leased per turn: a request to ECOSIRE
+	// carries as many.
 	batchSize = 100
 	// backlogSize is the same when more than that is waiting, so that a channel
 	// that takes two requests at a time gets them.
 	backlogSize = 200
-	// firstBackoff doubles with each failure.
-	firstBackoff = time.Second
-	// mostChannelBackoff is how long a channel that is down stays unasked, and
-	// so how late it may be found up again.
-	mostChannelBackoff = 15 * time.Second
-	// mostProductBackoff is the same for a single product.
-	mostProductBackoff = 5 * time.Minute
-	// mostMisses is how often a product is asked for that the source does not
-	// answer.
-	mostMisses = 3
+	// orderBatch is the number of orders leased per turn: each costs a request.
+	orderBatch = 5
 )
 
 // ErrRunning: Run was called while it runs.
 var ErrRunning = errors.New("syncer: Run is running already")
 
 // Run works on what is marked, until ctx is done. The host calls it once, in a
-// goroutine of its own or in its main.
+// goroutine of its own or in its main, and looks at its error.
 //
 // Each channel has a worker. It waits a moment to gather a burst (see
 // Config.Gather), takes up to 100 marked products, or 200 if more are waiting,
 // reads them at the source, or uses what another worker has just read, and makes
 // the channel show them. What fails is tried again on that channel alone, with
 // growing waits; a channel that fails as a whole is probed with one product until
-// it works again.
-// Products that the channel does not have, and the like, are given up until
-// they are marked again.
+// it works again. Products that the channel does not have, and the like, are
+// given up until they are marked again. What a guard holds is kept in the
+// queue's store until somebody approves or it is over.
 //
 // Beside that Run reconciles on Config.Schedule, and at once if it finds that
-// it missed a time while it did not run, which needs a durable queue; and it
-// asks a source that is a [channel.Watcher] for what changed without an event.
+// it missed a time while it did not run, which needs a durable queue; it asks a
+// source that is a [channel.Watcher] for what changed without an event; and it
+// does what was approved.
 //
-// When ctx is done Run takes nothing more, lets the work in flight end for as
-// long as Config.Grace, and returns nil. What was not finished stays in the
-// queue. Run returns an error if it runs already, or if the queue fails.
+// A queue that fails is tried again until it works; meanwhile [Syncer.Health]
+// says so. Run returns an error only if it runs already.
+//
+// When ctx is done Run takes nothing more, lets the work in flight end, and
+// returns nil within Config.Grace, whatever an adapter does. What was not
+// finished stays in the queue; a call that does not return is named in the log.
 //
 // SyncProducts, Reconcile and Notify may be called meanwhile.
 func (s *Syncer) Run(ctx context.Context) error {
@@ -64,191 +59,296 @@ func (s *Syncer) Run(ctx context.Context) error {
 	}
 	defer s.running.Store(false)
 
-	group, accept := errgroup.WithContext(ctx) // ends with ctx, or with a failing queue
+	var group errgroup.Group
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	graceEnds := context.AfterFunc(accept, func() {
-		timer := time.AfterFunc(s.grace, cancel)
+	graceEnds := context.AfterFunc(ctx, func() {
+		// Calls have a moment to return after their context is done.
+		timer := time.AfterFunc(s.grace-min(returnWithin, s.grace/2), cancel)
 		context.AfterFunc(work, func() { timer.Stop() })
 	})
 	defer graceEnds()
 
-	urgent, quiet := newFresh(s), newFresh(s)
-	defer urgent.close()
-	defer quiet.close()
-	for _, t := range s.targets {
-		marked := &worker{s: s, lane: t.name, small: t.isDown, do: func(tasks []Task) (time.Duration, error) {
-			return s.push(work, urgent, t, tasks, false)
-		}}
-		if p, ok := channel.As[channel.Pacer](s.source); ok {
-			marked.pace = p.Pace
-		}
-		group.Go(func() error { return marked.run(accept) })
-		// What was noticed without an event must not make an event wait.
-		noticed := &worker{s: s, lane: quietLane(t.name), small: t.isDown, do: func(tasks []Task) (time.Duration, error) {
-			return s.push(channel.WithReserve(work, s.reserve*2/3), quiet, t, tasks, true)
-		}}
-		group.Go(func() error { return noticed.run(accept) })
+	for _, debt := range s.owed.take() { // of an earlier Run
+		debt.settle(ctx)
 	}
-	if s.orders != nil {
-		w := &worker{s: s, lane: orderLane, do: func(tasks []Task) (time.Duration, error) { return s.resolve(work, tasks) }}
-		group.Go(func() error { return w.run(accept) })
-	}
-	if s.watcher != nil {
-		group.Go(func() error { return s.watch(accept) })
-	}
-	for _, f := range []*fresh{urgent, quiet} {
-		group.Go(func() error { f.tidy(accept); return nil })
-	}
-	group.Go(func() error { return s.keepSchedule(accept) })
-	err := group.Wait()
-	if ctx.Err() != nil && (err == nil || errors.Is(err, ctx.Err())) {
+	if s.insist(ctx, "load", func() error { return s.doubled.load(ctx, s.queue) }) != nil {
 		return nil
 	}
-	return err
+	if s.insist(ctx, "lanes", func() error { return s.adopt(ctx) }) != nil {
+		return nil
+	}
+
+	urgent, quiet := newReader(s), newReader(s)
+	defer urgent.close()
+	defer quiet.close()
+	reserved := channel.WithReserve(work, s.reserve*2/3)
+	start := func(w *worker) { group.Go(func() error { w.run(ctx); return nil }) }
+	for _, t := range s.targets {
+		start(&worker{s: s, lane: t.eventLane(), gather: s.gather, pace: s.pace, do: func(tasks []Task) time.Duration {
+			return s.turn(work, urgent, t, tasks, false)
+		}})
+		// What was noticed without an event must not make an event wait.
+		start(&worker{s: s, lane: t.watchedLane(), gather: s.gather, do: func(tasks []Task) time.Duration {
+			return s.turn(reserved, quiet, t, tasks, true)
+		}})
+	}
+	start(&worker{s: s, lane: inboxLane, size: groupSize, do: func(tasks []Task) time.Duration {
+		s.dispatch(work, tasks, (*target).eventLane)
+		return 0
+	}})
+	start(&worker{s: s, lane: noticedLane, size: groupSize, do: func(tasks []Task) time.Duration {
+		s.dispatch(work, tasks, (*target).watchedLane)
+		return 0
+	}})
+	if s.orders != nil {
+		start(&worker{s: s, lane: orderLane, size: orderBatch, gather: s.gather, do: func(tasks []Task) time.Duration {
+			s.resolve(work, tasks)
+			return 0
+		}})
+	}
+	if s.watcher != nil {
+		group.Go(func() error { s.watch(ctx); return nil })
+	}
+	for _, r := range []*reader{urgent, quiet} {
+		group.Go(func() error { r.tidy(ctx); return nil })
+	}
+	group.Go(func() error { s.executeApproved(ctx, work); return nil })
+	group.Go(func() error { s.keepSchedule(ctx); return nil })
+	_ = group.Wait()
+	for _, t := range s.targets {
+		if stuck := t.calls.left(); stuck != nil {
+			s.logger.Error("Run ends, and leaves a call behind that has not returned",
+				slog.String("channel", t.name), slog.String("op", stuck.op), slog.Time("since", stuck.since))
+		}
+	}
+	return nil
+}
+
+// pace waits until the source may be read. Its trouble is none of the work's.
+func (s *Syncer) pace(ctx context.Context) error {
+	if s.pacer == nil {
+		return nil
+	}
+	err := s.safely("the source: Pace", func() error {
+		ctx, cancel := context.WithTimeout(ctx, s.patience)
+		defer cancel()
+		return s.pacer.Pace(ctx)
+	})
+	if err != nil && ctx.Err() == nil {
+		s.once.warn(s, "the source cannot pace its reads; they go on without", slog.Any("err", err))
+	}
+	return ctx.Err()
+}
+
+// targetSet has the names of the channels that Run has worked for.
+const targetSet = "targets"
+
+// adopt empties the lanes of channels that are no longer there.
+func (s *Syncer) adopt(ctx context.Context) error {
+	var gone []string
+	have := make(map[string]bool)
+	for _, t := range s.targets {
+		have[t.name] = true
+	}
+	for rec, err := range s.queue.Records(ctx, targetSet, "") {
+		if err != nil {
+			return err
+		}
+		if !have[rec.Key] {
+			gone = append(gone, rec.Key)
+		}
+	}
+	for _, name := range gone {
+		old := &target{name: name}
+		dropped := 0
+		for _, lane := range []string{old.eventLane(), old.watchedLane()} {
+			for {
+				tasks, err := s.queue.Lease(ctx, lane, groupSize)
+				if err != nil {
+					return err
+				}
+				if len(tasks) == 0 {
+					break
+				}
+				dropped += len(tasks)
+				if err := s.queue.Ack(ctx, tasks...); err != nil {
+					return err
+				}
+			}
+		}
+		s.logger.LogAttrs(ctx, slog.LevelInfo, "a channel is no longer configured; what waited for it is dropped",
+			slog.String("channel", name), slog.Int("products", dropped))
+		if d, err := s.queue.Depth(ctx, old.eventLane()); err != nil || d.Tasks > 0 { // some wait for a retry: at the next start
+			continue
+		}
+		if err := s.queue.Save(ctx, targetSet, Record{Key: name}); err != nil {
+			return err
+		}
+	}
+	records := make([]Record, len(s.targets))
+	for i, t := range s.targets {
+		records[i] = Record{t.name, []byte{}}
+	}
+	return s.queue.Save(ctx, targetSet, records...)
 }
 
 // A worker works on one lane.
 type worker struct {
-	s     *Syncer
-	lane  string
-	small func() bool                 // whether to take one task only; nil means never
-	pace  func(context.Context) error // waits for the source; may be nil
-	// do works on tasks, and acknowledges or puts back every one. It returns
-	// how long to leave the lane alone.
-	do func(tasks []Task) (time.Duration, error)
+	s      *Syncer
+	lane   string
+	size   int // tasks per turn; 0 means batchSize, or more under a backlog
+	gather time.Duration
+	pace   func(context.Context) error // waits for the source; may be nil
+	// do works on tasks, and settles every one. It returns how long to leave
+	// the lane alone.
+	do func(tasks []Task) time.Duration
 }
 
-func (w *worker) run(ctx context.Context) error {
+func (w *worker) run(ctx context.Context) {
 	for full := false; ; {
-		if err := w.s.queue.Wait(ctx, w.lane); err != nil {
-			return ended(ctx, err)
+		if w.s.insist(ctx, "Wait", func() error { return w.s.queue.Wait(ctx, w.lane) }) != nil {
+			return
 		}
 		if !full { // else more is waiting already than a turn takes
-			if err := sleep(ctx, w.s.gather); err != nil {
-				return nil
+			if w.gather > 0 && sleep(ctx, w.gather) != nil {
+				return
 			}
 			if w.pace != nil && w.pace(ctx) != nil {
-				return nil
+				return
 			}
 		}
-		n := batchSize
+		n := w.size
 		switch {
-		case w.small != nil && w.small():
-			n = 1
+		case n > 0:
 		case full:
 			n = backlogSize
+		default:
+			n = batchSize
 		}
-		tasks, err := w.s.queue.Lease(ctx, w.lane, n)
-		if err != nil {
-			return ended(ctx, err)
+		var tasks []Task
+		if w.s.insist(ctx, "Lease", func() (err error) { tasks, err = w.s.queue.Lease(ctx, w.lane, n); return err }) != nil {
+			return
 		}
 		full = len(tasks) == n
 		if len(tasks) == 0 {
 			continue
 		}
-		wait, err := w.do(tasks)
-		if err != nil {
-			return err
-		}
-		if sleep(ctx, wait) != nil {
-			return nil
+		if sleep(ctx, w.do(tasks)) != nil {
+			return
 		}
 	}
 }
 
-// ended tells the end of a worker that was to end from that of a queue.
-func ended(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
-	}
-	return fmt.Errorf("syncer: the queue failed: %w", err)
-}
-
-// push makes one channel show the products of tasks. If they were only noticed,
-// those are left out that the channel showed lately as it should.
-func (s *Syncer) push(ctx context.Context, f *fresh, t *target, tasks []Task, noticed bool) (time.Duration, error) {
-	out := outcome{s: s, channel: t.name}
-	stocks, err := f.read(ctx, tasks)
+// turn makes one channel show the products of tasks. If they were only
+// noticed, those are left out that the channel showed lately as it should.
+func (s *Syncer) turn(ctx context.Context, r *reader, t *target, tasks []Task, noticed bool) time.Duration {
+	run := newRunName("event")
+	ctx, done := s.hooks.work(channel.WithRun(ctx, run), s, Work{Kind: "turn", Run: run, Channel: t.name, Products: len(tasks), Links: linksOf(tasks)})
+	o := &settlement{s: s, channel: t.name, run: run}
+	stocks, err := r.read(ctx, tasks)
 	if err != nil {
 		// The source's trouble: nothing is known of any product.
-		wait := pause(err, int(t.sourceFailures.Add(1)-1), mostChannelBackoff)
+		wait := r.pause(err)
 		for _, task := range tasks {
-			out.retry(task, wait, err)
+			o.retry(task, wait, fmt.Errorf("reading the source: %w", err))
 		}
-		return wait, out.settle(ctx)
+		o.settle(ctx)
+		done(WorkDone{Err: err})
+		return wait
 	}
-	t.sourceFailures.Store(0)
 
-	var known []channel.Stock
+	known := make([]channel.Stock, 0, len(stocks))
+	marked := make(map[string]time.Time, len(tasks))
 	for _, task := range tasks {
 		stock, ok := stocks[task.ID]
-		if ok && stock.Err == nil && !(noticed && t.lately.shows(stock.SKU, t.Policy(stock))) {
-			known = append(known, stock)
+		if !ok || stock.Err != nil || noticed && s.shown(t, &stock) {
+			continue
+		}
+		known = append(known, stock)
+		marked[task.ID] = task.Last
+	}
+	if t.Kits != nil {
+		for id, stock := range stocks {
+			if _, own := marked[id]; !own && stock.Err == nil {
+				known = append(known, stock) // a part of a kit
+			}
 		}
 	}
-	report := ChannelReport{Channel: t.name, observe: s.hooks.Changed}
-	t.show(channel.WithRun(ctx, newRunName("event")), known, nil, &report)
+	out := s.realtime(ctx, t, marked, r.again).take(ctx, known)
+	a := &account{s: s, t: t, report: ChannelReport{Channel: t.name}}
+	a.add(ctx, out)
 
-	failed := make(map[string]error, len(report.Problems))
-	for _, p := range report.Problems {
-		failed[p.ProductID] = p.Err
-	}
-	f.drop(report.superseded)
-	var wait time.Duration
-	if report.Checked > 0 && ctx.Err() == nil { // else nothing was learned of the channel
-		wait = t.health.record(s, t.name, report.Err)
-	}
+	results := worst(out.results)
+	wait := t.state.wait()
 	for _, task := range tasks {
-		stock, ok := stocks[task.ID]
-		err := failed[task.ID]
+		stock, read := stocks[task.ID]
+		res := results[task.ID]
 		switch {
-		case !ok:
-			out.missing(task)
+		case !read:
+			o.missing(ctx, task)
+		case stock.Err != nil && channel.Permanent(stock.Err):
+			o.giveUp(ctx, task, Problem{Channel: t.name, ProductID: task.ID, SKU: stock.SKU, Name: stock.Name, Err: stock.Err})
 		case stock.Err != nil:
-			out.later(task, stock.Err)
-		case slices.Contains(report.superseded, task.ID):
-			// Another run had a newer figure. Whether that is shown, only another
-			// look can tell: the other run may have failed.
-			out.again(task)
-		case err == nil:
-			out.done(task)
-		case wait > 0 && errors.Is(err, report.Err): // the channel's trouble
-			out.retry(task, wait, err)
-		case channel.Permanent(err):
-			out.giveUp(task, Problem{Channel: t.name, ProductID: task.ID, SKU: stock.SKU, Err: err})
+			o.later(task, stock.Err, maxUnreadBackoff)
+		case res == nil || res.state == agreed || res.state == updated:
+			o.done(task)
+		case res.state == held && res.err == nil: // it is kept among what the guard holds
+			o.done(task)
+		case res.state == pending: // look again when it should show
+			o.wait(task, max(t.lag/4, time.Second))
+		case out.err != nil && (res.unsent || res.state == unclear || errors.Is(res.err, channel.ErrUnauthorized)): // the channel's trouble
+			o.retry(task, max(wait, time.Second), res.err)
+		case channel.Permanent(res.err):
+			o.giveUp(ctx, task, Problem{Channel: t.name, ProductID: task.ID, SKU: res.sku, Name: stock.Name, Err: res.err})
 		default:
-			out.later(task, err)
+			o.later(task, res.err, maxProductBackoff)
 		}
 	}
 	if len(known) > 0 {
-		pushed := Pushed{report, time.Since(oldest(tasks))}
-		s.hooks.pushed(pushed)
-		s.logger.LogAttrs(ctx, slog.LevelInfo, "batch pushed", slog.String("channel", t.name),
-			slog.Int("updated", report.Updated), slog.Int("unchanged", report.Unchanged),
-			slog.Int("unknown", report.Unknown), slog.Int("failed", report.Failed), slog.Duration("delay", pushed.Delay))
+		pushed := Pushed{a.report, time.Since(oldest(tasks))}
+		s.hooks.pushed(ctx, s, pushed)
+		c := &a.report
+		s.logger.LogAttrs(ctx, slog.LevelInfo, "batch pushed", slog.String("run", run), slog.String("channel", t.name),
+			slog.Int("updated", c.Updated), slog.Int("unchanged", c.Unchanged), slog.Int("held", c.Held),
+			slog.Int("unknown", c.Unknown), slog.Int("failed", c.Failed+c.Unclear), slog.Duration("delay", pushed.Delay))
 	}
-	return wait, out.settle(ctx)
+	o.settle(ctx)
+	done(WorkDone{Channel: &a.report, Err: out.err})
+	if out.err != nil {
+		return wait
+	}
+	return 0
 }
 
-// resolve marks the products of orders.
-func (s *Syncer) resolve(ctx context.Context, tasks []Task) (time.Duration, error) {
-	out := outcome{s: s}
-	for _, task := range tasks {
-		ids, err := s.orders.OrderProducts(ctx, task.ID)
-		if err == nil {
-			err = s.Notify(ctx, ids...)
+// shown reports whether the channel lately showed a product as it should.
+func (s *Syncer) shown(t *target, stock *channel.Stock) bool {
+	if !t.plain() {
+		return false
+	}
+	n, err := 0, error(nil)
+	if s.safely("a target's Policy", func() error { n, err = t.Policy.Quantity(*stock); return err }) != nil {
+		return false
+	}
+	return t.memory.shows(stock.SKU, n)
+}
+
+// worst is, for each product, the result of the listing that fared worst.
+func worst(results []result) map[string]*result {
+	by := make(map[string]*result, len(results))
+	for i := range results {
+		r := &results[i]
+		ids := []string{r.stock.ProductID}
+		if len(r.parts) > 1 {
+			ids = productsOf([]want{r.want})
 		}
-		switch {
-		case err == nil:
-			out.done(task)
-		case channel.Permanent(err):
-			out.giveUp(task, Problem{Err: fmt.Errorf("order %q: %w", task.ID, err)})
-		default:
-			out.later(task, err)
+		for _, id := range ids {
+			if old := by[id]; old == nil || r.state > old.state {
+				by[id] = r
+			}
 		}
 	}
-	return 0, out.settle(ctx)
+	return by
 }
 
 func oldest(tasks []Task) time.Time {
@@ -261,111 +361,46 @@ func oldest(tasks []Task) time.Time {
 	return first
 }
 
-// An outcome gathers what becomes of the tasks of one turn.
-type outcome struct {
-	s       *Syncer
-	channel string
-	acked   []Task
-	due     []Task // at once
-	waits   map[time.Duration][]Task
-	failed  int
-	longest time.Duration
-	err     error // the first one
-}
-
-func (o *outcome) done(t Task) { o.acked = append(o.acked, t) }
-
-func (o *outcome) giveUp(t Task, p Problem) {
-	o.acked = append(o.acked, t)
-	o.s.hooks.gaveUp(p)
-	o.s.logger.Warn("given up until it changes", slog.String("channel", p.Channel),
-		slog.String("product", p.ProductID), slog.String("sku", p.SKU), slog.Any("err", p.Err))
-}
-
-// missing deals with a product that the source did not answer. That is most
-// often one that does not exist, but it may be a list that came short.
-func (o *outcome) missing(t Task) {
-	if t.Attempt >= mostMisses {
-		o.giveUp(t, Problem{Channel: o.channel, ProductID: t.ID, Err: ErrNoProduct})
-		return
-	}
-	o.later(t, ErrNoProduct)
-}
-
-// later puts a task back for as long as its own failures call for.
-func (o *outcome) later(t Task, err error) {
-	o.retry(t, pause(err, t.Attempt, mostProductBackoff), err)
-}
-
-// again puts a task back that did not fail.
-func (o *outcome) again(t Task) { o.due = append(o.due, t) }
-
-func (o *outcome) retry(t Task, wait time.Duration, err error) {
-	if o.waits == nil {
-		o.waits = make(map[time.Duration][]Task)
-		o.err = err
-	}
-	// Tasks that failed together are tried together.
-	wait = wait.Round(100 * time.Millisecond)
-	o.waits[wait] = append(o.waits[wait], t)
-	o.failed++
-	o.longest = max(o.longest, wait)
-}
-
-// settle tells the queue. It does so even after the grace has ended: what was
-// done is done.
-func (o *outcome) settle(ctx context.Context) error {
-	ctx = context.WithoutCancel(ctx)
-	if len(o.acked) > 0 {
-		if err := o.s.queue.Ack(ctx, o.acked...); err != nil {
-			return fmt.Errorf("syncer: the queue failed: %w", err)
+// linksOf are the trace contexts of the marks, a few of them.
+func linksOf(tasks []Task) []string {
+	var links []string
+	for _, t := range tasks {
+		if t.Trace != "" && len(links) < maxLinks {
+			links = append(links, t.Trace)
 		}
 	}
-	for i := range o.due {
-		o.due[i].Attempt++
-	}
-	if len(o.due) > 0 {
-		if err := o.s.queue.Retry(ctx, time.Now(), o.due...); err != nil {
-			return fmt.Errorf("syncer: the queue failed: %w", err)
-		}
-	}
-	for wait, tasks := range o.waits {
-		for i := range tasks {
-			tasks[i].Attempt++
-		}
-		if err := o.s.queue.Retry(ctx, time.Now().Add(wait), tasks...); err != nil {
-			return fmt.Errorf("syncer: the queue failed: %w", err)
-		}
-	}
-	if o.failed > 0 {
-		o.s.hooks.retry(Retry{Channel: o.channel, Products: o.failed, Wait: o.longest, Err: o.err})
-		o.s.logger.LogAttrs(ctx, slog.LevelWarn, "will be tried again", slog.String("channel", o.channel),
-			slog.Int("products", o.failed), slog.Duration("wait", o.longest), slog.Any("err", o.err))
-	}
-	return nil
+	return links
 }
 
-// pause is how long to wait after so many failures before this one, or as long
-// as the service asked for. It spreads by a quarter.
-func pause(err error, failures int, most time.Duration) time.Duration {
-	wait := min(firstBackoff<<min(failures, 20), most)
-	wait -= rand.N(wait / 4)
-	if asked, ok := channel.RetryAfter(err); ok {
-		wait = max(wait, min(asked, mostProductBackoff))
+const maxLinks = 32
+
+// executeApproved does what is approved, in this process or another one.
+func (s *Syncer) executeApproved(ctx, work context.Context) {
+	for {
+		timer := time.NewTimer(approvalEvery)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-s.approvals:
+		case <-timer.C:
+		}
+		timer.Stop()
+		if err := s.execute(work); err != nil && ctx.Err() == nil {
+			s.logger.LogAttrs(ctx, slog.LevelError, "what was approved could not be done yet", slog.Any("err", err))
+		}
 	}
-	return wait
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
+// orderLimit lets a few orders use the quota like events; the rest leave room
+// for these.
+var orderEvery = rate.Every(6 * time.Second)
+
+const orderBurst = 10
+
+func (s *Syncer) urgentOrders(ctx context.Context) context.Context {
+	if s.orderRate.Allow() {
+		return ctx
 	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
+	return channel.WithReserve(ctx, max(s.reserve, 0.5))
 }

@@ -46,11 +46,23 @@ func configure(t *testing.T, cfg syncer.Config, channels ...channel.Channel) *sy
 	return s
 }
 
+// unguarded is for tests that are about something else.
+var unguarded = syncer.Guard{Losses: -1, Gains: -1}
+
+// unguardedly is configure without guards.
+func unguardedly(t *testing.T, cfg syncer.Config, channels ...channel.Channel) *syncer.Syncer {
+	t.Helper()
+	for _, c := range channels {
+		cfg.Targets = append(cfg.Targets, syncer.Target{Channel: c, Guard: unguarded})
+	}
+	return configure(t, cfg)
+}
+
 func drained(t *testing.T, s *syncer.Syncer) bool {
 	t.Helper()
 	h, err := s.Health(t.Context())
 	require.NoError(t, err)
-	n := h.Orders.Tasks
+	n := h.Orders.Tasks + h.Inbox.Tasks
 	for _, c := range h.Channels {
 		n += c.Tasks
 	}
@@ -62,7 +74,7 @@ func TestNotifyReachesEveryChannelSoon(t *testing.T) {
 		source, a, b := newStock(5, 0), shop("a", 2), shop("b", 2)
 		var delays []time.Duration
 		var mu sync.Mutex
-		s := configure(t, syncer.Config{Source: source, Hooks: syncer.Hooks{Pushed: func(p syncer.Pushed) {
+		s := configure(t, syncer.Config{Source: source, Hooks: syncer.Hooks{Pushed: func(_ context.Context, p syncer.Pushed) {
 			mu.Lock()
 			defer mu.Unlock()
 			delays = append(delays, p.Delay)
@@ -98,7 +110,7 @@ func TestABurstCostsAHandfulOfRequests(t *testing.T) {
 func TestManyProductsTakeFullRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, a, b := newStock(), channeltest.NewMemory("a"), channeltest.NewMemory("b")
-		s := configure(t, syncer.Config{Source: source}, a, b)
+		s := unguardedly(t, syncer.Config{Source: source}, a, b)
 		var ids []string
 		for i := range 10_000 {
 			id := fmt.Sprintf("p%d", i)
@@ -161,10 +173,10 @@ func TestAChannelThatIsDownForAnHour(t *testing.T) {
 		}}
 		var ups, downs []string
 		var worst time.Duration
-		s := configure(t, syncer.Config{Source: source, Hooks: syncer.Hooks{
-			Down: func(c string, _ error) { downs = append(downs, c) },
-			Up:   func(c string, _ time.Duration) { ups = append(ups, c) },
-			Pushed: func(p syncer.Pushed) {
+		s := unguardedly(t, syncer.Config{Source: source, Hooks: syncer.Hooks{
+			Down: func(_ context.Context, c string, _ error) { downs = append(downs, c) },
+			Up:   func(_ context.Context, c string, _ time.Duration) { ups = append(ups, c) },
+			Pushed: func(_ context.Context, p syncer.Pushed) {
 				if p.Channel == "b" {
 					worst = max(worst, p.Delay)
 				}
@@ -235,7 +247,7 @@ func TestPermanentProblemsAreReportedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, m := newStock(1), shop("a", 0)
 		var given []syncer.Problem
-		s := configure(t, syncer.Config{Source: source, Hooks: syncer.Hooks{GaveUp: func(p syncer.Problem) { given = append(given, p) }}}, m)
+		s := configure(t, syncer.Config{Source: source, Hooks: syncer.Hooks{GaveUp: func(_ context.Context, p syncer.Problem) { given = append(given, p) }}}, m)
 		defer running(t, s)()
 		require.NoError(t, s.Notify(t.Context(), "p0", "nobody"))
 		pass(time.Hour)
@@ -287,7 +299,7 @@ func TestRunEndsWithinItsGrace(t *testing.T) {
 		pass(time.Second)
 		start := time.Now()
 		stop()
-		assert.Equal(t, 3*time.Second, time.Since(start))
+		assert.LessOrEqual(t, time.Since(start), 3*time.Second)
 		assert.False(t, drained(t, s), "what was not finished is still in the queue")
 		shows(t, m, 100, 100)
 
@@ -328,13 +340,26 @@ func (q *brokenQueue) Lease(ctx context.Context, lane string, n int) ([]syncer.T
 	return q.MemoryQueue.Lease(ctx, lane, n)
 }
 
-func TestAQueueThatFailsEndsRun(t *testing.T) {
+func TestAQueueThatFailsIsTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := &brokenQueue{MemoryQueue: syncer.NewMemoryQueue()}
-		s := configure(t, syncer.Config{Source: newStock(1), Queue: q}, shop("a", 1), shop("b", 1))
+		m := shop("a", 1)
+		s := configure(t, syncer.Config{Source: newStock(1), Queue: q}, m, shop("b", 1))
 		require.NoError(t, s.Notify(t.Context(), "p0"))
 		q.err = errors.New("disk full")
-		assert.ErrorContains(t, s.Run(t.Context()), "disk full")
+		defer running(t, s)()
+		pass(time.Hour)
+		assert.ErrorContains(t, s.Notify(t.Context(), "p0"), "disk full")
+		q.err = nil
+		h, err := s.Health(t.Context())
+		require.NoError(t, err)
+		assert.ErrorContains(t, h.QueueErr, "disk full")
+		assert.InDelta(t, time.Hour, time.Since(h.QueueSince), float64(time.Minute))
+		pass(time.Minute)
+		shows(t, m, 1)
+		h, err = s.Health(t.Context())
+		require.NoError(t, err)
+		assert.NoError(t, h.QueueErr)
 	})
 }
 
@@ -390,7 +415,7 @@ func TestWebhookHandler(t *testing.T) {
 	q := &brokenQueue{MemoryQueue: syncer.NewMemoryQueue()}
 	var events, marks int
 	s := configure(t, syncer.Config{Source: newStock(), Webhooks: hooks, Queue: q, Hooks: syncer.Hooks{
-		Received: func(channel.Event) { events++ }, Marked: func([]string) { marks++ },
+		Received: func(context.Context, channel.Event) { events++ }, Marked: func(context.Context, []string) { marks++ },
 	}}, shop("a", 0), shop("b", 0))
 	for _, tt := range []struct {
 		name   string
@@ -439,11 +464,9 @@ func TestWebhookHandler(t *testing.T) {
 			assert.Empty(t, w.Body.String(), "no detail")
 			assert.Equal(t, tt.want == 503, w.Header().Get("Retry-After") != "")
 			assert.Equal(t, tt.want == 405, w.Header().Get("Allow") == "POST")
-			for _, lane := range []string{"a", "b"} {
-				d, err := q.Depth(t.Context(), lane)
-				require.NoError(t, err)
-				assert.Equal(t, tt.depth, d.Tasks)
-			}
+			d, err := q.Depth(t.Context(), "inbox")
+			require.NoError(t, err)
+			assert.Equal(t, tt.depth, d.Tasks)
 		})
 	}
 	assert.Equal(t, 7, events)

@@ -2,6 +2,8 @@ package syncer
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"time"
@@ -14,9 +16,9 @@ type Schedule interface {
 	Next(t time.Time) time.Time
 }
 
-// Daily is every day at that time of day in a location. Where a day lacks it,
-// because clocks are put forward, it is an hour or so off; where a day has it
-// twice, it counts once.
+// Daily is every day at that time of day in a location, which must not be nil.
+// A time skipped when clocks go forward runs up to an hour off; a repeated one
+// runs once.
 func Daily(hour, minute int, in *time.Location) Schedule {
 	return daily{hour, minute, in}
 }
@@ -43,75 +45,111 @@ type never struct{}
 
 func (never) Next(time.Time) time.Time { return time.Time{} }
 
-// Jitter puts each time of a schedule off by up to so long, so that many
-// services do not begin at once.
-func Jitter(s Schedule, most time.Duration) Schedule { return jitter{s, most} }
+// Jitter delays each time of a schedule by a random duration below max, so
+// that many services do not begin at once.
+func Jitter(s Schedule, max time.Duration) Schedule { return jitter{s, max} }
+
+// checkSchedule refuses a schedule that would panic when it is asked.
+func checkSchedule(s Schedule) error {
+	switch s := s.(type) {
+	case daily:
+		if s.in == nil {
+			return errors.New("Daily has no location: pass time.UTC, or that of the shop")
+		}
+		if s.hour < 0 || s.hour > 23 || s.minute < 0 || s.minute > 59 {
+			return fmt.Errorf("Daily(%d, %d) is no time of day", s.hour, s.minute)
+		}
+	case jitter:
+		if nothing(s.Schedule) {
+			return errors.New("Jitter has no schedule")
+		}
+		return checkSchedule(s.Schedule)
+	}
+	return nil
+}
 
 type jitter struct {
 	Schedule
-	most time.Duration
+	max time.Duration
 }
 
 func (j jitter) Next(t time.Time) time.Time {
 	next := j.Schedule.Next(t)
-	if next.IsZero() || j.most <= 0 {
+	if next.IsZero() || j.max <= 0 {
 		return next
 	}
-	return next.Add(rand.N(j.most))
+	return next.Add(rand.N(j.max))
 }
 
 const (
 	// retryReconcile is how long after a failure the next attempt is made. It
 	// doubles with each one, until the schedule's next time.
 	retryReconcile = 10 * time.Minute
-	// mostSleep bounds how long a scheduler sleeps without a look at the clock,
+	// maxSleep bounds how long a scheduler sleeps without a look at the clock,
 	// which may be set, or stand still while a machine sleeps.
-	mostSleep = time.Minute
+	maxSleep = time.Minute
 )
+
+// after is the schedule's next time after t, or zero. A schedule that panics
+// has none for an hour.
+func (s *Syncer) after(t time.Time) (next time.Time) {
+	if s.safely("Config.Schedule", func() error { next = s.schedule.Next(t); return nil }) != nil {
+		return time.Now().Add(time.Hour)
+	}
+	return next
+}
 
 // keepSchedule reconciles when the schedule says so, and at once what was
 // missed while nobody ran. One at a time: what becomes due during a run is made
 // up after it.
-func (s *Syncer) keepSchedule(accept context.Context) error {
-	last, err := s.recall(accept)
-	if err != nil {
-		return ended(accept, err)
+func (s *Syncer) keepSchedule(accept context.Context) {
+	var last reconciled
+	if s.insist(accept, "Load", func() (err error) { last, err = s.recall(accept); return err }) != nil {
+		return
 	}
-	due := s.schedule.Next(time.Now())
-	if missed := s.schedule.Next(last.At); !last.At.IsZero() && !missed.IsZero() {
-		due = missed // which may have passed
+	due := s.after(time.Now())
+	if !last.At.IsZero() {
+		if missed := s.after(last.At); !missed.IsZero() {
+			due = missed // which may have passed
+		}
 	}
 	if s.atStart {
 		due = time.Now()
 	}
 	retry := retryReconcile
 	for {
+		s.next.Store(&due)
 		if due.IsZero() {
 			<-accept.Done()
-			return nil
+			return
 		}
 		if wait := time.Until(due.Round(0)); wait > 0 {
-			if sleep(accept, min(wait, mostSleep)) != nil {
-				return nil
+			if sleep(accept, min(wait, maxSleep)) != nil {
+				return
 			}
 			continue
 		}
 		// A reconciliation is long, and can be cut off anywhere: it gets no grace.
-		r, err := s.Reconcile(accept)
-		switch {
-		case accept.Err() != nil:
-			return nil
-		case r != nil && r.complete && !r.down(): // whatever else is wrong, another attempt would find the same
-			due, retry = s.schedule.Next(time.Now()), retryReconcile
-		default:
+		r, complete, err := s.reconcile(accept)
+		if accept.Err() != nil {
+			return
+		}
+		next := s.after(time.Now())
+		if complete { // whatever else is wrong, another attempt would find the same
+			due, retry = next, retryReconcile
+		} else {
 			due, retry = time.Now().Add(retry), 2*retry
-			if next := s.schedule.Next(time.Now()); !next.IsZero() && next.Before(due) {
+			if !next.IsZero() && next.Before(due) {
 				due = next
 			}
 		}
 		if err != nil {
-			s.logger.LogAttrs(accept, slog.LevelError, "reconciliation", slog.Any("err", err), slog.Time("next", due))
+			run := ""
+			if r != nil {
+				run = r.Run
+			}
+			s.logger.LogAttrs(accept, slog.LevelError, "reconciliation", slog.String("run", run), slog.Any("err", err), slog.Time("next", due))
 		}
-		s.hooks.reconciled(r, err)
+		s.hooks.reconciled(accept, s, r, err)
 	}
 }

@@ -3,13 +3,14 @@ package syncer
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"github.com/ecosire/stocksync/channel"
 )
@@ -55,21 +56,14 @@ type Config struct {
 	// At ECOSIRE more than a third keeps a steady pace rather than room for a
 	// burst, and more than five sixths is no more than that.
 	Reserve float64
+	// Patience is how long a call of a channel may take, and how long the source
+	// may say nothing, before the syncer goes on without it; 0 means 10 minutes.
+	// Preloading may take three times as long. An adapter that ends its calls
+	// by itself never meets it; one that does not holds its channel down until
+	// the call returns, and no other channel.
+	Patience time.Duration
 	// Hooks are called as things happen.
 	Hooks Hooks
-}
-
-// A Target is a channel, and what of the stock it is to show.
-type Target struct {
-	// Channel is required.
-	Channel channel.Channel
-	// Policy decides how many units are shown; nil means [Available].
-	Policy Policy
-	// Filter chooses the products that the channel is to show at all; nil
-	// means all. What it leaves out is neither read nor written there.
-	Filter func(channel.Stock) bool
-	// Guard limits what a reconciliation may do before anybody has looked.
-	Guard Guard
 }
 
 // A Syncer keeps what channels show equal to what the source of truth has. It
@@ -78,6 +72,7 @@ type Syncer struct {
 	source  channel.Source
 	orders  channel.OrderSource // the source too, or nil
 	watcher channel.Watcher     // the source too, or nil
+	pacer   channel.Pacer       // the source too, or nil
 	targets []*target
 	logger  *slog.Logger
 
@@ -86,6 +81,7 @@ type Syncer struct {
 	gather     time.Duration
 	grace      time.Duration
 	watchEvery time.Duration
+	patience   time.Duration
 	hooks      Hooks
 	schedule   Schedule
 	atStart    bool
@@ -93,11 +89,20 @@ type Syncer struct {
 
 	running     atomic.Bool
 	reconciling atomic.Bool
+	receiving   chan struct{} // holds a token for each delivery that is being read
+	approvals   chan struct{} // has a token when something was approved here
+	once        logOnce
+	orderRate   *rate.Limiter
+	sales       sales
+	doubled     doubled
+	trouble     trouble                   // of the queue
+	owed        owed                      // what the queue could not be told
+	next        atomic.Pointer[time.Time] // when the next reconciliation is due
 }
 
 // New returns a Syncer. It does no I/O and starts no goroutine.
 func New(cfg Config) (*Syncer, error) {
-	if cfg.Source == nil {
+	if nothing(cfg.Source) {
 		return nil, errors.New("syncer: Config.Source is nil: pass the ECOSIRE client")
 	}
 	if len(cfg.Targets) == 0 {
@@ -108,31 +113,44 @@ func New(cfg Config) (*Syncer, error) {
 		gather:     cmp.Or(cfg.Gather, 100*time.Millisecond),
 		grace:      cmp.Or(cfg.Grace, 10*time.Second),
 		watchEvery: cmp.Or(cfg.WatchEvery, 30*time.Second),
+		patience:   cmp.Or(cfg.Patience, defaultPatience),
 		schedule:   cfg.Schedule,
 		atStart:    cfg.ReconcileAtStart,
 		reserve:    max(0, cmp.Or(cfg.Reserve, 1.0/6)),
+		receiving:  make(chan struct{}, maxReceiving),
+		approvals:  make(chan struct{}, 1),
+		orderRate:  rate.NewLimiter(orderEvery, orderBurst),
+	}
+	if s.patience < 0 {
+		return nil, errors.New("syncer: Config.Patience is negative")
+	}
+	if s.logger == nil {
+		s.logger = slog.New(slog.DiscardHandler)
+	}
+	for name, v := range map[string]any{"Webhooks": cfg.Webhooks, "Queue": cfg.Queue, "Schedule": cfg.Schedule} {
+		if v != nil && nothing(v) {
+			return nil, fmt.Errorf("syncer: Config.%s holds a nil pointer: leave the field out instead", name)
+		}
 	}
 	if s.schedule == nil {
 		s.schedule = Daily(2, 0, time.UTC)
 	}
-	if s.logger == nil {
-		s.logger = slog.New(slog.DiscardHandler)
+	if err := checkSchedule(s.schedule); err != nil {
+		return nil, fmt.Errorf("syncer: Config.Schedule: %w", err)
 	}
 	if s.queue == nil {
 		s.queue = NewMemoryQueue()
 	}
 	s.orders, _ = channel.As[channel.OrderSource](cfg.Source)
+	s.pacer, _ = channel.As[channel.Pacer](cfg.Source)
 	if s.watchEvery > 0 {
-		s.watchEvery = max(s.watchEvery, leastWatchWait)
+		s.watchEvery = max(s.watchEvery, minWatchWait)
 		s.watcher, _ = channel.As[channel.Watcher](cfg.Source)
 	}
 	for i, t := range cfg.Targets {
-		if t.Channel == nil {
-			return nil, fmt.Errorf("syncer: Config.Targets[%d].Channel is nil", i)
-		}
-		full := newTarget(t)
-		if full.name == "" {
-			return nil, fmt.Errorf("syncer: Config.Targets[%d]: the channel has no name: reports and logs could not tell it apart", i)
+		full, err := newTarget(t)
+		if err != nil {
+			return nil, fmt.Errorf("syncer: Config.Targets[%d].%w", i, err)
 		}
 		if slices.ContainsFunc(s.targets, func(o *target) bool { return o.name == full.name }) {
 			return nil, fmt.Errorf("syncer: Config.Targets: two channels are named %q: give each its own name", full.name)
@@ -153,84 +171,43 @@ var ErrNoProduct = errors.New("the source did not answer this product")
 // Each channel is read first and only its differences are written, what could
 // be sold twice first. Channels do not wait for one another: one that is slow
 // or down does not delay or fail the rest, though SyncProducts returns only
-// when all are done or ctx is.
+// when all are done or ctx is. The guards hold what is too much for their
+// windows of time; see [Guard].
 //
-// What could not be done for a product is in the report. The error is not nil
-// if the source could not be read to the end or ctx is done; the report then
-// tells how far it came.
+// The error is not nil if something was not done and nobody decided so: that
+// of [Report.Err], of the source, or ctx's. The report says what, and is there
+// in any case.
 func (s *Syncer) SyncProducts(ctx context.Context, productIDs ...string) (*Report, error) {
-	r := s.newReport("sync")
-	ctx = channel.WithRun(ctx, r.Run)
+	run := s.begin(ctx, "sync")
+	ctx = run.ctx
 	// Room for all groups: a slow channel must not keep the others waiting.
-	fan := s.fanOut(ctx, groups(len(productIDs)), func(ctx context.Context, i int, g group) {
-		s.targets[i].show(ctx, g.stocks, nil, &r.Channels[i])
+	f := s.fanOut(ctx, groups(len(productIDs)), func(ctx context.Context, i int, g *group) {
+		p := s.realtime(ctx, s.targets[i], nil, s.readNow)
+		run.accounts[i].add(ctx, p.take(ctx, g.stocks))
 	})
-	failed := s.named(ctx, r, fan, productIDs)
-	fan.wait()
-	return s.finish(ctx, r, failed)
+	failed := run.named(ctx, f, productIDs)
+	f.wait()
+	return run.end(failed)
 }
 
-// newReport begins the report of a run.
-func (s *Syncer) newReport(kind string) *Report {
-	r := &Report{
-		Run:      newRunName(kind),
-		Started:  time.Now(),
-		Channels: make([]ChannelReport, len(s.targets)),
-	}
-	for i, t := range s.targets {
-		r.Channels[i].Channel = t.name
-		r.Channels[i].observe = s.hooks.Changed
-	}
-	s.meter(r, -1)
-	return r
+// realtime is a pass for what was marked at the given times, or now.
+func (s *Syncer) realtime(ctx context.Context, t *target, marked map[string]time.Time, again func(context.Context, []string) ([]channel.Stock, error)) *pass {
+	p := &pass{s: s, t: t, purpose: realtime, again: again}
+	p.gate = p.realtimeGate(ctx, marked)
+	return p
 }
 
-// meter adds what the source and the channels have sent so far to the run's
-// requests, or takes it off.
-func (s *Syncer) meter(r *Report, sign int64) {
-	if r.Requests == nil {
-		r.Requests = make(map[string]int64)
+// readNow reads products for a pass that looks at them again.
+func (s *Syncer) readNow(ctx context.Context, ids []string) ([]channel.Stock, error) {
+	found, err := s.fetch(ctx, ids)
+	if err != nil {
+		return nil, err
 	}
-	if m, ok := channel.As[channel.Meter](s.source); ok {
-		r.Requests[""] += sign * m.Requests()
-	}
-	for _, t := range s.targets {
-		if m, ok := channel.As[channel.Meter](t.Channel); ok {
-			r.Requests[t.name] += sign * m.Requests()
+	stocks := make([]channel.Stock, 0, len(found))
+	for _, stock := range found {
+		if stock.Err == nil {
+			stocks = append(stocks, stock)
 		}
 	}
-}
-
-// newRunName names a run so that it can be found in a shop's history.
-func newRunName(kind string) string {
-	return kind + "-" + time.Now().UTC().Format("20060102T150405Z") + "-" + rand.Text()[:8]
-}
-
-// finish ends the report of a run, and logs it.
-func (s *Syncer) finish(ctx context.Context, r *Report, failed error) (*Report, error) {
-	r.Duration = time.Since(r.Started)
-	s.meter(r, +1)
-	r.Held = r.planOf(func(c ChannelReport) []Line { return c.held })
-	r.Replanned = r.planOf(func(c ChannelReport) []Line { return c.replanned })
-	for _, c := range r.Channels {
-		level := slog.LevelInfo
-		attrs := []slog.Attr{
-			slog.String("run", r.Run), slog.String("channel", c.Channel),
-			slog.Int("checked", c.Checked), slog.Int("updated", c.Updated), slog.Int("unchanged", c.Unchanged),
-			slog.Int("unknown", c.Unknown), slog.Int("failed", c.Failed), slog.Duration("took", r.Duration),
-		}
-		if c.Failed > 0 {
-			level = slog.LevelWarn
-			attrs = append(attrs, slog.Any("err", cmp.Or(c.Err, firstFailure(c.Problems))))
-		}
-		s.logger.LogAttrs(ctx, level, "channel synced", attrs...)
-	}
-	if failed == nil {
-		failed = ctx.Err()
-	}
-	if failed != nil {
-		s.logger.LogAttrs(ctx, slog.LevelWarn, "run not completed", slog.String("run", r.Run), slog.Any("err", failed))
-		return r, fmt.Errorf("syncer: %s: %w", r.Run, failed)
-	}
-	return r, nil
+	return stocks, nil
 }

@@ -9,31 +9,31 @@ import (
 )
 
 const (
-	// mostWatchWait bounds how rarely a failing watcher is asked.
-	mostWatchWait = time.Hour
-	// leastWatchWait keeps a watcher of four requests at a sixth of ECOSIRE's
+	// maxWatchWait bounds how rarely a failing watcher is asked.
+	maxWatchWait = time.Hour
+	// minWatchWait keeps a watcher of four requests at a sixth of ECOSIRE's
 	// 60 a minute.
-	leastWatchWait = 24 * time.Second
-	cursorName     = "watch"
+	minWatchWait = 24 * time.Second
+	cursorName   = "watch"
 )
 
 // watch marks what moved. Its trouble is logged and is nobody else's: events
 // and reconciliation go on without it.
-func (s *Syncer) watch(ctx context.Context) error {
+func (s *Syncer) watch(ctx context.Context) {
 	wait := s.watchEvery
 	for {
 		err := s.look(ctx)
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return
 		case err != nil:
-			wait = min(2*wait, mostWatchWait)
+			wait = max(s.watchEvery, min(2*wait, maxWatchWait))
 			s.logger.LogAttrs(ctx, slog.LevelWarn, "watching for changes failed", slog.Duration("wait", wait), slog.Any("err", err))
 		default:
 			wait = s.watchEvery
 		}
 		if sleep(ctx, wait) != nil {
-			return nil
+			return
 		}
 	}
 }
@@ -45,16 +45,23 @@ func (s *Syncer) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// A third of what a reconciliation leaves may go for this.
-	ids, next, err := s.watcher.Changes(channel.WithReserve(ctx, s.reserve*2/3), string(cursor))
+	var ids []string
+	var next string
+	err = s.safely("the source: Changes", func() (err error) {
+		// A third of what a reconciliation leaves may go for this.
+		ctx, cancel := context.WithTimeout(channel.WithReserve(ctx, s.reserve*2/3), s.patience)
+		defer cancel()
+		ids, next, err = s.watcher.Changes(ctx, string(cursor))
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	if err := s.accept(ctx, channel.Event{Type: "watch", ProductIDs: ids}, Watched, quietLane); err != nil {
+	if err := s.mark(ctx, noticedLane, Watched, channel.Event{Type: "watch", ProductIDs: ids}); err != nil {
 		return err
 	}
 	if next == string(cursor) {
 		return nil
 	}
-	return s.queue.Save(ctx, stateSet, Record{Key: cursorName, Value: []byte(next)})
+	return s.queue.Save(ctx, stateSet, Record{cursorName, []byte(next)})
 }

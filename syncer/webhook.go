@@ -6,26 +6,36 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
+	"time"
 
 	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/internal/text"
 )
 
-// mostBody bounds a delivery.
-const mostBody = 1 << 20
+const (
+	// maxBody bounds a delivery. The largest events of shops are below 130 kB.
+	maxBody = 256 << 10
+	// maxReceiving bounds the deliveries that are read at a time.
+	maxReceiving = 100
+	// receiveWithin is how long a delivery may take to come.
+	receiveWithin = 10 * time.Second
+)
 
 // WebhookHandler returns the handler for the source's webhooks, to be mounted
 // under any path of any mux. It authenticates a delivery, marks its products,
 // and answers; [Syncer.Run] does the work. What it answers:
 //
 //	202  the event is stored as safely as the queue stores, or concerns no stock
-//	400  the body is not an event
+//	400  the body is not an event, or did not come within 10 seconds
 //	401  the signature is wrong, or Config.Webhooks is nil
 //	405  not a POST
-//	413  the body is larger than 1 MiB
+//	413  the body is larger than 256 KiB
 //	415  the body is not application/json
-//	503  the event could not be stored; send it again
+//	501  the event names an order, and the source cannot tell an order's products
+//	503  the event could not be stored, or 100 others are being read; send it again
 //
-// An answer has no body that would help a forger.
+// An answer has no body that would help a forger. A W3C traceparent among the
+// headers goes with the marks.
 func (s *Syncer) WebhookHandler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		status := s.deliver(w, r)
@@ -45,30 +55,68 @@ func (s *Syncer) deliver(w http.ResponseWriter, r *http.Request) int {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return http.StatusUnsupportedMediaType
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, mostBody))
-	if _, large := errors.AsType[*http.MaxBytesError](err); large {
-		return http.StatusRequestEntityTooLarge
-	} else if err != nil {
-		return http.StatusBadRequest
-	}
 	if s.webhooks == nil {
 		s.logger.Error("webhook refused: Config.Webhooks is nil")
 		return http.StatusUnauthorized
 	}
-	event, err := s.webhooks.Receive(r.Context(), r.Header, body)
+	body, status := s.receive(w, r)
+	if status != 0 {
+		return status
+	}
+	ctx := r.Context()
+	var event channel.Event
+	err := s.safely("Config.Webhooks", func() (err error) {
+		event, err = s.webhooks.Receive(ctx, r.Header, body)
+		return err
+	})
 	if err != nil {
-		s.logger.LogAttrs(r.Context(), slog.LevelWarn, "webhook refused", slog.Any("err", err))
+		s.logger.LogAttrs(ctx, slog.LevelWarn, "webhook refused", slog.Any("err", err))
 		if errors.Is(err, channel.ErrUnauthorized) {
 			return http.StatusUnauthorized
 		}
 		return http.StatusBadRequest
 	}
-	s.logger.LogAttrs(r.Context(), slog.LevelInfo, "event received", slog.String("event", event.Type), slog.String("id", event.ID),
+	s.logger.LogAttrs(ctx, slog.LevelInfo, "event received", slog.String("event", text.Clean(event.Type)), slog.String("id", text.Clean(event.ID)),
 		slog.Int("products", len(event.ProductIDs)), slog.Int("orders", len(event.OrderIDs)))
-	s.hooks.received(event)
-	if err := s.accept(r.Context(), event, Evented, urgentLane); err != nil {
-		s.logger.LogAttrs(r.Context(), slog.LevelError, "event not stored", slog.String("event", event.Type), slog.Any("err", err))
+	s.hooks.received(ctx, s, event)
+	if trace := r.Header.Get("Traceparent"); trace != "" && traceOf(ctx) == "" {
+		ctx = WithTrace(ctx, trace)
+	}
+	unresolved := len(event.OrderIDs) > 0 && s.orders == nil
+	if unresolved {
+		s.logger.LogAttrs(ctx, slog.LevelError, "the event names an order, and the source cannot tell its products; it is refused",
+			slog.String("event", text.Clean(event.Type)), slog.Any("err", errNoOrders))
+		event.OrderIDs = nil
+	}
+	if err := s.mark(ctx, inboxLane, Evented, event); err != nil {
+		s.logger.LogAttrs(ctx, slog.LevelError, "event not stored", slog.String("event", text.Clean(event.Type)), slog.Any("err", err))
 		return http.StatusServiceUnavailable
 	}
+	if unresolved {
+		return http.StatusNotImplemented
+	}
 	return http.StatusAccepted
+}
+
+// receive reads a delivery's body, or returns the status of a refusal.
+// Whatever the host's server does, a client that stops in the middle does not
+// hold it for long.
+func (s *Syncer) receive(w http.ResponseWriter, r *http.Request) (body []byte, status int) {
+	select {
+	case s.receiving <- struct{}{}:
+		defer func() { <-s.receiving }()
+	default:
+		return nil, http.StatusServiceUnavailable
+	}
+	rc := http.NewResponseController(w)
+	if rc.SetReadDeadline(time.Now().Add(receiveWithin)) == nil { // else the host's server has its own ways
+		defer func() { _ = rc.SetReadDeadline(time.Time{}) }()
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if _, large := errors.AsType[*http.MaxBytesError](err); large {
+		return nil, http.StatusRequestEntityTooLarge
+	} else if err != nil {
+		return nil, http.StatusBadRequest
+	}
+	return body, 0
 }

@@ -84,15 +84,17 @@ func demo(ctx context.Context, out io.Writer, dir string, hour time.Duration) er
 		Source:  source,
 		Targets: []syncer.Target{{Channel: till}},
 		Hooks: syncer.Hooks{
-			Down: func(_ string, err error) {
+			Down: func(_ context.Context, _ string, err error) {
 				w.down.Store(true)
 				fmt.Fprintln(out, "  down:", err)
 			},
-			Up: func(string, time.Duration) {
+			Up: func(context.Context, string, time.Duration) {
 				fmt.Fprintln(out, "  up again")
 				w.down.Store(false)
 			},
-			Retry: func(r syncer.Retry) { fmt.Fprintf(out, "  %d products will be tried again: %v\n", r.Products, r.Err) },
+			Retry: func(_ context.Context, r syncer.Retry) {
+				fmt.Fprintf(out, "  %d products will be tried again: %v\n", r.Products, r.Err)
+			},
 		},
 		Schedule: syncer.Never,
 	})

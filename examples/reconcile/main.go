@@ -189,7 +189,7 @@ func (j *job) work(ctx context.Context) (drift int, err error) {
 		return j.plan(ctx)
 	}
 	// From here on something may be written.
-	s, err := j.services.Writer(syncer.Config{Hooks: syncer.Hooks{Progress: func(p syncer.Progress) { j.progress.Store(&p) }}})
+	s, err := j.services.Writer(syncer.Config{Hooks: syncer.Hooks{Progress: func(_ context.Context, p syncer.Progress) { j.progress.Store(&p) }}})
 	if err != nil {
 		return 0, err
 	}

@@ -58,7 +58,7 @@ func (s *sales) sell(i int) {
 	s.Ecosire.Sell(s.IDs[i], 1)
 }
 
-func (s *sales) shown(name string, c syncer.Change) {
+func (s *sales) shown(_ context.Context, name string, c syncer.Change) {
 	s.visible(name == "shopify:test-shop", c.SKU, c.Wanted)
 }
 

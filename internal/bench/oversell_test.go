@@ -98,14 +98,14 @@ type shopDay struct {
 
 // live lives through the day. event is called, in a goroutine of its own,
 // when ECOSIRE sends an event.
-func live(t *testing.T, stock []int, wanted []sale, policy syncer.Policy,
+func live(t *testing.T, stock []int, wanted []sale, policy syncer.Policy, buffered bool,
 	start func(ctx context.Context, w *World, run func(func())), event func(ctx context.Context, w *World, id string)) (d shopDay) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w, err := NewWorld(dayProducts, Both, Agreed, func(i int) int { return stock[i] }, func(cfg *syncer.Config) {
 			cfg.Schedule = syncer.Never
 			cfg.WatchEvery = -1 // nothing happens without an event
-			cfg.ReconcileAtStart = policy != nil
+			cfg.ReconcileAtStart = buffered
 			for i := range cfg.Targets {
 				cfg.Targets[i].Policy = policy
 			}
@@ -175,20 +175,20 @@ func TestOversell(t *testing.T) {
 	record := func(way string, d shopDay) {
 		out.row(way, number(d.sold), number(d.lost), d.oversold, d.products, fmt.Sprintf("%.0f", 1e4*float64(d.oversold)/float64(d.sold)))
 	}
-	record("a push that takes no time", live(t, stock, wanted, nil, nil, func(_ context.Context, w *World, id string) {
+	record("a push that takes no time", live(t, stock, wanted, syncer.Available(), false, nil, func(_ context.Context, w *World, id string) {
 		p, _ := w.Ecosire.Product(id)
 		w.Shopify.Set(p.SKU, max(0, p.OnHand-p.Reserved))
 		w.WooCommerce.Set(p.SKU, max(0, p.OnHand-p.Reserved))
 	}))
 	run := func(ctx context.Context, w *World, run func(func())) { run(func() { w.Syncer.Run(ctx) }) }
 	notify := func(ctx context.Context, w *World, id string) { _ = w.Syncer.Notify(ctx, id) }
-	record("push on event", live(t, stock, wanted, nil, run, notify))
-	record("push on event, a buffer of one", live(t, stock, wanted, syncer.Available().Buffer(1), run, notify))
+	record("push on event", live(t, stock, wanted, syncer.Available(), false, run, notify))
+	record("push on event, a buffer of one", live(t, stock, wanted, syncer.Available().Buffer(1), true, run, notify))
 	var guide *Guide
-	record("the guide's handler", live(t, stock, wanted, nil,
+	record("the guide's handler", live(t, stock, wanted, syncer.Available(), false,
 		func(_ context.Context, w *World, _ func(func())) { guide = NewGuide(w) },
 		func(ctx context.Context, _ *World, id string) { _ = guide.OnChange(ctx, id) }))
-	record("polling every 15 minutes", live(t, stock, wanted, nil,
+	record("polling every 15 minutes", live(t, stock, wanted, syncer.Available(), false,
 		func(ctx context.Context, w *World, run func(func())) {
 			run(func() {
 				for wait(ctx, 15*time.Minute) {
@@ -196,6 +196,6 @@ func TestOversell(t *testing.T) {
 				}
 			})
 		}, nil))
-	record("no sync at all", live(t, stock, wanted, nil, nil, nil))
+	record("no sync at all", live(t, stock, wanted, syncer.Available(), false, nil, nil))
 	out.done(t)
 }

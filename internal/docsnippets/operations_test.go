@@ -53,12 +53,12 @@ func policies(marketplace, wholesale, flagship channel.Channel) []syncer.Target 
 		// Only products whose SKU begins so are this channel's business.
 		{Channel: wholesale, Filter: func(s channel.Stock) bool { return strings.HasPrefix(s.SKU, "BULK-") }},
 		// A policy of your own: any pure function of the stock.
-		{Channel: flagship, Policy: syncer.Policy(func(s channel.Stock) int {
+		{Channel: flagship, Policy: syncer.Custom("none of the last two", func(s channel.Stock) (int, error) {
 			if s.Available < 3 {
-				return 0
+				return 0, nil
 			}
-			return s.Available
-		}).AtLeastZero()},
+			return s.Available, nil
+		})},
 	}
 }
 
@@ -134,21 +134,25 @@ type metrics struct {
 
 func (m *metrics) hooks(log *slog.Logger) syncer.Hooks {
 	return syncer.Hooks{
-		Received: func(e channel.Event) { m.events.Add(e.Type, 1) },
-		Retry:    func(r syncer.Retry) { m.tried.Add(r.Channel, int64(r.Products)) },
-		GaveUp: func(p syncer.Problem) {
+		Received: func(_ context.Context, e channel.Event) { m.events.Add(e.Type, 1) },
+		Retry:    func(_ context.Context, r syncer.Retry) { m.tried.Add(r.Channel, int64(r.Products)) },
+		GaveUp: func(_ context.Context, p syncer.Problem) {
 			if !errors.Is(p.Err, channel.ErrUnknownSKU) { // not every channel sells everything
 				m.gaveUp.Add(p.Channel, 1)
 			}
 		},
-		Down: func(name string, err error) { log.Error("channel is down", "channel", name, "err", err) },
-		Up:   func(name string, after time.Duration) { log.Info("channel is up", "channel", name, "after", after) },
-		Changed: func(name string, c syncer.Change) { // the record of what was written
+		Down: func(_ context.Context, name string, err error) {
+			log.Error("channel is down", "channel", name, "err", err)
+		},
+		Up: func(_ context.Context, name string, after time.Duration) {
+			log.Info("channel is up", "channel", name, "after", after)
+		},
+		Changed: func(_ context.Context, name string, c syncer.Change) { // the record of what was written
 			m.written.Add(name, 1)
 			log.Info("stock written", "channel", name, "product", c.ProductID, "sku", c.SKU,
 				"shown", shown(c), "wanted", c.Wanted, "asOf", c.AsOf)
 		},
-		Reconciled: func(r *syncer.Report, err error) {
+		Reconciled: func(_ context.Context, r *syncer.Report, err error) {
 			if r == nil {
 				log.Error("reconciliation did not begin", "err", err)
 				return

@@ -76,12 +76,12 @@ type told struct {
 
 func (l *told) hooks() syncer.Hooks {
 	return syncer.Hooks{
-		Down: func(name string, err error) {
+		Down: func(_ context.Context, name string, err error) {
 			l.mu.Lock()
 			defer l.mu.Unlock()
 			l.down = append(l.down, name)
 		},
-		Retry: func(r syncer.Retry) {
+		Retry: func(_ context.Context, r syncer.Retry) {
 			l.mu.Lock()
 			defer l.mu.Unlock()
 			l.retries = append(l.retries, r.Err)
@@ -197,13 +197,18 @@ func TestLocationsAndPolicies(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "shopify:acme:outlet", targets[1].Channel.Name())
 	ten := channel.Stock{SKU: "A", Available: 10}
-	assert.Equal(t, 8, targets[0].Policy(ten))
-	assert.Equal(t, 2, targets[1].Policy(ten))
+	shows := func(i int, s channel.Stock) int {
+		n, err := targets[i].Policy.Quantity(s)
+		require.NoError(t, err)
+		return n
+	}
+	assert.Equal(t, 8, shows(0, ten))
+	assert.Equal(t, 2, shows(1, ten))
 
 	targets = policies(channeltest.NewMemory("a"), channeltest.NewMemory("b"), channeltest.NewMemory("c"))
 	for available, want := range map[int][]int{-1: {0, 0}, 2: {0, 0}, 10: {8, 10}, 100: {50, 100}} {
 		s := channel.Stock{Available: available}
-		assert.Equal(t, want, []int{targets[0].Policy(s), targets[2].Policy(s)}, "%d", available)
+		assert.Equal(t, want, []int{shows(0, s), shows(2, s)}, "%d", available)
 	}
 	assert.True(t, targets[1].Filter(channel.Stock{SKU: "BULK-1"}))
 	assert.False(t, targets[1].Filter(ten))
@@ -324,7 +329,7 @@ func TestMetrics(t *testing.T) {
 	s, err := syncer.New(syncer.Config{Source: source, Targets: []syncer.Target{{Channel: shelf}}, Hooks: hooks})
 	require.NoError(t, err)
 	r, err := s.Reconcile(t.Context())
-	hooks.Reconciled(r, err)
+	hooks.Reconciled(t.Context(), r, err)
 	assert.Equal(t, r.Started.Unix(), m.reconciled.Value())
 	assert.Equal(t, "1", m.written.Get("shelf").String())
 
@@ -333,10 +338,10 @@ func TestMetrics(t *testing.T) {
 		server.Set(id, 0, 0)
 	}
 	r, err = s.Reconcile(t.Context())
-	hooks.Reconciled(r, err)
+	hooks.Reconciled(t.Context(), r, err)
 	assert.Zero(t, m.reconciled.Value(), "somebody has to look at held lines")
 	assert.Positive(t, m.held.Value())
-	hooks.Reconciled(nil, errors.New("no"))
+	hooks.Reconciled(t.Context(), nil, errors.New("no"))
 
 	gauges := map[string]float64{}
 	require.NoError(t, s.Notify(t.Context(), ids[:3]...))

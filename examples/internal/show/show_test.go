@@ -75,7 +75,7 @@ func TestOfPlan(t *testing.T) {
 			{Channel: "a", SKU: "UNDER", Shown: new(1), Wanted: 3, Reason: syncer.Under},
 			{Channel: "a", SKU: "OVER", Shown: new(5), Wanted: 3, Reason: syncer.Over},
 			{Channel: "a", SKU: "MORE", Shown: new(9), Wanted: 0, Reason: syncer.Over},
-			{Channel: "a", SKU: "NONE", Wanted: 4, Reason: syncer.NoFigure},
+			{Channel: "a", SKU: "NONE", Wanted: 4, Reason: syncer.NoQuantity},
 			{Channel: "a", SKU: "HELD", Shown: new(5), Wanted: 0, Reason: syncer.Held},
 			{Channel: "a", SKU: "UNKNOWN", Wanted: 4, Reason: syncer.Unknown, Error: "unknown SKU"},
 			{Channel: "a", SKU: "TWICE", Wanted: 4, Reason: syncer.Ambiguous, Error: "ambiguous SKU"},

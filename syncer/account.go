@@ -1,0 +1,170 @@
+package syncer
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+
+	"github.com/ecosire/stocksync/channel"
+)
+
+// An account adds up what came of a run's passes on one channel. It belongs to
+// one goroutine at a time.
+type account struct {
+	s         *Syncer
+	t         *target
+	report    ChannelReport
+	held      []Line
+	replanned []Line
+	unknowns  int // among the problems
+	compared  int
+}
+
+func (s *Syncer) newAccounts() []*account {
+	accounts := make([]*account, len(s.targets))
+	for i, t := range s.targets {
+		accounts[i] = &account{s: s, t: t, report: ChannelReport{Channel: t.name}}
+	}
+	return accounts
+}
+
+// add adds what came of a pass.
+func (a *account) add(ctx context.Context, o *outcome) {
+	r := &a.report
+	if o.err != nil {
+		r.Err = o.err
+	}
+	a.compared += o.compared
+	r.OnSale += o.onSale
+	for i := range o.results {
+		a.result(ctx, &o.results[i])
+	}
+	a.t.settled(ctx, a.s, o.results)
+}
+
+func (a *account) result(ctx context.Context, res *result) {
+	r := &a.report
+	r.Checked++
+	switch res.state {
+	case agreed:
+		r.Unchanged++
+	case updated:
+		r.Updated++
+		a.change(ctx, res, "")
+	case pending:
+		r.Pending++
+		a.change(ctx, res, "pending")
+	case unclear:
+		r.Unclear++
+		a.change(ctx, res, "unclear")
+		a.problem(res)
+	case held:
+		r.Held++
+		a.drift(res)
+		line := lineOf(a.t.name, &change{res.want, res.seen})
+		line.Reason = Held
+		if len(a.held) < maxListed {
+			a.held = append(a.held, line)
+		}
+	case replanned:
+		r.Replanned++
+		if len(a.replanned) < maxListed {
+			a.replanned = append(a.replanned, lineOf(a.t.name, &change{res.want, res.seen}))
+		}
+	case superseded:
+		r.Superseded++
+	case failed:
+		if unknown(res.err) {
+			r.Unknown++
+		} else {
+			r.Failed++
+		}
+		a.problem(res)
+	}
+}
+
+func (a *account) change(ctx context.Context, res *result, state string) {
+	a.drift(res)
+	c := Change{
+		ProductID: res.stock.ProductID, SKU: res.sku, Name: res.stock.Name,
+		Shown: shownBefore(res.seen), Wanted: res.quantity, AsOf: res.asOf, State: state,
+	}
+	if len(a.report.Changes) < maxListed {
+		a.report.Changes = append(a.report.Changes, c)
+	}
+	if state != "unclear" {
+		a.s.hooks.changed(ctx, a.s, a.t.name, c)
+	}
+}
+
+func (a *account) drift(res *result) {
+	if was := shownBefore(res.seen); was != nil && *was > res.quantity {
+		a.report.Over++
+	} else if was != nil && *was < res.quantity {
+		a.report.Under++
+	}
+}
+
+func (a *account) problem(res *result) {
+	if unknown(res.err) {
+		if a.unknowns >= maxListed/2 { // they must not hide what failed
+			return
+		}
+		a.unknowns++
+	}
+	if len(a.report.Problems) < maxListed {
+		a.report.Problems = append(a.report.Problems, Problem{
+			Channel: a.t.name, ProductID: res.stock.ProductID, SKU: res.sku, Name: res.stock.Name, Err: res.err,
+		})
+	}
+}
+
+// unread records products that could not be read for this channel.
+func (a *account) unread(ids map[string]error) {
+	for id, err := range ids {
+		a.result(context.Background(), &result{want: want{stock: &channel.Stock{ProductID: id}}, state: failed, err: err})
+	}
+}
+
+// shownBefore is the quantity that a channel showed, or nil.
+func shownBefore(l *channel.Level) *int {
+	if l == nil || l.Unset {
+		return nil
+	}
+	return new(l.Quantity) // a copy: the level is one of many in an array
+}
+
+// firstFailure is the first error that is not just an unknown SKU.
+func firstFailure(problems []Problem) error {
+	for _, p := range problems {
+		if !unknown(p.Err) {
+			return p.Err
+		}
+	}
+	return nil
+}
+
+// log logs what came of a run on the channel.
+func (a *account) log(ctx context.Context, r *Report) {
+	c := &a.report
+	level := slog.LevelInfo
+	attrs := []slog.Attr{
+		slog.String("run", r.Run), slog.String("channel", c.Channel),
+		slog.Int("checked", c.Checked), slog.Int("updated", c.Updated), slog.Int("unchanged", c.Unchanged),
+		slog.Int("unknown", c.Unknown), slog.Int("failed", c.Failed), slog.Duration("took", r.Duration),
+	}
+	for _, more := range []struct {
+		key string
+		n   int
+	}{{"pending", c.Pending}, {"unclear", c.Unclear}, {"held", c.Held}, {"replanned", c.Replanned}, {"superseded", c.Superseded}} {
+		if more.n > 0 {
+			attrs = append(attrs, slog.Int(more.key, more.n))
+		}
+	}
+	if err := cmp.Or(c.Err, firstFailure(c.Problems)); err != nil && !errors.Is(err, context.Canceled) {
+		level = slog.LevelWarn
+		attrs = append(attrs, slog.Any("err", err))
+	}
+	a.s.logger.LogAttrs(ctx, level, "channel synced", attrs...)
+}

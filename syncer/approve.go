@@ -1,0 +1,188 @@
+package syncer
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ecosire/stocksync/channel"
+)
+
+// An Approval says that somebody has looked at what a guard holds on a
+// channel, and wants it done. It covers the lines of Hash, as they were shown,
+// or any lines of up to UpTo products; it never covers everything from now on.
+type Approval struct {
+	Channel string `json:"channel"`
+	// Who is the name of the person. Required.
+	Who string `json:"who"`
+	// Hash is that of the [Holding] that was shown.
+	Hash string `json:"hash,omitempty"`
+	// UpTo covers up to so many products of the channel instead, in what is
+	// held now, or else in the next run over the catalogue.
+	UpTo int `json:"upTo,omitempty"`
+	// At is when the approval was given; zero means now.
+	At time.Time `json:"at"`
+	// Expires is when it covers nothing any more; zero means a day after At.
+	Expires time.Time `json:"expires"`
+}
+
+// ErrOtherLines: the lines held are not those that were shown to whoever
+// approves. Look again.
+var ErrOtherLines = errors.New("the lines held are not those that were approved")
+
+const (
+	approvalSet   = "approvals"
+	approvalEvery = 15 * time.Second // how often Run looks for approvals of other processes
+)
+
+// Approve records an approval where the queue keeps things. Whoever runs the
+// engine executes it, within moments: [Syncer.Run], in this process or in
+// another one with the same queue, or else the next [Syncer.Reconcile]. Each
+// line is looked at again before it is written, and written only if the source
+// still wants what was shown. When nothing is held any more the guard is clear.
+//
+// It returns an error that matches [ErrOtherLines] if the lines held are not
+// those of Hash, or more than UpTo.
+func (s *Syncer) Approve(ctx context.Context, a Approval) error {
+	i := slices.IndexFunc(s.targets, func(t *target) bool { return t.name == a.Channel })
+	a.At = cmp.Or(a.At, time.Now())
+	a.Expires = cmp.Or(a.Expires, a.At.Add(24*time.Hour))
+	switch {
+	case i < 0:
+		return fmt.Errorf("syncer: Approve: there is no channel %q", a.Channel)
+	case strings.TrimSpace(a.Who) == "":
+		return errors.New("syncer: Approve: Who is empty: an approval has a name")
+	case (a.Hash == "") == (a.UpTo <= 0):
+		return errors.New("syncer: Approve: give either the Hash of what was shown, or UpTo")
+	case !time.Now().Before(a.Expires):
+		return errors.New("syncer: Approve: the approval has expired")
+	}
+	t := s.targets[i]
+	h, lines, err := s.holding(ctx, t)
+	if err != nil {
+		return fmt.Errorf("syncer: Approve: %w", err)
+	}
+	switch {
+	case h == nil && a.Hash != "", h != nil && a.Hash != "" && h.Hash != a.Hash:
+		return fmt.Errorf("syncer: Approve: %s: %w", t.name, ErrOtherLines)
+	case h != nil && a.UpTo > 0 && len(lines) > a.UpTo:
+		return fmt.Errorf("syncer: Approve: %s: %d lines are held: %w", t.name, len(lines), ErrOtherLines)
+	}
+	records := make([]Record, len(lines))
+	for i, l := range lines {
+		l.Approved = &a
+		if records[i].Value, err = json.Marshal(l); err != nil {
+			return err
+		}
+		records[i].Key = l.SKU
+	}
+	if h != nil { // used up by these lines
+		a.Hash, a.UpTo = h.Hash, 0
+	}
+	value, err := json.Marshal(a)
+	if err != nil {
+		return err
+	}
+	if len(records) > 0 {
+		if err := s.queue.Save(ctx, heldSet+t.name, records...); err != nil {
+			return fmt.Errorf("syncer: Approve: %w", err)
+		}
+	}
+	if err := s.queue.Save(ctx, approvalSet, Record{t.name + "/" + a.At.UTC().Format(time.RFC3339Nano) + "/" + rand.Text()[:6], value}); err != nil {
+		return fmt.Errorf("syncer: Approve: %w", err)
+	}
+	s.logger.LogAttrs(ctx, slog.LevelInfo, "approved", slog.String("channel", t.name), slog.String("who", a.Who),
+		slog.Int("lines", len(lines)), slog.String("hash", a.Hash), slog.Int("upTo", a.UpTo))
+	select {
+	case s.approvals <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// execute does what was approved.
+func (s *Syncer) execute(ctx context.Context) error {
+	for _, t := range s.targets {
+		h, lines, err := s.holding(ctx, t)
+		if err != nil {
+			return err
+		}
+		if h == nil {
+			continue
+		}
+		plan := &Plan{Run: h.Run, Made: h.Since, Approved: true, Channels: []PlanChannel{{Channel: t.name, OnSale: h.OnSale}}}
+		open := 0
+		for _, l := range lines {
+			if l.Approved == nil || time.Now().After(l.Approved.Expires) {
+				open++
+				continue
+			}
+			plan.Lines = append(plan.Lines, l.Line)
+		}
+		if len(plan.Lines) == 0 {
+			continue
+		}
+		r, err := s.Apply(ctx, plan)
+		if r == nil || ctx.Err() != nil {
+			return err
+		}
+		s.logger.LogAttrs(ctx, slog.LevelInfo, "what was approved is done", slog.String("run", r.Run), slog.String("channel", t.name),
+			slog.Int("lines", len(plan.Lines)), slog.Any("err", err))
+		// What has changed since is not covered, and what failed is left to the
+		// next run; neither is held any more.
+		var gone []Record
+		retry := 0
+		failed := make(map[string]bool)
+		for _, c := range r.Channels {
+			for _, p := range c.Problems {
+				if !channel.Permanent(p.Err) {
+					failed[p.SKU] = true
+				}
+			}
+		}
+		for _, l := range plan.Lines {
+			if failed[l.SKU] {
+				retry++
+				continue
+			}
+			gone = append(gone, Record{Key: l.SKU})
+		}
+		if err := s.queue.Save(ctx, heldSet+t.name, gone...); err != nil {
+			return err
+		}
+		if open+retry == 0 {
+			if err := t.clear(ctx, s); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// covered reports whether an approval covers so many products of a channel,
+// and uses it up.
+func (s *Syncer) covered(ctx context.Context, t *target, products int) bool {
+	for rec, err := range s.queue.Records(ctx, approvalSet, t.name+"/") {
+		if err != nil || !strings.HasPrefix(rec.Key, t.name+"/") {
+			return false
+		}
+		var a Approval
+		if json.Unmarshal(rec.Value, &a) != nil || a.UpTo < products || time.Now().After(a.Expires) {
+			continue
+		}
+		if err := s.queue.Save(ctx, approvalSet, Record{Key: rec.Key}); err != nil {
+			return false
+		}
+		s.logger.LogAttrs(ctx, slog.LevelInfo, "an approval covers what the guard would hold", slog.String("run", channel.Run(ctx)),
+			slog.String("channel", t.name), slog.String("who", a.Who), slog.Int("products", products), slog.Int("upTo", a.UpTo))
+		return true
+	}
+	return false
+}

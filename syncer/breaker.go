@@ -1,0 +1,125 @@
+package syncer
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/ecosire/stocksync/channel"
+)
+
+const (
+	// firstBackoff doubles with each failure.
+	firstBackoff = time.Second
+	// maxChannelBackoff caps the wait between probes of a channel that is down,
+	// and so how late it may be found up again.
+	maxChannelBackoff = 15 * time.Second
+	// maxRefusedBackoff caps it where the channel refuses the credentials,
+	// which only a person can mend.
+	maxRefusedBackoff = 5 * time.Minute
+	// maxProductBackoff caps the wait between attempts at a single product.
+	maxProductBackoff = 5 * time.Minute
+	// maxAsked caps how long a service may ask to be left alone.
+	maxAsked = 5 * time.Minute
+)
+
+// A breaker is whether a channel works. A pass that finds that it does not
+// opens it; until one finds that it does, the channel is only probed, with one
+// product.
+type breaker struct {
+	mu       sync.Mutex
+	since    time.Time // when the channel went down; zero while it is up
+	failures int
+	err      error
+	writing  bool      // it was a write that failed: reading proves nothing
+	next     time.Time // when it may be probed
+}
+
+// down tells since when the channel is down and why, or a zero time.
+func (b *breaker) down() (since time.Time, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.since, b.err
+}
+
+// probing reports whether only one product should be read, or written.
+func (b *breaker) probing(writing bool) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return !b.since.IsZero() && b.writing == writing
+}
+
+// wait is how long the channel is to be left alone.
+func (b *breaker) wait() time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.since.IsZero() {
+		return 0
+	}
+	return max(0, time.Until(b.next))
+}
+
+// failed records that the channel as a whole failed.
+func (t *target) failed(ctx context.Context, s *Syncer, err error, writing bool) {
+	b := &t.state
+	b.mu.Lock()
+	first := b.since.IsZero()
+	if first {
+		b.since = time.Now()
+	}
+	limit := maxChannelBackoff
+	if errors.Is(err, channel.ErrUnauthorized) {
+		limit = maxRefusedBackoff
+	}
+	b.err, b.writing = err, writing
+	b.next = time.Now().Add(pause(err, b.failures, limit))
+	b.failures++
+	b.mu.Unlock()
+	if first {
+		s.logger.LogAttrs(ctx, slog.LevelWarn, "channel down", slog.String("run", channel.Run(ctx)), slog.String("channel", t.name), slog.Any("err", err))
+		s.hooks.down(ctx, s, t.name, err)
+	}
+}
+
+// worked records that the channel answered: a read, or a write as well.
+func (t *target) worked(ctx context.Context, s *Syncer, wrote bool) {
+	b := &t.state
+	b.mu.Lock()
+	since := b.since
+	if since.IsZero() || b.writing && !wrote {
+		b.mu.Unlock()
+		return
+	}
+	b.since, b.failures, b.err, b.next = time.Time{}, 0, nil, time.Time{}
+	b.mu.Unlock()
+	s.logger.LogAttrs(ctx, slog.LevelInfo, "channel up", slog.String("run", channel.Run(ctx)), slog.String("channel", t.name), slog.Duration("after", time.Since(since)))
+	s.hooks.up(ctx, s, t.name, time.Since(since))
+}
+
+// pause is how long to wait after a number of failures before this one, or as
+// long as the service asked for, within a cap. It spreads by a quarter.
+func pause(err error, failures int, limit time.Duration) time.Duration {
+	wait := min(firstBackoff<<min(failures, 20), limit)
+	wait -= rand.N(wait / 4)
+	if asked, ok := channel.RetryAfter(err); ok {
+		wait = max(wait, min(asked, maxAsked))
+	}
+	return wait
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

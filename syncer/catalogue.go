@@ -1,0 +1,261 @@
+package syncer
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/internal/hashset"
+)
+
+// names finds which SKUs of a catalogue several products claim. Targets that
+// list every product under its own SKU share one set.
+type names struct {
+	s    *Syncer
+	sets []*hashset.Set // by target
+}
+
+func (s *Syncer) newNames() *names {
+	n := &names{s: s, sets: make([]*hashset.Set, len(s.targets))}
+	var shared *hashset.Set
+	for i, t := range s.targets {
+		if !t.plain() {
+			n.sets[i] = hashset.New()
+			continue
+		}
+		if shared == nil {
+			shared = hashset.New()
+		}
+		n.sets[i] = shared
+	}
+	return n
+}
+
+func (n *names) close() {
+	for i, set := range n.sets {
+		if !slices.Contains(n.sets[:i], set) {
+			set.Close()
+		}
+	}
+}
+
+// claim records that a product claims its SKUs. It returns the SKUs that an
+// earlier product has claimed, by target.
+func (n *names) claim(stock *channel.Stock) (taken map[int]string, err error) {
+	for i, t := range n.s.targets {
+		if first := slices.Index(n.sets, n.sets[i]); first < i { // shared: claimed already
+			if sku, ok := taken[first]; ok {
+				taken[i] = sku
+			}
+			continue
+		}
+		claim := func(sku string) error {
+			isNew, err := n.sets[i].Add(sku)
+			if err == nil && !isNew && sku != "" {
+				if taken == nil {
+					taken = make(map[int]string)
+				}
+				taken[i] = sku
+			}
+			return err
+		}
+		if t.plain() {
+			if err := claim(stock.SKU); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if stock.Err != nil {
+			continue
+		}
+		p := &pass{s: n.s, t: t, purpose: surveying}
+		var skus []string
+		_ = n.s.safely("a target's Filter, Listings or Policy", func() error { skus = p.skusOf(*stock); return nil }) // the pass says so, too
+		for _, sku := range skus {
+			if err := claim(sku); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return taken, nil
+}
+
+// catalogue reads every product and sends them on in groups. A group does not
+// wait for more products when these are long in coming, as they are when the
+// source's quota is spent.
+func (e *entrance) catalogue(ctx context.Context, f *fan, known *names, p *progress) error {
+	st := e.s.open(ctx)
+	defer st.close()
+	// What is still to come was asked for after the page before the last few:
+	// a source may have several requests under way at a time.
+	pages := []time.Time{st.began}
+	g := e.s.group(st.began)
+	flush := time.NewTimer(0)
+	defer flush.Stop()
+	send := func() {
+		next := e.s.group(slices.MinFunc(pages, time.Time.Compare))
+		f.send(g)
+		g = next
+		p.read(ctx, e.report.Read)
+	}
+	defer func() {
+		f.send(g)
+		p.read(ctx, e.report.Read)
+	}()
+	for {
+		it, flushed, more := st.next(flush.C)
+		switch {
+		case flushed:
+			if len(g.stocks) > 0 {
+				send()
+			}
+			continue
+		case !more:
+			return ctx.Err()
+		case it.err != nil:
+			return it.err
+		}
+		stock := &it.stock
+		taken, err := known.claim(stock)
+		switch {
+		case err != nil:
+			return err
+		case stock.Err != nil:
+			e.unread(stock.ProductID, stock.SKU, stock.Err)
+			continue
+		case len(taken) > 0:
+			for i, sku := range taken {
+				e.s.doubled.found(e.s.targets[i].name, sku)
+			}
+			if len(taken) == len(e.s.targets) {
+				e.unread(stock.ProductID, stock.SKU, fmt.Errorf("%w %q: another product of the source has it", channel.ErrAmbiguousSKU, stock.SKU))
+				continue
+			}
+		}
+		if len(g.stocks) == 0 {
+			flush.Reset(flushAfter)
+		}
+		e.report.Read++
+		g.stocks = append(g.stocks, *stock)
+		if asOf := stock.AsOf; !asOf.Equal(pages[len(pages)-1]) {
+			pages = append(pages, asOf)
+			pages = pages[max(0, len(pages)-5):]
+		}
+		if len(g.stocks) == groupSize {
+			send()
+		}
+	}
+}
+
+// doubled are the SKUs that several products of the source claim, by channel.
+// Nothing is written for these, in real time either, until a run over the
+// whole catalogue finds that it is over.
+type doubled struct {
+	mu      sync.Mutex
+	read    bool
+	skus    map[Key]bool // by channel and SKU
+	finding map[Key]bool // what the run under way has found
+}
+
+const (
+	doubledSet = "doubled"
+	maxDoubled = 10_000
+)
+
+func (d *doubled) has(channel, sku string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.skus[Key{channel, sku}]
+}
+
+// add remembers an SKU that was found in real time.
+func (d *doubled) add(channel, sku string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.skus == nil {
+		d.skus = make(map[Key]bool)
+	}
+	if len(d.skus) < maxDoubled {
+		d.skus[Key{channel, sku}] = true
+	}
+}
+
+// found remembers an SKU that a run over the catalogue has found.
+func (d *doubled) found(channel, sku string) {
+	d.add(channel, sku)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.finding == nil {
+		d.finding = make(map[Key]bool)
+	}
+	if len(d.finding) < maxDoubled {
+		d.finding[Key{channel, sku}] = true
+	}
+}
+
+// load reads what earlier runs have found.
+func (d *doubled) load(ctx context.Context, q Queue) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.read {
+		return nil
+	}
+	for rec, err := range q.Records(ctx, doubledSet, "") {
+		if err != nil {
+			return err
+		}
+		if d.skus == nil {
+			d.skus = make(map[Key]bool)
+		}
+		d.skus[Key{string(rec.Value), rec.Key[len(rec.Value):]}] = true
+	}
+	d.read = true
+	return nil
+}
+
+// settle keeps what a complete run has found, and forgets the rest.
+func (d *doubled) settle(ctx context.Context, q Queue) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var records []Record
+	for k := range d.skus {
+		if !d.finding[k] {
+			records = append(records, Record{Key: k.Lane + k.ID})
+		}
+	}
+	for k := range d.finding {
+		records = append(records, Record{k.Lane + k.ID, []byte(k.Lane)})
+	}
+	d.skus, d.finding = d.finding, nil
+	if len(records) == 0 {
+		return nil
+	}
+	return q.Save(ctx, doubledSet, records...)
+}
+
+// kitGroups reads the parts of a target's kits, in groups that have all parts
+// of each kit.
+func (s *Syncer) kitGroups(ctx context.Context, t *target) iter.Seq[*group] {
+	return func(yield func(*group) bool) {
+		kits := t.kits(s)
+		for len(kits) > 0 {
+			ids, n := make(map[string]bool), 0
+			for ; n < len(kits) && (n == 0 || len(ids)+len(kits[n].Parts) <= groupSize); n++ {
+				for _, part := range kits[n].Parts {
+					ids[part.ProductID] = true
+				}
+			}
+			kits = kits[n:]
+			g := s.group(time.Now())
+			_ = g.read(ctx, s, slices.Sorted(maps.Keys(ids)), func(string, string, error) {}) // the kit says which part is missing
+			if !yield(g) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,119 @@
+package syncer
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/ecosire/stocksync/channel"
+)
+
+// An entrance is one call of a method that takes products through all
+// channels: its name, its report, and its account with each channel.
+type entrance struct {
+	s        *Syncer
+	ctx      context.Context // carries the run's name
+	report   *Report
+	accounts []*account
+	done     func(WorkDone)
+}
+
+// begin begins a run of a kind.
+func (s *Syncer) begin(ctx context.Context, kind string) *entrance {
+	r := &Report{Run: newRunName(kind), Started: time.Now(), Requests: make(map[string]int64)}
+	ctx, done := s.hooks.work(channel.WithRun(ctx, r.Run), s, Work{Kind: kind, Run: r.Run})
+	s.meter(r, -1)
+	return &entrance{s: s, ctx: ctx, report: r, accounts: s.newAccounts(), done: done}
+}
+
+// meter adds what the source and the channels have sent so far to the run's
+// requests, or takes it off.
+func (s *Syncer) meter(r *Report, sign int64) {
+	count := func(name string, v any) {
+		if m, ok := channel.As[channel.Meter](v); ok {
+			_ = s.safely(name+": Requests", func() error { r.Requests[name] += sign * m.Requests(); return nil })
+		}
+	}
+	count("", s.source)
+	for _, t := range s.targets {
+		count(t.name, t.Channel)
+	}
+}
+
+// newRunName names a run so that it can be found in a shop's history.
+func newRunName(kind string) string {
+	return kind + "-" + time.Now().UTC().Format("20060102T150405Z") + "-" + rand.Text()[:8]
+}
+
+// unread records a product that was not read.
+func (e *entrance) unread(id, sku string, err error) {
+	e.report.Unread++
+	if len(e.report.Problems) < maxListed {
+		e.report.Problems = append(e.report.Problems, Problem{ProductID: id, SKU: sku, Err: err})
+	}
+}
+
+// named reads products by their ids and sends them on. Those that the source
+// does not answer become problems.
+func (e *entrance) named(ctx context.Context, f *fan, productIDs []string) error {
+	ids := slices.Compact(slices.Sorted(slices.Values(productIDs)))
+	var failed error
+	for some := range slices.Chunk(ids, groupSize) {
+		if failed != nil {
+			for _, id := range some {
+				e.unread(id, "", failed)
+			}
+			continue
+		}
+		g := e.s.group(time.Now())
+		failed = g.read(ctx, e.s, some, e.unread)
+		e.report.Read += len(g.stocks)
+		f.send(g)
+	}
+	return failed
+}
+
+// end ends the report, logs it, and says what the call returns.
+func (e *entrance) end(failed error) (*Report, error) {
+	r := e.report
+	r.Duration = time.Since(r.Started)
+	e.s.meter(r, +1)
+	for _, a := range e.accounts {
+		r.Channels = append(r.Channels, a.report)
+	}
+	r.Held = e.plan(func(a *account) []Line { return a.held })
+	r.Replanned = e.plan(func(a *account) []Line { return a.replanned })
+	for _, a := range e.accounts {
+		a.log(e.ctx, r)
+	}
+	if failed == nil {
+		failed = e.ctx.Err()
+	}
+	if failed != nil {
+		e.s.logger.LogAttrs(e.ctx, slog.LevelWarn, "run not completed", slog.String("run", r.Run), slog.Any("err", failed))
+	}
+	err := errors.Join(failed, r.Err())
+	if err != nil {
+		err = fmt.Errorf("syncer: %s: %w", r.Run, err)
+	}
+	e.done(WorkDone{Report: r, Err: err})
+	return r, err
+}
+
+// plan makes a plan of lines that were left, or nil.
+func (e *entrance) plan(lines func(*account) []Line) *Plan {
+	p := &Plan{Run: e.report.Run, Made: e.report.Started, Read: e.report.Read}
+	for _, a := range e.accounts {
+		c := &a.report
+		p.Channels = append(p.Channels, PlanChannel{Channel: c.Channel, Checked: a.compared, Agreed: c.Unchanged + c.Updated, OnSale: c.OnSale})
+		p.Lines = append(p.Lines, lines(a)...)
+	}
+	if len(p.Lines) == 0 {
+		return nil
+	}
+	return p
+}

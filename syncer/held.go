@@ -1,0 +1,400 @@
+package syncer
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/internal/text"
+)
+
+// The sets of the store that guards use. Each channel has a record in the
+// first, and a set of its own for the lines that are held.
+const (
+	tripSet = "guards"
+	heldSet = "held/" // and the channel's name, by SKU
+)
+
+// A Trip says that a guard has tripped, and by what.
+type Trip struct {
+	// Since is when the guard tripped, and Run the run that it stopped.
+	Since time.Time `json:"since"`
+	Run   string    `json:"run"`
+	// Losses and Gains are how many products were in danger when it tripped,
+	// Limit is how many may be, and OnSale how many are on sale as far as that
+	// is known.
+	Losses int `json:"losses,omitempty"`
+	Gains  int `json:"gains,omitempty"`
+	Limit  int `json:"limit"`
+	OnSale int `json:"onSale"`
+}
+
+// Why says in a sentence what tripped the guard.
+func (t Trip) Why() string {
+	n, what := t.Losses, "go off sale or show less than half"
+	if t.Losses == 0 {
+		n, what = t.Gains, "come on sale or show many times as much"
+	}
+	return fmt.Sprintf("%d products would %s, of %d on sale; %d may", n, what, t.OnSale, t.Limit)
+}
+
+// A Holding is what a guard holds on one channel: [Syncer.Held].
+type Holding struct {
+	Channel string `json:"channel"`
+	Trip
+	// Lines are what is held, the largest by units first; at most 10,000.
+	Lines []Line `json:"lines"`
+	// SoldOut is how many of the lines the source calls sold out. If it is
+	// right, that many products may be oversold while nobody looks.
+	SoldOut int `json:"soldOut"`
+	// Hash identifies the lines, for [Syncer.Approve].
+	Hash string `json:"hash"`
+}
+
+// String says what is held in words that a person can act on.
+func (h Holding) String() string {
+	text := fmt.Sprintf("%s: %d lines are held since %s, because %s.", h.Channel, len(h.Lines), h.Since.UTC().Format("2006-01-02 15:04 UTC"), h.Why())
+	for i, l := range h.Lines {
+		if i == 3 {
+			break
+		}
+		text += fmt.Sprintf(" %s.", l.words())
+	}
+	return text + fmt.Sprintf(" The source calls %d of them sold out: customers may buy these while nobody looks."+
+		" If the source is right, approve: Approve(ctx, syncer.Approval{Channel: %q, Who: \"…\", Hash: %q}). If it is not, mend the source and reconcile.",
+		h.SoldOut, h.Channel, h.Hash)
+}
+
+// A keeper keeps what a target's guard holds, in the store and in memory.
+type keeper struct {
+	mu     sync.Mutex
+	read   time.Time // when the store was read last; zero for never
+	trip   *Trip
+	held   map[string]string // SKUs of lines held, with their products
+	onSale int               // counted in the last run over the catalogue; -1 if there was none
+}
+
+// keptFor is how long what the store says of a guard is believed without
+// another look: other processes may trip it, or clear it.
+const keptFor = 5 * time.Second
+
+// guardRecord is what the store keeps of a guard.
+type guardRecord struct {
+	Trip   *Trip `json:"trip,omitempty"`
+	OnSale int   `json:"onSale"`
+}
+
+// kept reads what the store keeps of the target's guard. The caller has the
+// lock.
+func (t *target) kept(ctx context.Context, s *Syncer) error {
+	k := &t.keeper
+	if !k.read.IsZero() && time.Since(k.read) < keptFor {
+		return nil
+	}
+	value, err := s.queue.Load(ctx, tripSet, t.name)
+	if err != nil {
+		return fmt.Errorf("the guard's memory: %w", err)
+	}
+	r := guardRecord{OnSale: -1}
+	if value != nil {
+		if err := json.Unmarshal(value, &r); err != nil {
+			return fmt.Errorf("the guard's memory: %w", err)
+		}
+	}
+	held := make(map[string]string)
+	if r.Trip != nil || k.held == nil || len(k.held) > 0 {
+		for rec, err := range s.queue.Records(ctx, heldSet+t.name, "") {
+			if err != nil {
+				return fmt.Errorf("the guard's memory: %w", err)
+			}
+			var l heldLine
+			if json.Unmarshal(rec.Value, &l) == nil {
+				held[rec.Key] = l.ProductID
+			}
+		}
+	}
+	k.trip, k.onSale, k.held, k.read = r.Trip, r.OnSale, held, time.Now()
+	return nil
+}
+
+func (t *target) saveGuard(ctx context.Context, s *Syncer) error {
+	value, err := json.Marshal(guardRecord{t.keeper.trip, t.keeper.onSale})
+	if err != nil {
+		return err
+	}
+	return s.queue.Save(ctx, tripSet, Record{t.name, value})
+}
+
+// heldLine is a line as the store keeps it.
+type heldLine struct {
+	Line
+	Approved *Approval `json:"approved,omitempty"`
+}
+
+// hold keeps lines, and that the guard has tripped if trip is not nil.
+func (t *target) hold(ctx context.Context, s *Syncer, trip *Trip, lines []Line) error {
+	k := &t.keeper
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err := t.kept(ctx, s); err != nil {
+		return err
+	}
+	tripped := k.trip == nil && trip != nil
+	if tripped {
+		k.trip = trip
+		if err := t.saveGuard(ctx, s); err != nil {
+			k.trip = nil
+			return err
+		}
+	}
+	var records []Record
+	for _, l := range lines {
+		if _, known := k.held[l.SKU]; !known && len(k.held)+len(records) >= maxListed {
+			continue
+		}
+		value, err := json.Marshal(heldLine{Line: l})
+		if err != nil {
+			return err
+		}
+		records = append(records, Record{l.SKU, value})
+	}
+	if len(records) > 0 {
+		if err := s.queue.Save(ctx, heldSet+t.name, records...); err != nil {
+			return err
+		}
+	}
+	for _, l := range lines {
+		if len(k.held) < maxListed {
+			k.held[l.SKU] = l.ProductID
+		}
+	}
+	if tripped {
+		s.logger.LogAttrs(ctx, slog.LevelError, "the guard has tripped: nothing dangerous is written on the channel until somebody approves",
+			slog.String("run", trip.Run), slog.String("channel", t.name), slog.String("why", trip.Why()))
+		s.hooks.tripped(ctx, s, t.name, *trip)
+	}
+	return nil
+}
+
+// settled forgets held lines whose listings were dealt with.
+func (t *target) settled(ctx context.Context, s *Syncer, results []result) {
+	k := &t.keeper
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.held) == 0 {
+		return
+	}
+	var gone []Record
+	for i := range results {
+		r := &results[i]
+		if _, ok := k.held[r.sku]; ok && (r.state == agreed || r.state == updated || r.state == pending) {
+			gone = append(gone, Record{Key: r.sku})
+		}
+	}
+	if len(gone) == 0 {
+		return
+	}
+	if err := s.queue.Save(ctx, heldSet+t.name, gone...); err != nil {
+		s.logger.LogAttrs(ctx, slog.LevelWarn, "held lines could not be forgotten", slog.String("channel", t.name), slog.Any("err", err))
+		return
+	}
+	for _, r := range gone {
+		delete(k.held, r.Key)
+	}
+}
+
+// clear forgets that the guard has tripped, and what it holds.
+func (t *target) clear(ctx context.Context, s *Syncer) error {
+	k := &t.keeper
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.trip == nil && len(k.held) == 0 {
+		return nil
+	}
+	gone := make([]Record, 0, len(k.held))
+	for sku := range k.held {
+		gone = append(gone, Record{Key: sku})
+	}
+	if err := s.queue.Save(ctx, heldSet+t.name, gone...); err != nil {
+		return err
+	}
+	was := k.trip
+	k.trip, k.held = nil, make(map[string]string)
+	if err := t.saveGuard(ctx, s); err != nil {
+		return err
+	}
+	if was != nil {
+		s.logger.LogAttrs(ctx, slog.LevelInfo, "the guard is clear again", slog.String("channel", t.name), slog.Time("since", was.Since))
+	}
+	return nil
+}
+
+// tripped returns the guard's trip, or nil, and how many products are on sale
+// as far as that is known. An error means that neither is known.
+func (t *target) tripped(ctx context.Context, s *Syncer) (*Trip, int, error) {
+	t.keeper.mu.Lock()
+	defer t.keeper.mu.Unlock()
+	if err := t.kept(ctx, s); err != nil {
+		return nil, 0, err
+	}
+	return t.keeper.trip, t.keeper.onSale, nil
+}
+
+// countOnSale remembers how many products are on sale.
+func (t *target) countOnSale(ctx context.Context, s *Syncer, n int) error {
+	t.keeper.mu.Lock()
+	defer t.keeper.mu.Unlock()
+	if err := t.kept(ctx, s); err != nil {
+		return err
+	}
+	t.keeper.onSale = n
+	return t.saveGuard(ctx, s)
+}
+
+// assumedOnSale stands for the number of products on sale while no run over
+// the catalogue has counted them.
+const assumedOnSale = 500
+
+// realtimeGate guards what Run and SyncProducts do.
+func (p *pass) realtimeGate(ctx context.Context, marked map[string]time.Time) gate {
+	return func(changes []change) (open, shut []change) {
+		var trip *Trip
+		for _, c := range changes {
+			d := p.t.Guard.danger(&c)
+			if d == harmless || d == loss && (c.quantity > 0 || p.explained(&c)) {
+				open = append(open, c)
+				continue
+			}
+			if p.t.Guard.limit(d, 0) < 0 {
+				open = append(open, c)
+				continue
+			}
+			tripped, onSale, err := p.t.tripped(ctx, p.s)
+			if err != nil { // what is not known to be safe is not done
+				p.holdErr = err
+				shut = append(shut, c)
+				continue
+			}
+			if onSale < 0 {
+				onSale = assumedOnSale
+			}
+			at, ok := marked[c.stock.ProductID]
+			if !ok {
+				at = time.Now()
+			}
+			limit := p.t.Guard.limit(d, onSale)
+			if tripped == nil && trip == nil && p.t.window.count(d, at, p.t.Guard.Window, limit) {
+				open = append(open, c)
+				continue
+			}
+			if tripped == nil && trip == nil {
+				trip = &Trip{Since: time.Now(), Run: channel.Run(ctx), Limit: limit, OnSale: onSale}
+				if d == loss {
+					trip.Losses = limit + 1
+				} else {
+					trip.Gains = limit + 1
+				}
+			}
+			shut = append(shut, c)
+		}
+		if len(shut) > 0 && p.holdErr == nil {
+			p.holdErr = p.t.hold(ctx, p.s, trip, p.lines(shut))
+		}
+		return open, shut
+	}
+}
+
+// lines makes held lines of changes.
+func (p *pass) lines(changes []change) []Line {
+	lines := make([]Line, len(changes))
+	for i := range changes {
+		lines[i] = lineOf(p.t.name, &changes[i])
+		lines[i].Reason = Held
+	}
+	return lines
+}
+
+// Held returns what the guards hold, for each channel on which one has
+// tripped. The error is the queue's.
+func (s *Syncer) Held(ctx context.Context) ([]Holding, error) {
+	var all []Holding
+	for _, t := range s.targets {
+		h, _, err := s.holding(ctx, t)
+		if err != nil {
+			return nil, fmt.Errorf("syncer: Held: %w", err)
+		}
+		if h != nil {
+			all = append(all, *h)
+		}
+	}
+	return all, nil
+}
+
+func (s *Syncer) holding(ctx context.Context, t *target) (*Holding, []heldLine, error) {
+	t.keeper.mu.Lock()
+	t.keeper.read = time.Time{} // look again
+	err := t.kept(ctx, s)
+	trip := t.keeper.trip
+	t.keeper.mu.Unlock()
+	if err != nil || trip == nil {
+		return nil, nil, err
+	}
+	h := &Holding{Channel: t.name, Trip: *trip}
+	var lines []heldLine
+	for rec, err := range s.queue.Records(ctx, heldSet+t.name, "") {
+		if err != nil {
+			return nil, nil, err
+		}
+		var l heldLine
+		if err := json.Unmarshal(rec.Value, &l); err != nil {
+			return nil, nil, err
+		}
+		lines = append(lines, l)
+		h.Lines = append(h.Lines, l.Line)
+		if l.SoldOut {
+			h.SoldOut++
+		}
+	}
+	h.Hash = hashOf(h.Lines)
+	slices.SortStableFunc(h.Lines, func(a, b Line) int { return abs(b.Delta()) - abs(a.Delta()) })
+	return h, lines, nil
+}
+
+func abs(n int) int { return max(n, -n) }
+
+// hashOf identifies lines, in whichever order.
+func hashOf(lines []Line) string {
+	keys := make([]string, len(lines))
+	for i, l := range lines {
+		shown := "-"
+		if l.Shown != nil {
+			shown = fmt.Sprint(*l.Shown)
+		}
+		keys[i] = fmt.Sprintf("%q %q %q %s %d", l.Channel, l.ProductID, l.SKU, shown, l.Wanted)
+	}
+	slices.Sort(keys)
+	h := sha256.New()
+	for _, k := range keys {
+		fmt.Fprintln(h, k)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+// words says what a line would do, for people.
+func (l Line) words() string {
+	name := text.Clean(l.SKU)
+	if l.Name != "" {
+		name += " (" + text.Clean(l.Name) + ")"
+	}
+	if l.Shown == nil {
+		return fmt.Sprintf("%s is sold without a quantity and would show %d", name, l.Wanted)
+	}
+	return fmt.Sprintf("%s shows %d and would show %d", name, *l.Shown, l.Wanted)
+}

@@ -1,0 +1,37 @@
+package syncer
+
+import "github.com/ecosire/stocksync/channel"
+
+// A Listing is what a channel shows under one SKU. Most listings are one unit
+// of one product, under the product's own SKU. A product under another name, a
+// pack of six, and a kit of several products are listings, too.
+type Listing struct {
+	// SKU is what the channel calls it.
+	SKU string
+	// Parts are what one unit of the listing takes from the stock. None means
+	// one unit of the product at hand.
+	Parts []Part
+}
+
+// A Part is a product in a [Listing].
+type Part struct {
+	ProductID string
+	Units     int // at least 1
+}
+
+// As lists every product under the SKU that name returns, for channels that
+// know products by other names; "" leaves a product out. It is for the field
+// Listings of a [Target].
+func As(name func(channel.Stock) string) func(channel.Stock) []Listing {
+	return func(s channel.Stock) []Listing {
+		if sku := name(s); sku != "" {
+			return []Listing{{SKU: sku}}
+		}
+		return nil
+	}
+}
+
+// Pack is a listing of several units of one product.
+func Pack(sku string, product channel.Stock, units int) Listing {
+	return Listing{SKU: sku, Parts: []Part{{product.ProductID, units}}}
+}

@@ -1,0 +1,73 @@
+package syncer
+
+import (
+	"github.com/ecosire/stocksync/channel"
+)
+
+// A state is what came of one listing in a pass.
+type state uint8
+
+const (
+	agreed     state = iota // the channel shows it already
+	updated                 // it was written
+	pending                 // it was accepted, and does not show yet
+	unclear                 // it was sent, and whether it was applied is not known
+	held                    // a guard holds it
+	replanned               // it is not what the plan expects
+	superseded              // another run had a newer quantity
+	failed                  // it was not written
+)
+
+// A result is what came of one listing.
+type result struct {
+	want
+	seen   *channel.Level // nil if that was not read
+	state  state
+	err    error
+	unsent bool // the channel was not even asked
+}
+
+// An outcome is what came of one pass.
+type outcome struct {
+	results  []result
+	err      error // the channel's as a whole; it is among the results' too
+	answered bool  // the channel answered something
+	// compared counts the products that were compared, and onSale those of them
+	// that customers can buy.
+	compared, onSale int
+}
+
+func (o *outcome) add(r result) { o.results = append(o.results, r) }
+
+// fail records wants that nothing was done about.
+func (o *outcome) fail(wants []want, err error) {
+	for _, w := range wants {
+		o.add(result{want: w, state: failed, err: err, unsent: true})
+	}
+}
+
+// looked counts what was read. The listings of a product come one after
+// another, and count as one.
+func (o *outcome) looked(wants []want, levels []channel.Level) {
+	if levels == nil {
+		return
+	}
+	buyable := make(map[string]bool, len(levels))
+	for i := range levels {
+		if onSale(&levels[i]) {
+			buyable[levels[i].SKU] = true
+		}
+	}
+	last, counted := "", false
+	for i := range wants {
+		id := wants[i].stock.ProductID
+		if id != last {
+			o.compared++
+			last, counted = id, false
+		}
+		if !counted && buyable[wants[i].sku] {
+			o.onSale++
+			counted = true
+		}
+	}
+}

@@ -1,0 +1,273 @@
+package syncer
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/ecosire/stocksync/channel"
+)
+
+// maxLooks is how often a pass looks at a product when the channel or the
+// source changes under it.
+const maxLooks = 3
+
+// A purpose is why products are taken through a channel. It decides what is
+// guarded and how.
+type purpose int
+
+const (
+	realtime  purpose = iota // what was marked, or asked for by SyncProducts: guarded by a window of time
+	nightly                  // a run over the catalogue: what is dangerous is put aside until its end
+	settling                 // that end, within the limits: nothing is guarded
+	applying                 // the lines of a plan: guarded before the pass, all or nothing
+	surveying                // a plan is made: nothing is written
+)
+
+// catalogue reports whether a pass is part of a run over everything.
+func (p purpose) catalogue() bool { return p == nightly || p == settling || p == surveying }
+
+// A pass is one go of some products through one channel, in stages:
+//
+//	want     what should the channel show?      want.go
+//	look     what does it show?                 look.go
+//	compare  where do these differ?             compare.go
+//	guard    what of it may be written?         guard.go
+//	write    write it                           write.go
+//	account  what came of each product          outcome.go
+//
+// All entrances lead here: [Syncer.SyncProducts], [Syncer.Run],
+// [Syncer.Reconcile], [Syncer.Plan], [Syncer.Apply].
+type pass struct {
+	s       *Syncer
+	t       *target
+	purpose purpose
+	// gate says which changes may be written now; what it holds, and why, is
+	// its own affair. nil lets all pass.
+	gate gate
+	// expect has the lines of a plan by SKU. If it is not nil a difference is
+	// written only if it is the plan's.
+	expect map[string]Line
+	// fixed has lines by SKU that say what is wanted, whatever the source wants:
+	// an undo's.
+	fixed map[string]Line
+	// kitting says whether kits are looked at: a run over the catalogue leaves
+	// them for its end.
+	kitting kitting
+	// holdErr is why what the gate shut could not be kept as held.
+	holdErr error
+	// unset makes the write an [channel.Unsetter]'s.
+	unset    bool
+	unsetter channel.Unsetter
+	// again reads products anew, when the channel or the source changed
+	// meanwhile.
+	again func(ctx context.Context, ids []string) ([]channel.Stock, error)
+}
+
+// kitting is which listings a pass looks at.
+type kitting int
+
+const (
+	withKits kitting = iota
+	withoutKits
+	kitsAlone
+)
+
+// A gate divides changes, which are in order, into those that may be written
+// and those that may not.
+type gate func(changes []change) (open, shut []change)
+
+// take takes products through the channel. It returns what came of each.
+func (p *pass) take(ctx context.Context, stocks []channel.Stock) *outcome {
+	out := &outcome{results: make([]result, 0, len(stocks))}
+	wants := p.want(ctx, stocks, out)
+	if len(wants) == 0 {
+		return out
+	}
+	skus := skusOf(wants)
+	leave, err := p.t.lane.enter(ctx, skus)
+	if err != nil {
+		out.fail(wants, err)
+		return out
+	}
+	// A call that was left behind may still write: until it returns, nobody
+	// else gets these SKUs.
+	defer p.t.calls.after(leave)
+
+	var ours map[string]bool
+	for n := 1; ; n++ {
+		var stale []want
+		wants, stale = p.admit(wants)
+		changes, err := p.differences(ctx, wants, out)
+		if err != nil {
+			p.broken(ctx, out, err, false)
+			out.fail(slices.Concat(wants, stale), err)
+			return out
+		}
+		changes = p.expected(changes, out)
+		if p.gate != nil && p.t.reader != nil {
+			var shut []change
+			changes, shut = p.gate(changes)
+			for _, c := range shut {
+				out.add(result{want: c.want, seen: c.seen, state: held, err: p.holdErr})
+			}
+		}
+		conflicts, err := p.write(ctx, changes, out, n < maxLooks)
+		if err != nil {
+			p.broken(ctx, out, err, true)
+			for _, c := range conflicts {
+				stale = append(stale, c.want)
+			}
+			out.fail(stale, err)
+			return out
+		}
+		for _, c := range conflicts {
+			stale = append(stale, c.want)
+		}
+		if len(stale) == 0 {
+			return out
+		}
+		if n == maxLooks || p.again == nil {
+			for _, w := range stale {
+				out.add(result{want: w, state: superseded, err: channel.ErrConflict})
+			}
+			return out
+		}
+		// The quantity that was wanted may be as old as what the channel has
+		// refused, so the source is asked again, too.
+		if ours == nil {
+			ours = make(map[string]bool, len(skus))
+			for _, sku := range skus {
+				ours[sku] = true
+			}
+		}
+		end := p.t.lane.begin(time.Now())
+		defer end()
+		again, err := p.again(ctx, productsOf(stale))
+		if err != nil {
+			out.fail(stale, err)
+			return out
+		}
+		wants = p.renewed(ctx, stale, again, ours, out)
+	}
+}
+
+// survey takes products through the first stages only, and writes nothing.
+func (p *pass) survey(ctx context.Context, stocks []channel.Stock) ([]change, *outcome) {
+	out := &outcome{results: make([]result, 0, len(stocks))}
+	wants := p.want(ctx, stocks, out)
+	changes, err := p.differences(ctx, wants, out)
+	if err != nil {
+		p.broken(ctx, out, err, false)
+		out.fail(wants, err)
+	}
+	return changes, out
+}
+
+// differences looks and compares.
+func (p *pass) differences(ctx context.Context, wants []want, out *outcome) ([]change, error) {
+	if len(wants) == 0 {
+		return nil, nil
+	}
+	looked, levels, err := p.look(ctx, wants, out)
+	if err != nil {
+		return nil, err
+	}
+	out.looked(looked, levels)
+	if out.answered {
+		p.t.worked(ctx, p.s, false)
+	}
+	return p.compare(looked, levels, out), nil
+}
+
+// admit keeps the wants that are newer than all that was dealt with before.
+func (p *pass) admit(wants []want) (admitted, stale []want) {
+	admitted = slices.DeleteFunc(wants, func(w want) bool {
+		if p.t.lane.admit(w.sku, w.asOf) {
+			return false
+		}
+		stale = append(stale, w)
+		return true
+	})
+	return admitted, stale
+}
+
+// renewed makes wants of what was read again. An SKU that is not the pass's
+// own has to wait for its turn in another one.
+func (p *pass) renewed(ctx context.Context, stale []want, stocks []channel.Stock, ours map[string]bool, out *outcome) []want {
+	read := make(map[string]bool, len(stocks))
+	for _, s := range stocks {
+		read[s.ProductID] = true
+	}
+	for _, w := range stale {
+		if !read[w.stock.ProductID] {
+			out.add(result{want: w, state: failed, err: ErrNoProduct})
+		}
+	}
+	asked := make(map[string]bool, len(stale))
+	for _, w := range stale {
+		asked[w.sku] = true
+	}
+	return slices.DeleteFunc(p.want(ctx, stocks, out), func(w want) bool {
+		if !ours[w.sku] {
+			out.add(result{want: w, state: superseded, err: channel.ErrConflict})
+			return true
+		}
+		return !asked[w.sku] // another listing of the product, dealt with before
+	})
+}
+
+// expected keeps the changes that a plan expects.
+func (p *pass) expected(changes []change, out *outcome) []change {
+	if p.expect == nil {
+		return changes
+	}
+	return slices.DeleteFunc(changes, func(c change) bool {
+		if lineOf(p.t.name, &c).same(p.expect[c.sku]) {
+			return false
+		}
+		out.add(result{want: c.want, seen: c.seen, state: replanned, err: channel.ErrConflict})
+		return true
+	})
+}
+
+// broken records that the channel as a whole failed.
+func (p *pass) broken(ctx context.Context, out *outcome, err error, writing bool) {
+	out.err = err
+	if !isContext(ctx, err) {
+		p.t.failed(ctx, p.s, err, writing)
+	}
+}
+
+// claims reads a product to see whether it still has an SKU that another one
+// wants.
+func (p *pass) claims(ctx context.Context, productID, sku string) bool {
+	if p.again == nil {
+		return false
+	}
+	stocks, err := p.again(ctx, []string{productID})
+	return err == nil && slices.ContainsFunc(stocks, func(s channel.Stock) bool {
+		return s.Err == nil && slices.ContainsFunc(p.skusOf(s), func(other string) bool { return other == sku })
+	})
+}
+
+// skusOf returns the SKUs under which the target shows a product.
+func (p *pass) skusOf(s channel.Stock) []string {
+	out := new(outcome)
+	return skusOf(p.listings(&s, nil, out))
+}
+
+func productsOf(wants []want) []string {
+	var ids []string
+	for _, w := range wants {
+		if len(w.parts) > 1 {
+			for _, part := range w.parts {
+				ids = append(ids, part.ProductID)
+			}
+			continue
+		}
+		ids = append(ids, w.stock.ProductID)
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}

@@ -1,0 +1,263 @@
+package syncer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/ecosire/stocksync/channel"
+)
+
+// The lanes of the queue. A mark comes into the inbox, whoever makes it: which
+// channels it concerns is decided by who works on it, so that processes with
+// different targets can share a queue. Run moves it to the lanes of its own
+// channels.
+const (
+	inboxLane   = "inbox"         // products that somebody said have changed
+	noticedLane = "inbox/watched" // products that were found to have changed by watching
+	orderLane   = "orders"        // orders whose products are not known yet
+)
+
+// Each channel has a lane for what somebody said has changed, and one for what
+// was only watched, which must not make an event wait.
+func (t *target) eventLane() string   { return "channel/" + t.name }
+func (t *target) watchedLane() string { return "watched/" + t.name }
+
+// trouble is the queue's, as Health tells it.
+type trouble struct {
+	mu    sync.Mutex
+	since time.Time
+	err   error
+}
+
+func (t *trouble) set(err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err == nil {
+		t.since, t.err = time.Time{}, nil
+		return
+	}
+	if t.since.IsZero() {
+		t.since = time.Now()
+	}
+	t.err = err
+}
+
+func (t *trouble) get() (since time.Time, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.since, t.err
+}
+
+// insist does something with the queue until it succeeds, or ctx is done: a
+// queue's trouble passes, as a full disk does. It returns ctx's error.
+func (s *Syncer) insist(ctx context.Context, op string, do func() error) error {
+	for failures := 0; ; failures++ {
+		err := s.safely("the queue: "+op, do)
+		if err == nil {
+			if failures > 0 {
+				s.trouble.set(nil)
+				s.logger.LogAttrs(ctx, slog.LevelInfo, "the queue works again", slog.String("op", op))
+			}
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		s.trouble.set(err)
+		wait := pause(nil, failures, maxQueueBackoff)
+		s.logger.LogAttrs(ctx, slog.LevelError, "the queue failed, and is tried again", slog.String("op", op),
+			slog.Duration("wait", wait), slog.Any("err", err))
+		if err := sleep(ctx, wait); err != nil {
+			return err
+		}
+	}
+}
+
+// maxQueueBackoff caps the wait between attempts at a queue that fails.
+const maxQueueBackoff = 30 * time.Second
+
+// An outcome of a turn that the queue could not be told is owed to it: until
+// then the tasks stay leased.
+type owed struct {
+	mu   sync.Mutex
+	debt []*settlement
+}
+
+func (o *owed) add(s *settlement) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.debt = append(o.debt, s)
+}
+
+func (o *owed) take() []*settlement {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	debt := o.debt
+	o.debt = nil
+	return debt
+}
+
+// A settlement gathers what becomes of the tasks of one turn.
+type settlement struct {
+	s       *Syncer
+	channel string
+	run     string
+	acked   []Task
+	waits   map[time.Duration][]Task // by how long until they are due
+	failed  int
+	longest time.Duration
+	err     error // the first one
+}
+
+func (o *settlement) done(t Task) { o.acked = append(o.acked, t) }
+
+func (o *settlement) giveUp(ctx context.Context, t Task, p Problem) {
+	o.acked = append(o.acked, t)
+	o.s.hooks.gaveUp(ctx, o.s, p)
+	o.s.logger.LogAttrs(ctx, slog.LevelWarn, "given up until it changes", slog.String("run", o.run), slog.String("channel", p.Channel),
+		slog.String("product", p.ProductID), slog.String("sku", p.SKU), slog.Any("err", p.Err))
+}
+
+const (
+	// maxMisses is how often a product is asked for that the source does not
+	// answer.
+	maxMisses = 3
+	// maxUnreadBackoff caps the wait for a product whose quantity cannot be
+	// read: only the source can mend that, and it tells.
+	maxUnreadBackoff = time.Hour
+)
+
+// missing deals with a product that the source did not answer. In most cases
+// it does not exist, but it may be a list that came short.
+func (o *settlement) missing(ctx context.Context, t Task) {
+	if t.Attempt >= maxMisses {
+		o.giveUp(ctx, t, Problem{Channel: o.channel, ProductID: t.ID, Err: ErrNoProduct})
+		return
+	}
+	o.later(t, ErrNoProduct, maxProductBackoff)
+}
+
+// later puts a task back for as long as its own failures call for, and counts
+// one more.
+func (o *settlement) later(t Task, err error, limit time.Duration) {
+	wait := pause(err, t.Attempt, limit)
+	t.Attempt++
+	// What failed at different times is tried together: it costs one request.
+	if wait > 4*time.Second {
+		grid := wait / 4
+		now := time.Now()
+		wait = now.Add(wait).Truncate(grid.Round(time.Second)).Add(grid.Round(time.Second)).Sub(now)
+	}
+	o.retry(t, wait, err)
+}
+
+// retry puts a task back after a failure that is not its own.
+func (o *settlement) retry(t Task, wait time.Duration, err error) {
+	if o.waits == nil {
+		o.waits = make(map[time.Duration][]Task)
+	}
+	if o.err == nil {
+		o.err = err
+	}
+	wait = wait.Round(100 * time.Millisecond) // tasks that failed together are tried together
+	o.waits[wait] = append(o.waits[wait], t)
+	o.failed++
+	o.longest = max(o.longest, wait)
+}
+
+// wait puts a task back that has not failed.
+func (o *settlement) wait(t Task, wait time.Duration) {
+	if o.waits == nil {
+		o.waits = make(map[time.Duration][]Task)
+	}
+	o.waits[wait] = append(o.waits[wait], t)
+}
+
+// settle tells the queue. It does so even after the grace has ended, since
+// what was done is done, but does not insist then: the next Run will.
+func (o *settlement) settle(ctx context.Context) {
+	if o.failed > 0 {
+		o.s.hooks.retry(ctx, o.s, Retry{Channel: o.channel, Products: o.failed, Wait: o.longest, Err: o.err})
+		o.s.logger.LogAttrs(ctx, slog.LevelWarn, "will be tried again", slog.String("run", o.run), slog.String("channel", o.channel),
+			slog.Int("products", o.failed), slog.Duration("wait", o.longest), slog.Any("err", o.err))
+	}
+	if err := o.tell(context.WithoutCancel(ctx)); err == nil {
+		return
+	}
+	if o.s.insist(ctx, "Ack, Retry", func() error { return o.tell(context.WithoutCancel(ctx)) }) != nil {
+		o.s.owed.add(o)
+	}
+}
+
+// tell tells the queue once. What it was told it is not told again.
+func (o *settlement) tell(ctx context.Context) error {
+	if len(o.acked) > 0 {
+		if err := o.s.queue.Ack(ctx, o.acked...); err != nil {
+			return fmt.Errorf("syncer: the queue: %w", err)
+		}
+		o.acked = nil
+	}
+	for wait, tasks := range o.waits {
+		if err := o.s.queue.Retry(ctx, time.Now().Add(wait), tasks...); err != nil {
+			return fmt.Errorf("syncer: the queue: %w", err)
+		}
+		delete(o.waits, wait)
+	}
+	return nil
+}
+
+// dispatch moves marks of products from an inbox to the lanes of the channels.
+func (s *Syncer) dispatch(ctx context.Context, tasks []Task, lane func(*target) string) {
+	marks := make([]Mark, 0, len(tasks)*len(s.targets))
+	for _, t := range s.targets {
+		for _, task := range tasks {
+			marks = append(marks, task.Mark(lane(t)))
+		}
+	}
+	o := &settlement{s: s}
+	if s.insist(ctx, "Mark", func() error { return s.queue.Mark(ctx, marks...) }) != nil {
+		for _, t := range tasks { // it was to end: they stay where they are
+			o.wait(t, 0)
+		}
+	} else {
+		o.acked = tasks
+	}
+	o.settle(ctx)
+}
+
+var errNoOrders = errors.New("the source cannot tell an order's products")
+
+// resolve marks the products of orders.
+func (s *Syncer) resolve(ctx context.Context, tasks []Task) {
+	o := &settlement{s: s}
+	for _, task := range tasks {
+		var ids []string
+		err := s.safely("the source: OrderProducts", func() (err error) {
+			ctx, cancel := context.WithTimeout(s.urgentOrders(ctx), s.patience)
+			defer cancel()
+			ids, err = s.orders.OrderProducts(ctx, task.ID)
+			return err
+		})
+		if err == nil {
+			marks := make([]Mark, len(ids))
+			for i, id := range ids {
+				marks[i] = task.Mark(inboxLane)
+				marks[i].ID = id
+			}
+			err = s.queue.Mark(ctx, marks...)
+		}
+		switch {
+		case err == nil:
+			o.done(task)
+		case channel.Permanent(err):
+			o.giveUp(ctx, task, Problem{Err: fmt.Errorf("order %q: %w", task.ID, err)})
+		default:
+			o.later(task, err, maxProductBackoff)
+		}
+	}
+	o.settle(ctx)
+}

@@ -1,0 +1,254 @@
+package syncer
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ecosire/stocksync/channel"
+)
+
+// maxReads bounds the requests that find out which of many ids the source
+// refuses.
+const maxReads = 10
+
+// fetch reads products by their ids, the parts of their kits included. It
+// returns what the source answered, by id: what it refuses, or cannot answer,
+// for one id alone is that product's Err. An error means that the source as a
+// whole failed; what was read before is there all the same.
+func (s *Syncer) fetch(ctx context.Context, ids []string) (map[string]channel.Stock, error) {
+	ids = s.withParts(ids)
+	found := make(map[string]channel.Stock, len(ids))
+	err := halve(ids, maxReads, func(some []string) error {
+		for stock, err := range s.stock(ctx, some) {
+			if err != nil {
+				return err
+			}
+			if old, twice := found[stock.ProductID]; !twice || old.Err != nil || stock.AsOf.After(old.AsOf) {
+				found[stock.ProductID] = stock
+			}
+		}
+		return nil
+	}, func(id string, err error) {
+		if _, ok := found[id]; !ok {
+			found[id] = channel.Stock{ProductID: id, Err: err}
+		}
+	})
+	if err != nil {
+		for id, stock := range found {
+			if stock.AsOf.IsZero() { // blamed for what is not its own trouble
+				delete(found, id)
+			}
+		}
+	}
+	return found, err
+}
+
+// withParts adds the parts of all kits that the products are in.
+func (s *Syncer) withParts(ids []string) []string {
+	var parts []string
+	for _, t := range s.targets {
+		if t.Kits == nil {
+			continue
+		}
+		stocks := make([]channel.Stock, len(ids))
+		for i, id := range ids {
+			stocks[i].ProductID = id
+		}
+		for _, k := range t.kitsOf(s, stocks) {
+			for _, part := range k.Parts {
+				parts = append(parts, part.ProductID)
+			}
+		}
+	}
+	if len(parts) == 0 {
+		return ids
+	}
+	all := slices.Concat(ids, parts)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// freshFor is how long a quantity that was read for one channel serves the
+// others. Each channel works through its marks at its own pace; those that
+// are behind by less share a read.
+const freshFor = 30 * time.Second
+
+// A reader reads stock for the workers of all channels, in full requests: what
+// several wait for is read together, and what was read for one serves the
+// others.
+//
+// No clock decides whether it does, since marks may be made by another
+// process. A queue promises that whoever reads after a lease has what all
+// marks up to the newest one in that lease are about: so a read serves all
+// tasks whose last mark is not newer than that.
+type reader struct {
+	s        *Syncer
+	turn     chan struct{} // holds a token while nobody reads
+	mu       sync.Mutex
+	newest   time.Time // the newest mark in any lease before now
+	waiting  map[string]bool
+	stock    map[string]known
+	reads    []*group // what is in stock, the oldest first
+	failures int
+}
+
+// A known product was read after all marks up to covers.
+type known struct {
+	channel.Stock
+	covers time.Time
+}
+
+func newReader(s *Syncer) *reader {
+	r := &reader{s: s, turn: make(chan struct{}, 1), waiting: make(map[string]bool), stock: make(map[string]known)}
+	r.turn <- struct{}{}
+	return r
+}
+
+// read returns the stock of the tasks' products, by id. Those that the source
+// did not answer are missing. A caller that waited for another read usually
+// finds its products in it.
+func (r *reader) read(ctx context.Context, tasks []Task) (map[string]channel.Stock, error) {
+	r.mu.Lock()
+	for _, t := range tasks {
+		r.waiting[t.ID] = true
+		if t.Last.After(r.newest) {
+			r.newest = t.Last
+		}
+	}
+	r.mu.Unlock()
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-r.turn:
+	}
+	defer func() { r.turn <- struct{}{} }()
+	r.expire(time.Now().Add(-freshFor))
+
+	ids, found := r.missing(tasks)
+	if len(ids) == 0 {
+		return found, nil
+	}
+	// The lanes know of the read until its quantities are forgotten: one of
+	// them may be pushed at any time until then.
+	g := r.s.group(time.Now())
+	r.mu.Lock()
+	covers := r.newest
+	r.mu.Unlock()
+	stocks, err := r.s.fetch(ctx, ids)
+	r.reads = append(r.reads, g)
+	for id, s := range stocks {
+		if s.Err == nil { // else the next attempt must ask again
+			r.stock[id] = known{s, covers}
+			g.stocks = append(g.stocks, s)
+		}
+	}
+	if err != nil {
+		r.failures++
+		return nil, err
+	}
+	r.failures = 0
+	for _, t := range tasks {
+		if s, ok := stocks[t.ID]; ok {
+			found[t.ID] = s
+		}
+	}
+	for _, id := range r.s.withParts(idsOf(tasks)) { // parts of kits
+		if s, ok := stocks[id]; ok {
+			found[id] = s
+		}
+	}
+	return found, nil
+}
+
+// missing returns what is known already of the tasks' products, and the ids
+// that must be read: those of the tasks, and, as far as a group goes, those
+// that others wait for.
+func (r *reader) missing(tasks []Task) (ids []string, found map[string]channel.Stock) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	found = make(map[string]channel.Stock, len(tasks))
+	for _, t := range tasks {
+		if k, ok := r.stock[t.ID]; ok && !k.covers.Before(t.Last) && !r.parted(t.ID) {
+			found[t.ID] = k.Stock
+		} else {
+			ids = append(ids, t.ID)
+		}
+		delete(r.waiting, t.ID)
+	}
+	if len(ids) == 0 {
+		return nil, found
+	}
+	for id := range r.waiting {
+		if len(ids) >= groupSize {
+			break
+		}
+		ids = append(ids, id)
+		delete(r.waiting, id)
+	}
+	return ids, found
+}
+
+// parted reports whether a product is in a kit: its parts must be read with it.
+func (r *reader) parted(id string) bool { return len(r.s.withParts([]string{id})) > 1 }
+
+// again reads products anew, for a pass that looks at them again.
+func (r *reader) again(ctx context.Context, ids []string) ([]channel.Stock, error) {
+	stocks, err := r.s.readNow(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	select { // what was read before is not as new as what was found
+	case <-r.turn:
+		for _, id := range ids {
+			delete(r.stock, id)
+		}
+		r.turn <- struct{}{}
+	case <-ctx.Done():
+	}
+	return stocks, nil
+}
+
+// pause is how long to leave the source alone after it has failed.
+func (r *reader) pause(err error) time.Duration {
+	return pause(err, max(0, r.failures-1), maxChannelBackoff)
+}
+
+// tidy forgets what is no longer fresh, again and again until ctx is done. A
+// read that nobody forgets would keep the lanes from forgetting, too.
+func (r *reader) tidy(ctx context.Context) {
+	for sleep(ctx, freshFor) == nil {
+		select {
+		case <-r.turn:
+			r.expire(time.Now().Add(-freshFor))
+			r.turn <- struct{}{}
+		default: // somebody reads, and tidies up first
+		}
+	}
+}
+
+// close forgets everything.
+func (r *reader) close() { r.expire(time.Now().Add(time.Hour)) }
+
+// expire forgets what was read before a time.
+func (r *reader) expire(before time.Time) {
+	for len(r.reads) > 0 && r.reads[0].began.Before(before) {
+		g := r.reads[0]
+		for _, s := range g.stocks {
+			if r.stock[s.ProductID].AsOf.Equal(s.AsOf) {
+				delete(r.stock, s.ProductID)
+			}
+		}
+		g.endAll()
+		r.reads = r.reads[1:]
+	}
+}
+
+func idsOf(tasks []Task) []string {
+	ids := make([]string, len(tasks))
+	for i, t := range tasks {
+		ids[i] = t.ID
+	}
+	return ids
+}

@@ -1,0 +1,134 @@
+package syncer
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/internal/text"
+)
+
+// A Target is a channel, and what of the stock it is to show.
+type Target struct {
+	// Channel is required.
+	Channel channel.Channel
+	// Policy decides how many units are shown; the zero Policy is [Available].
+	Policy Policy
+	// Filter chooses the products that the channel is to show at all; nil
+	// means all. What it leaves out is neither read nor written there.
+	Filter func(channel.Stock) bool
+	// Listings says under which SKUs the channel shows a product; nil means
+	// its own, for one unit. What it returns none for is left out. See [As] and
+	// [Pack].
+	Listings func(channel.Stock) []Listing
+	// Kits returns the listings that take several products; nil means none. It
+	// is called often and may return another list while running. A mark of a
+	// part is a mark of its kits. A kit shows how many can be made of what the
+	// Policy leaves of each part, and is an error if one cannot be read.
+	Kits func() []Listing
+	// Guard limits what may be done to the channel before anybody has looked.
+	Guard Guard
+}
+
+// A target is a [Target] with what the syncer keeps for it while it lives.
+type target struct {
+	Target
+	name       string
+	reader     channel.Reader // nil if the channel cannot be read
+	size       int            // updates in a batch; 0 means any number
+	lag        time.Duration  // of accepted updates; 0 if they show at once
+	lane       *lane          // order among passes
+	calls      calls          // of the channel that have not returned
+	preloading atomic.Bool
+	memory     memory  // what the channel was found or made to show
+	state      breaker // whether the channel works
+	window     window  // what was lately lost and gained in real time
+	keeper     keeper  // what the guard holds
+}
+
+func newTarget(t Target) (*target, error) {
+	if nothing(t.Channel) {
+		return nil, errors.New("Channel is nil")
+	}
+	if t.Policy.err != nil {
+		return nil, fmt.Errorf("Policy: %w", t.Policy.err)
+	}
+	if err := t.Guard.check(); err != nil {
+		return nil, fmt.Errorf("Guard: %w", err)
+	}
+	t.Policy, t.Guard = t.Policy.orDefault(), t.Guard.orDefault()
+	full := &target{Target: t, name: t.Channel.Name(), lane: newLane()}
+	if strings.TrimSpace(full.name) == "" {
+		return nil, errors.New("Channel has no name: reports and logs could not tell it apart")
+	}
+	full.reader, _ = channel.As[channel.Reader](t.Channel)
+	if s, ok := channel.As[channel.Sizer](t.Channel); ok {
+		full.size = max(0, s.BatchSize())
+	}
+	if l, ok := channel.As[channel.Lagger](t.Channel); ok {
+		full.lag = l.Lag()
+	}
+	return full, nil
+}
+
+// nothing reports whether an interface value is nil, or holds a nil pointer.
+func nothing(v any) bool {
+	if v == nil {
+		return true
+	}
+	r := reflect.ValueOf(v)
+	switch r.Kind() {
+	case reflect.Pointer, reflect.Func, reflect.Map, reflect.Chan, reflect.Slice:
+		return r.IsNil()
+	}
+	return false
+}
+
+// plain reports whether the target lists every product under its own SKU.
+func (t *target) plain() bool { return t.Filter == nil && t.Listings == nil && t.Kits == nil }
+
+// kits returns the kits that the host lists now. Those that make no sense are
+// left out, and named in the log.
+func (t *target) kits(s *Syncer) (kits []Listing) {
+	if t.Kits == nil {
+		return nil
+	}
+	_ = s.safely(t.name+": Kits", func() error { kits = t.Kits(); return nil })
+	return slices.DeleteFunc(slices.Clone(kits), func(k Listing) bool {
+		odd := strings.TrimSpace(k.SKU) == "" || len(k.Parts) == 0 ||
+			slices.ContainsFunc(k.Parts, func(p Part) bool { return p.ProductID == "" || p.Units < 1 })
+		if odd {
+			s.once.warn(s, "a kit without an SKU, without parts, or with less than one unit of a part is left out",
+				slog.String("channel", t.name), slog.String("sku", text.Clean(k.SKU)))
+		}
+		return odd
+	})
+}
+
+// kitsOf returns the kits that have one of the stocks as a part.
+func (t *target) kitsOf(s *Syncer, stocks []channel.Stock) []Listing {
+	all := t.kits(s)
+	if len(all) == 0 {
+		return nil
+	}
+	have := make(map[string]bool, len(stocks))
+	for i := range stocks {
+		have[stocks[i].ProductID] = true
+	}
+	var kits []Listing
+	for _, k := range all {
+		for _, part := range k.Parts {
+			if have[part.ProductID] {
+				kits = append(kits, k)
+				break
+			}
+		}
+	}
+	return kits
+}

@@ -1,0 +1,159 @@
+package syncer
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ecosire/stocksync/channel"
+)
+
+// A want is a listing with the quantity that the channel should show.
+type want struct {
+	sku      string
+	stock    *channel.Stock // of the product, or of the part that limits a kit
+	parts    []Part         // nil for one unit of the product
+	quantity int
+	asOf     time.Time // of the oldest stock that it rests on
+}
+
+// want makes of what was read what the channel should show. What cannot be
+// published goes to out: what has no SKU, what a policy does not know, and what
+// shares its SKU with another product, since no channel can show two
+// quantities.
+func (p *pass) want(ctx context.Context, stocks []channel.Stock, out *outcome) []want {
+	if p.fixed != nil {
+		return p.fixedWants(stocks)
+	}
+	wants := make([]want, 0, len(stocks))
+	for i := 0; i < len(stocks) && p.kitting != kitsAlone; i++ { // again after a product that made the host's code panic
+		if err := p.s.safely("a target's Filter, Listings or Policy", func() error {
+			for ; i < len(stocks); i++ {
+				wants = p.listings(&stocks[i], wants, out)
+			}
+			return nil
+		}); err != nil {
+			out.add(result{want: want{sku: stocks[i].SKU, stock: &stocks[i], asOf: stocks[i].AsOf}, state: failed, err: err})
+		}
+	}
+	if p.kitting != withoutKits {
+		wants = p.kits(stocks, wants, out)
+	}
+
+	claims := make(map[string]int, len(wants))
+	for i := range wants {
+		claims[wants[i].sku]++
+	}
+	rivals := p.t.memory.rivals(wants)
+	return slices.DeleteFunc(wants, func(w want) bool {
+		var err error
+		switch {
+		case claims[w.sku] > 1:
+			err = fmt.Errorf("%w %q: %d products of the source claim it", channel.ErrAmbiguousSKU, w.sku, claims[w.sku])
+		case p.s.doubled.has(p.t.name, w.sku):
+			err = fmt.Errorf("%w %q: several products of the source claim it", channel.ErrAmbiguousSKU, w.sku)
+		case rivals[w.sku] != "" && p.claims(ctx, rivals[w.sku], w.sku):
+			p.s.doubled.add(p.t.name, w.sku)
+			err = fmt.Errorf("%w %q: product %s of the source claims it, too", channel.ErrAmbiguousSKU, w.sku, rivals[w.sku])
+		default:
+			return false
+		}
+		out.add(result{want: w, state: failed, err: err})
+		return true
+	})
+}
+
+// listings appends what the channel should show of one product.
+func (p *pass) listings(s *channel.Stock, wants []want, out *outcome) []want {
+	t := p.t
+	if t.Filter != nil && !t.Filter(*s) {
+		return wants
+	}
+	n, err := t.Policy.Quantity(*s)
+	if t.Listings == nil {
+		return p.listing(Listing{SKU: s.SKU}, s, n, err, wants, out)
+	}
+	for _, l := range t.Listings(*s) {
+		wants = p.listing(l, s, n, err, wants, out)
+	}
+	return wants
+}
+
+func (p *pass) listing(l Listing, s *channel.Stock, n int, err error, wants []want, out *outcome) []want {
+	w := want{sku: l.SKU, stock: s, parts: l.Parts, quantity: n, asOf: s.AsOf}
+	switch {
+	case err != nil:
+	case strings.TrimSpace(l.SKU) == "":
+		err = fmt.Errorf("%w: the product has no SKU", channel.ErrInvalid)
+	case len(l.Parts) > 1 || len(l.Parts) == 1 && (l.Parts[0].ProductID != s.ProductID || l.Parts[0].Units < 1):
+		err = fmt.Errorf("%w: Listings may list units of the product alone; a kit belongs to Kits", channel.ErrInvalid)
+	default:
+		if len(l.Parts) == 1 {
+			w.quantity = n / l.Parts[0].Units
+		}
+		return append(wants, w)
+	}
+	out.add(result{want: w, state: failed, err: err})
+	return wants
+}
+
+// kits appends the kits that have a part among the stocks.
+func (p *pass) kits(stocks []channel.Stock, wants []want, out *outcome) []want {
+	kits := p.t.kitsOf(p.s, stocks)
+	if len(kits) == 0 {
+		return wants
+	}
+	byID := make(map[string]*channel.Stock, len(stocks))
+	for i := range stocks {
+		byID[stocks[i].ProductID] = &stocks[i]
+	}
+	for _, k := range kits {
+		w := want{sku: k.SKU, parts: k.Parts, quantity: -1, stock: byID[k.Parts[0].ProductID]}
+		var err error
+		for _, part := range k.Parts {
+			s := byID[part.ProductID]
+			if s == nil {
+				err = fmt.Errorf("%w: part %s of the kit was not read", channel.ErrIncomplete, part.ProductID)
+				break
+			}
+			var n int
+			if err = p.s.safely("a target's Policy", func() (err error) { n, err = p.t.Policy.Quantity(*s); return err }); err != nil {
+				err = fmt.Errorf("part %s of the kit: %w", part.ProductID, err)
+				break
+			}
+			if n /= part.Units; w.quantity < 0 || n < w.quantity {
+				w.quantity, w.stock = n, s
+			}
+			if w.asOf.IsZero() || s.AsOf.Before(w.asOf) {
+				w.asOf = s.AsOf
+			}
+		}
+		if err != nil {
+			if w.stock == nil {
+				w.stock = &channel.Stock{ProductID: k.Parts[0].ProductID}
+			}
+			out.add(result{want: w, state: failed, err: err})
+			continue
+		}
+		wants = append(wants, w)
+	}
+	return wants
+}
+
+// fixedWants makes wants of lines that say what is wanted. They are as of now,
+// since nobody has wanted that before.
+func (p *pass) fixedWants(stocks []channel.Stock) []want {
+	byID := make(map[string]*channel.Stock, len(stocks))
+	for i := range stocks {
+		byID[stocks[i].ProductID] = &stocks[i]
+	}
+	var wants []want
+	for sku, l := range p.fixed {
+		if s := byID[l.ProductID]; s != nil {
+			wants = append(wants, want{sku: sku, stock: s, quantity: l.Wanted, asOf: time.Now()})
+		}
+	}
+	return wants
+}

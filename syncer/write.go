@@ -1,0 +1,168 @@
+package syncer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/ecosire/stocksync/channel"
+)
+
+// write pushes changes. What came of each goes to out, but for those that
+// must be looked at again because the channel had changed, if again allows
+// that: these come back. An error means that the channel as a whole failed.
+func (p *pass) write(ctx context.Context, changes []change, out *outcome, again bool) (conflicts []change, whole error) {
+	if len(changes) == 0 {
+		return nil, nil
+	}
+	w := &writing{p: p, out: out, again: again}
+	if p.t.state.probing(true) {
+		if err := w.push(ctx, changes[:1]); err != nil {
+			w.blame(changes[0], err)
+			w.leave(changes[1:], err)
+			return w.conflicts, err
+		}
+		changes = changes[1:]
+	}
+	var together, suspects []change
+	for _, c := range changes {
+		if p.t.memory.isAlone(c.sku) {
+			suspects = append(suspects, c)
+		} else {
+			together = append(together, c)
+		}
+	}
+	done := 0
+	for some := range batches(together, p.t.size) {
+		var culprits []string
+		push := func(some []change) error { return w.push(ctx, some) }
+		done += len(some)
+		if whole = halve(some, maxCalls, push, func(c change, err error) {
+			w.blame(c, err)
+			culprits = append(culprits, c.sku)
+		}); whole != nil {
+			w.leave(together[done:], whole)
+			w.leave(suspects, whole)
+			return w.conflicts, whole
+		}
+		for _, sku := range culprits {
+			p.t.memory.setAlone(sku, true)
+		}
+	}
+	for i, c := range suspects {
+		err := w.push(ctx, suspects[i:i+1])
+		switch {
+		case err == nil:
+			p.t.memory.setAlone(c.sku, false)
+		default:
+			w.blame(c, err)
+			if !w.worked && i == len(suspects)-1 {
+				whole = err // nothing was written at all
+			}
+		}
+	}
+	return w.conflicts, whole
+}
+
+// A writing is the state of one write.
+type writing struct {
+	p         *pass
+	out       *outcome
+	again     bool
+	worked    bool // the channel answered a push
+	conflicts []change
+}
+
+// push pushes one batch. It returns an error if nothing is known of any of
+// them, and else says of each what came of it.
+func (w *writing) push(ctx context.Context, some []change) error {
+	updates := make([]channel.Update, len(some))
+	for i := range some {
+		c := &some[i]
+		updates[i] = channel.Update{SKU: c.sku, Quantity: c.quantity, Seen: c.seen, AsOf: c.asOf}
+	}
+	t := w.p.t
+	err := t.call(ctx, w.p.s, "Push", func(ctx context.Context) error {
+		if w.p.unset {
+			return w.p.unsetter.Unset(ctx, updates)
+		}
+		return t.Channel.Push(ctx, updates)
+	})
+	errs, err := answers(err, some)
+	if err != nil {
+		return err
+	}
+	w.worked, w.out.answered = true, true
+	t.worked(ctx, w.p.s, true)
+	for i := range some {
+		w.account(&some[i], errs[some[i].sku])
+	}
+	return nil
+}
+
+// account records what came of a change that the channel answered for.
+func (w *writing) account(c *change, err error) {
+	switch {
+	case err == nil:
+		w.p.t.memory.wrote(c, false)
+		w.out.add(result{want: c.want, seen: c.seen, state: updated})
+	case errors.Is(err, channel.ErrPending):
+		w.p.t.memory.wrote(c, true)
+		w.out.add(result{want: c.want, seen: c.seen, state: pending, err: err})
+	case w.again && w.p.t.reader != nil && errors.Is(err, channel.ErrConflict):
+		w.conflicts = append(w.conflicts, *c)
+	case errors.Is(err, channel.ErrUnclear):
+		w.out.add(result{want: c.want, seen: c.seen, state: unclear, err: err})
+	default:
+		w.out.add(result{want: c.want, seen: c.seen, state: failed, err: err})
+	}
+}
+
+// blame records a change whose push failed. Unless it was refused, nothing is
+// known of it: it may have been applied.
+func (w *writing) blame(c change, err error) {
+	state := unclear
+	if channel.Permanent(err) || errors.Is(err, channel.ErrUnauthorized) {
+		state = failed
+	}
+	w.out.add(result{want: c.want, seen: c.seen, state: state, err: err})
+}
+
+// leave records changes that were not sent because the channel is out of order.
+func (w *writing) leave(changes []change, err error) {
+	for _, c := range changes {
+		w.out.add(result{want: c.want, seen: c.seen, state: failed, err: err, unsent: true})
+	}
+}
+
+// answers takes apart what Push returned: what it says of single updates, or
+// an error if nothing is known of any. Answers for updates that were not sent,
+// and answers joined with another error, are nothing to rely on.
+func answers(err error, some []change) (channel.Errors, error) {
+	for e := err; e != nil; e = errors.Unwrap(e) { // not through joined errors
+		errs, ok := e.(channel.Errors)
+		if !ok {
+			continue
+		}
+		sent := 0
+		for i := range some {
+			if _, ok := errs[some[i].sku]; ok {
+				sent++
+			}
+		}
+		if sent < len(errs) {
+			return nil, fmt.Errorf("%w: the channel answered for %d SKUs that it was not given: %w", channel.ErrUnavailable, len(errs)-sent, withoutPermanent{err})
+		}
+		return errs, nil
+	}
+	if _, joined := err.(interface{ Unwrap() []error }); joined {
+		if _, ok := errors.AsType[channel.Errors](err); ok {
+			return nil, fmt.Errorf("%w: %w", channel.ErrUnavailable, withoutPermanent{err})
+		}
+	}
+	return nil, err
+}
+
+// withoutPermanent hides what an error says about single updates: it is about
+// the whole call.
+type withoutPermanent struct{ error }
