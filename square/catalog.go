@@ -242,6 +242,7 @@ func (c *Client) find(ctx context.Context, skus []string) (map[string]match, err
 	}
 	var mu sync.Mutex
 	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(c.parallel)
 	for some := range slices.Chunk(skus, maxValues) {
 		group.Go(func() error {
 			variations, odd, err := c.searchSKUs(ctx, some)

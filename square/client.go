@@ -70,10 +70,12 @@ type Client struct {
 	http    *httpx.Client
 	log     *slog.Logger
 	gate    gate
-	pace    *pacer
-	clock   clock
-	catalog catalog
-	limits  limits
+	// parallel is how many requests one call has under way at most.
+	parallel int
+	pace     *pacer
+	clock    clock
+	catalog  catalog
+	limits   limits
 
 	otherVersion, oddDate sync.Once
 }
@@ -105,8 +107,8 @@ func New(cfg Config) (*Client, error) {
 	parallel := cmp.Or(cfg.Parallel, 3)
 	c := &Client{
 		base: base, version: version, tokens: cfg.Token,
-		log:     cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler)),
-		gate:    gate{free: parallel},
+		log:  cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler)),
+		gate: gate{free: parallel}, parallel: parallel,
 		pace:    newPacer(cmp.Or(cfg.Rate, 5), parallel),
 		catalog: newCatalog(),
 	}

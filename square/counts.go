@@ -167,6 +167,7 @@ type countsBody struct {
 func (c *Client) readCounts(ctx context.Context, f *figures, ids []string) error {
 	var mu sync.Mutex
 	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(c.parallel)
 	for some := range slices.Chunk(ids, int(c.limits.ids.Load())) {
 		group.Go(func() error { return c.readSome(ctx, f, &mu, some) })
 	}

@@ -47,6 +47,7 @@ func (ch *Channel) Push(ctx context.Context, updates []channel.Update) error {
 	p := &push{Channel: ch, reference: reference(channel.Run(ctx)), errs: channel.Errors{}}
 	rows := p.rows(ctx, updates)
 	var group errgroup.Group
+	group.SetLimit(ch.client.parallel)
 	for some := range slices.Chunk(rows, int(ch.client.limits.changes.Load())) {
 		group.Go(func() error { p.write(ctx, some); return nil })
 	}
