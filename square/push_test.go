@@ -56,6 +56,19 @@ func Test100CountsARequest(t *testing.T) {
 	}
 }
 
+func TestAnEventTakesThreeRequests(t *testing.T) {
+	till := squaretest.New(squaretest.Config{})
+	skus := stock(till, 250)
+	ch := open(t, till)
+	levels(t, ch, skus[0]) // looks at the location, too
+	till.Forget()
+	require.NoError(t, ch.Push(t.Context(), updates(levels(t, ch, skus[:100]...), 1)))
+	assert.Equal(t, 1, till.Count(on(searchPath)))
+	assert.Equal(t, 1, till.Count(on(countsPath)))
+	assert.Equal(t, 1, till.Count(on(changesPath)))
+	assert.Equal(t, 3, till.Count(nil))
+}
+
 func TestUnchangedCountsAreNotIgnored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		till := squaretest.New(squaretest.Config{})
@@ -85,7 +98,9 @@ func TestASaleAfterTheSourceWasReadIsKept(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		till.Sell("A", 3)
 		time.Sleep(10 * time.Second)
+		till.Forget()
 		require.NoError(t, ch.Push(t.Context(), []channel.Update{u}), "lower is sold since")
+		assert.Equal(t, 1, till.Count(nil), "and needs no second look")
 		if cfg.Doubts.CountsReplace {
 			assert.Equal(t, 10, shown(t, till, "A"), "what the account would do is all that can be done there")
 		} else {
@@ -373,6 +388,8 @@ func TestQuantitiesAreWholeAndNotNegative(t *testing.T) {
 	assert.ErrorIs(t, errs[skus[1]], channel.ErrInvalid)
 	assert.Len(t, errs, 2)
 	assert.Equal(t, maxQuantity, shown(t, till, skus[2]))
+	require.Len(t, written(t, till), 1)
+	assert.Len(t, written(t, till)[0].Changes, 1, "the others are not sent")
 }
 
 func TestAVariationIsCountedOnceARequest(t *testing.T) {
