@@ -160,6 +160,7 @@ func TestManyCountsWithinASecond(t *testing.T) {
 		for i := range 1500 { // at one and the same moment
 			require.NoError(t, ch.Push(t.Context(), []channel.Update{{SKU: "A", Quantity: i, Seen: &seen, AsOf: time.Now()}}))
 			require.Equal(t, i, shown(t, till, "A"))
+			require.LessOrEqual(t, till.Count(on(changesPath)), 1, "none is refused for its time")
 			till.Forget()
 		}
 		for _, c := range till.History() {
