@@ -26,3 +26,13 @@ func TestWarehouses(t *testing.T) {
 	_, total = Warehouses(WithWarehouses(t.Context(), false))
 	assert.True(t, total, "something must be read")
 }
+
+func TestStockIn(t *testing.T) {
+	s := Stock{Warehouses: map[string]Quantity{"a": {3, 1, 2}, "b": {}, "c": {4, 0, 4}}}
+	q, err := s.In("a", "b", "c")
+	assert.NoError(t, err)
+	assert.Equal(t, Quantity{7, 1, 6}, q)
+	_, err = s.In("a", "d")
+	assert.ErrorIs(t, err, ErrUnavailable)
+	assert.ErrorContains(t, err, `"d"`)
+}

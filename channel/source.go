@@ -2,6 +2,7 @@ package channel
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"net/http"
 	"time"
@@ -21,8 +22,9 @@ type Stock struct {
 	// warehouses together, in whole units.
 	OnHand, Reserved, Available int
 	// Warehouses has the quantities of single warehouses, by the source's own
-	// ids, or is nil where these were not read. Only a policy that asks for
-	// warehouses needs it.
+	// ids, or is nil where these were not read. One that the product is not in
+	// has a zero Quantity; one that is missing could not be read. See
+	// [Stock.In] and [WithWarehouses].
 	Warehouses map[string]Quantity
 
 	// Name is the product's name, for people. It may be "".
@@ -49,6 +51,22 @@ type Stock struct {
 
 // A Quantity is how much of a product one warehouse has. See [Stock].
 type Quantity struct{ OnHand, Reserved, Available int }
+
+// In returns what some warehouses have together. It is an error if one of them
+// was not read: that is not the same as 0.
+func (s Stock) In(warehouses ...string) (Quantity, error) {
+	var sum Quantity
+	for _, w := range warehouses {
+		q, ok := s.Warehouses[w]
+		if !ok {
+			return Quantity{}, fmt.Errorf("the stock in warehouse %q was not read: %w", w, ErrUnavailable)
+		}
+		sum.OnHand += q.OnHand
+		sum.Reserved += q.Reserved
+		sum.Available += q.Available
+	}
+	return sum, nil
+}
 
 // A Source is the single source of truth.
 //

@@ -63,6 +63,7 @@ type Client struct {
 
 	halving  budget
 	maxQuery atomic.Int64 // bytes of ids in a URL
+	pager    pager
 
 	orders sync.Map // by a list's path: what ECOSIRE lets it be sorted by
 }
@@ -124,7 +125,8 @@ type request struct {
 // A reply is what came of a request.
 type reply struct {
 	*httpx.Response
-	op string
+	op   string
+	hint string
 }
 
 // call sends a request. Its error is ctx's, an [*Error], or says that no answer
@@ -156,7 +158,15 @@ func (c *Client) call(ctx context.Context, r request) (reply, error) {
 	if resp.Status < 200 || resp.Status > 299 {
 		return reply{}, c.refused(op, resp)
 	}
-	return reply{resp, op}, nil
+	return reply{resp, op, c.hint()}, nil
+}
+
+// hint is what may be wrong with the base URL where ECOSIRE is not found.
+func (c *Client) hint() string {
+	if strings.HasSuffix(c.base.Path, "/api") {
+		return ""
+	}
+	return " (Config.BaseURL does not end in /api: is that missing?)"
 }
 
 // get sends a GET request and reads the JSON of its answer.
@@ -173,7 +183,7 @@ func (c *Client) get(ctx context.Context, path string, query url.Values) (strict
 func (r reply) json() (strictjson.Value, error) {
 	v, err := strictjson.Parse(r.Body)
 	if err != nil {
-		return v, r.nonsense(httpx.Describe(r.Response) + " is not the JSON that was expected: " + text.Clean(err.Error()))
+		return v, r.nonsense(httpx.Describe(r.Response) + " is not the JSON that was expected: " + text.Clean(err.Error()) + r.hint)
 	}
 	return v, nil
 }

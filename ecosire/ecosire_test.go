@@ -150,21 +150,6 @@ func TestPageDrift(t *testing.T) {
 	})
 }
 
-func TestServerThatIgnoresProductIDs(t *testing.T) {
-	s := ecosiretest.New(ecosiretest.Config{IgnoreProductIDs: true})
-	var ids []string
-	for i := range 500 {
-		ids = append(ids, s.Add(ecosiretest.Product{SKU: fmt.Sprint(i)})...)
-	}
-	var logs bytes.Buffer
-	got, err := collect(client(t, s, &logs).Stock(t.Context(), ids[0], ids[499]))
-	require.NoError(t, err)
-	require.Len(t, got, 1, "only what was asked for, and was answered")
-	assert.Equal(t, ids[499], got[0].ProductID)
-	assert.Len(t, s.Requests(), 1)
-	assert.Contains(t, logs.String(), "productIds")
-}
-
 func TestRefusedSortingIsGivenUp(t *testing.T) {
 	s, _ := server(150)
 	s.Inject(channeltest.Fault{
@@ -438,4 +423,24 @@ func TestConstructorSaysWhatToDo(t *testing.T) {
 	}
 	_, err := ecosire.New(ecosire.Config{APIKey: "k", BaseURL: "http://127.0.0.1:8080/api/"})
 	assert.NoError(t, err)
+}
+
+func TestAMissingPartOfTheBaseURLIsNamed(t *testing.T) {
+	s, _ := server(1)
+	for _, fault := range []channeltest.Fault{{}, {Status: 200, Body: "<html><title>Welcome</title></html>", Header: http.Header{"Content-Type": {"text/html"}}}} {
+		fault.Times = -1
+		s.Heal()
+		s.Inject(fault)
+		c, err := ecosire.New(ecosire.Config{APIKey: "eco_live_test", BaseURL: "https://erp.example", HTTPClient: s.Client()})
+		require.NoError(t, err)
+		_, err = c.Count(t.Context())
+		assert.ErrorContains(t, err, "does not end in /api")
+		c = client(t, s, io.Discard)
+		_, err = c.Count(t.Context())
+		if fault.Status != 0 {
+			require.Error(t, err)
+			assert.NotContains(t, err.Error(), "/api:")
+			assert.ErrorContains(t, err, "Welcome")
+		}
+	}
 }

@@ -62,8 +62,8 @@ func (c *Client) refused(op string, resp *httpx.Response) error {
 		e.wait = c.quota.time(1)
 	}
 	e.Message = c.message(resp)
-	if resp.Status == http.StatusNotFound && !strings.HasSuffix(c.base.Path, "/api") {
-		e.Message += " (Config.BaseURL does not end in /api: is that missing?)"
+	if resp.Status == http.StatusNotFound {
+		e.Message += c.hint()
 	}
 	return e
 }
@@ -95,6 +95,9 @@ func (c *Client) message(resp *httpx.Response) string {
 // so that it helps to ask for less. What is wrong with the key, the quota or
 // the caller is not.
 func partial(err error) bool {
+	if _, ok := errors.AsType[*warehouseError](err); ok {
+		return false
+	}
 	if e, ok := errors.AsType[*Error](err); ok {
 		switch e.Status {
 		case http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests:

@@ -34,6 +34,8 @@ type list[T any] struct {
 	// ahead is how many pages are under way at a time, once their number is
 	// known; 0 means one.
 	ahead int
+	// cost is how many requests a page takes in all; 0 means one.
+	cost int
 	// decode reads an entry. key tells entries apart: "" is one without a name.
 	// An entry that decode refuses is left out, and the list is not whole.
 	decode func(row *strictjson.Row, asOf time.Time) (T, error)
@@ -177,7 +179,7 @@ func (r *reading[T]) pass(ctx context.Context) error {
 	ask := func() {
 		asked++
 		if channel.UrgencyOf(ctx) == channel.Background {
-			r.c.quota.plan(r, pages-asked)
+			r.c.quota.plan(r, (pages-asked)*max(1, r.cost))
 		}
 		got, n := make(chan answer[T], 1), asked
 		coming = append(coming, got)

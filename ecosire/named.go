@@ -27,6 +27,7 @@ type naming struct {
 	ctx     context.Context
 	yield   func(channel.Stock, error) bool
 	stopped bool // yield has had enough, or was given an error
+	all     bool // the quantities of all warehouses are read in any case
 }
 
 func (n *naming) put(s channel.Stock) { n.stopped = n.stopped || !n.yield(s, nil) }
@@ -59,8 +60,8 @@ func (n *naming) read(ids []string) {
 }
 
 // chunk is how many of the ids fit into one request.
-func (n *naming) chunk(ids []string) int {
-	room := int(n.maxQuery.Load())
+func (c *Client) chunk(ids []string) int {
+	room := int(c.maxQuery.Load())
 	for i, id := range ids[:min(len(ids), pageSize)] {
 		if room -= escapedLen(id); room < 0 && i > 0 {
 			return i
@@ -75,7 +76,7 @@ func escapedLen(id string) int { return len(url.QueryEscape(id)) + len("%2C") }
 // group reads at most a page of products.
 func (n *naming) group(ids []string, once bool) {
 	err := n.ask(ids, once)
-	if err == nil || n.stopped {
+	if err == nil {
 		return
 	}
 	length := 0
@@ -137,69 +138,97 @@ func (n *naming) later(ids []string) {
 	}
 }
 
-// ask reads at most a page of products by one request, as long as ECOSIRE's
-// pages are not smaller than asked for.
-//
-// The parameter productIds is in ECOSIRE's Inventory Sync Guide and not in its
-// API reference. A server that does not know it lists the whole catalogue.
+// ask reads at most a page of products.
 func (n *naming) ask(ids []string, once bool) error {
-	l := n.products()
-	req := request{query: url.Values{"productIds": {strings.Join(ids, ",")}}, once: once}
-	var found, odd []channel.Stock
-	missing := slices.Clone(ids)
-	for number, read := 1, 0; ; number++ {
-		a := l.page(n.ctx, n.Client, req, number, pageSize)
-		if a.err != nil {
-			return a.err
-		}
-		fresh := false
-		for _, s := range a.entries {
-			_, asked := slices.BinarySearch(ids, s.ProductID)
-			at, unread := slices.BinarySearch(missing, s.ProductID)
-			switch {
-			case unread:
-				fresh = true
-				missing = slices.Delete(missing, at, at+1)
-				found = append(found, s)
-			case asked:
-				i := slices.IndexFunc(found, func(f channel.Stock) bool { return f.ProductID == s.ProductID })
-				if !l.same(&found[i], &s) {
-					l.clash(&found[i])
-				}
-			case s.Err != nil:
-				odd = append(odd, s)
-			default:
-				n.odd.once(slog.LevelWarn, "ECOSIRE answered products that were not asked for: it seems not to know the parameter productIds", "")
-				number = pageSize
-			}
-		}
-		read += a.rows
-		if !fresh || len(missing) == 0 || a.total <= read && a.pages <= number || number >= pageSize {
-			break
-		}
+	stocks, err := n.quantities(ids, once)
+	if err != nil {
+		return err
 	}
 	n.refusal.well(ids)
-	for _, s := range found {
+	for _, s := range stocks {
 		n.put(s)
 	}
-	n.unnamed(odd, missing)
 	return nil
 }
 
-// unnamed deals with entries of an answer that make no sense and do not say
-// which product they are about: most likely one of those that are missing.
-func (n *naming) unnamed(odd []channel.Stock, missing []string) {
-	if len(odd) == 0 {
+// A batch is what ECOSIRE answered for some ids.
+type batch struct {
+	ids     []string // sorted
+	found   []channel.Stock
+	missing []string        // those that are not among found
+	odd     []channel.Stock // entries that do not say which of the ids they are about
+	whole   bool            // there is no more
+	ignored bool            // products came that were not asked for
+}
+
+// batch reads at most a page of products, in one warehouse or in all, by one
+// request, as long as ECOSIRE's pages are not smaller than asked for.
+func (c *Client) batch(ctx context.Context, ids []string, warehouse string, once bool) (batch, error) {
+	if c.pager.instead() {
+		return c.pager.find(ctx, c, ids, warehouse)
+	}
+	b := batch{ids: ids, missing: slices.Clone(ids)}
+	l := c.products()
+	req := request{query: url.Values{"productIds": {strings.Join(ids, ",")}}, once: once}
+	set(req.query, "warehouseId", warehouse)
+	for number, read := 1, 0; ; number++ {
+		a := l.page(ctx, c, req, number, pageSize)
+		if a.err != nil {
+			return b, a.err
+		}
+		before := len(b.missing)
+		b.add(a.entries)
+		read += a.rows
+		b.whole = a.total == read || len(b.missing) == 0
+		if b.ignored {
+			c.odd.once(slog.LevelError, "ECOSIRE answered products that were not asked for: it seems not to know the parameter productIds, "+
+				"and products are looked for page by page", "")
+			c.pager.begin()
+			return c.pager.find(ctx, c, ids, warehouse)
+		}
+		if len(b.missing) == before || len(b.missing) == 0 || a.total <= read && a.pages <= number || number >= pageSize {
+			return b, nil
+		}
+	}
+}
+
+// add takes the entries of an answer.
+func (b *batch) add(entries []channel.Stock) {
+	for _, s := range entries {
+		_, asked := slices.BinarySearch(b.ids, s.ProductID)
+		at, unread := slices.BinarySearch(b.missing, s.ProductID)
+		switch {
+		case unread:
+			b.missing = slices.Delete(b.missing, at, at+1)
+			b.found = append(b.found, s)
+		case asked:
+			first := &b.found[slices.IndexFunc(b.found, func(f channel.Stock) bool { return f.ProductID == s.ProductID })]
+			if !sameQuantities(first, &s) {
+				clash(first)
+			}
+		case s.Err != nil:
+			b.odd = append(b.odd, s)
+		default:
+			b.ignored = true
+		}
+	}
+}
+
+// attribute says of entries that make no sense, and do not say which product
+// they are about, that it is one of those that are missing.
+func (b *batch) attribute() {
+	if len(b.odd) == 0 {
 		return
 	}
-	for _, id := range missing {
-		s := channel.Stock{ProductID: id, Err: odd[0].Err}
-		if len(odd) == 1 && len(missing) == 1 {
-			s.SKU = odd[0].SKU
+	for _, id := range b.missing {
+		s := channel.Stock{ProductID: id, AsOf: b.odd[0].AsOf, Err: b.odd[0].Err}
+		if len(b.odd) == 1 && len(b.missing) == 1 {
+			s.SKU = b.odd[0].SKU
 		}
-		n.put(s)
+		b.found = append(b.found, s)
 	}
-	if len(missing) == 0 {
-		n.put(odd[0])
+	if len(b.missing) == 0 {
+		b.found = append(b.found, b.odd[0])
 	}
+	b.missing = nil
 }

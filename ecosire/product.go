@@ -47,6 +47,10 @@ func sameQuantities(a, b *channel.Stock) bool {
 	return a.OnHand == b.OnHand && a.Reserved == b.Reserved && a.Available == b.Available && (a.Err == nil) == (b.Err == nil)
 }
 
+func clash(s *channel.Stock) {
+	s.Err = errors.New("ecosire: the answer has the product twice, with different quantities")
+}
+
 // stock reads an entry of the list of products. One that makes no sense has an
 // Err, and as much of a name as could be read.
 func (c *Client) stock(row *strictjson.Row, unit *string) channel.Stock {

@@ -209,6 +209,11 @@ func (s *scheduler) sleep(ctx context.Context, until time.Time) error {
 // pace waits until urgent work had better read. Whoever comes meanwhile waits
 // for the same moment, so that one request can serve them all.
 func (s *scheduler) pace(ctx context.Context) error {
+	warehouses, total := channel.Warehouses(ctx)
+	requests := len(warehouses)
+	if total || requests > 1 {
+		requests++
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
@@ -217,7 +222,7 @@ func (s *scheduler) pace(ctx context.Context) error {
 			s.pauses = append(s.pauses, min(pause, 2*spacing))
 			s.pauses = s.pauses[max(0, len(s.pauses)-16):]
 		}
-		if s.let = s.let.Add(s.pause(now)); s.let.Before(now) {
+		if s.let = s.let.Add(s.pause(now, requests)); s.let.Before(now) {
 			s.let = now
 		}
 		if s.let.Sub(now) > spacing {
@@ -232,13 +237,15 @@ func (s *scheduler) pace(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// pause is the least time from one urgent read to the next with which the
-// latest ones would have made what is left last until the window ends, when one
-// more is there: shorter pauses are stretched, longer ones are as they were.
-func (s *scheduler) pause(now time.Time) time.Duration {
+// pause is the least time from one urgent read, of so many requests, to the next
+// with which the latest ones would have made what is left last until the window
+// ends, when there is one more: shorter pauses are stretched, longer ones are as
+// they were.
+func (s *scheduler) pause(now time.Time, requests int) time.Duration {
 	left, rest := s.account.left(now)
-	each := min(rest+now.Sub(s.let), maxWait) / time.Duration(max(0, left)+1)
-	if left <= 0 {
+	left = max(0, left) / requests
+	each := min(rest+now.Sub(s.let), maxWait) / time.Duration(left+1)
+	if left == 0 {
 		return each
 	}
 	sum, sorted := each*time.Duration(len(s.pauses)), slices.Sorted(slices.Values(s.pauses))

@@ -30,7 +30,7 @@ import (
 // [channel.ErrIncomplete] if ECOSIRE stated more products than it listed.
 func (c *Client) Stock(ctx context.Context, productIDs ...string) iter.Seq2[channel.Stock, error] {
 	if len(productIDs) == 0 {
-		return c.products().all(ctx, c)
+		return c.catalogue(ctx)
 	}
 	return func(yield func(channel.Stock, error) bool) {
 		n := &naming{Client: c, ctx: ctx, yield: yield}

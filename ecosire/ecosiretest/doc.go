@@ -7,7 +7,8 @@
 // location, locations, moves, transfers, adjustments and orders; pages,
 // errors, keys, and 60 requests a minute with the headers that tell of them.
 // Where the documentation is silent it does what package ecosire assumes, and
-// so proves nothing about it.
+// so proves nothing about it; [Config] can make it do otherwise. [Server.Break]
+// and [Server.Refuse] bring in dirt.
 //
 // # How to reach it
 //

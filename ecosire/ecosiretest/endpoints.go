@@ -49,22 +49,39 @@ type productJSON struct {
 	UOM          string `json:"uom"`
 }
 
-// The one warehouse of this ECOSIRE.
-const locationID, locationName = "LOC-WH01-A1", "Warehouse 01 / Shelf A1"
-
 func (s *Server) listProducts(r *http.Request) (int, any) {
 	q := r.URL.Query()
 	all := s.order
 	if ids := q.Get("productIds"); ids != "" && !s.cfg.IgnoreProductIDs {
 		all = nil
 		for id := range strings.SplitSeq(ids, ",") {
+			if status := s.refused[id]; status != 0 {
+				return refuse(status, "each value in productIds must be a UUID")
+			}
 			if p := s.byID[id]; p != nil && !slices.Contains(all, p) {
 				all = append(all, p)
 			}
 		}
 		slices.SortFunc(all, func(a, b *record) int { return cmp.Compare(a.created, b.created) })
 	}
-	if q.Get("sortBy") == "productId" {
+	warehouse := q.Get("warehouseId")
+	if s.cfg.WarehouseFilter == FilterNothing {
+		warehouse = ""
+	}
+	if warehouse != "" {
+		if !slices.Contains(s.cfg.Warehouses, warehouse) {
+			return refuse(http.StatusNotFound, "Location not found")
+		}
+		all = slices.DeleteFunc(slices.Clone(all), func(p *record) bool {
+			_, there := p.in(warehouse, s.cfg.Warehouses[0])
+			return !there
+		})
+	}
+	switch {
+	case s.cfg.Unsorted:
+		all = slices.SortedFunc(slices.Values(all), func(a, b *record) int { return cmp.Compare(b.changed, a.changed) })
+		r = sorted(r, "asc")
+	case q.Get("sortBy") == "productId":
 		// A catalogue is sorted once, not for each of its pages.
 		if len(all) == len(s.order) {
 			if s.byKey == nil {
@@ -74,9 +91,7 @@ func (s *Server) listProducts(r *http.Request) (int, any) {
 		} else {
 			slices.SortFunc(all, byID)
 		}
-		q.Set("sortBy", "createdAt")
-		r = r.Clone(r.Context())
-		r.URL.RawQuery = q.Encode()
+		r = sorted(r, q.Get("sortOrder"))
 	}
 	status, body := list(r, all, map[string]func(a, b *record) int{
 		"sku":       func(a, b *record) int { return cmp.Compare(a.SKU, b.SKU) },
@@ -84,16 +99,53 @@ func (s *Server) listProducts(r *http.Request) (int, any) {
 	})
 	if status == http.StatusOK {
 		m := body.(map[string]any)
-		page := []productJSON{}
+		page := []any{}
 		for _, p := range m["data"].([]*record) {
-			page = append(page, productJSON{
-				ProductID: p.ID, ProductName: cmp.Or(p.Name, p.SKU), SKU: p.SKU,
-				OnHand: p.OnHand, Reserved: p.Reserved, Available: p.OnHand - p.Reserved, UOM: "units",
-			})
+			page = append(page, s.row(p, warehouse))
 		}
 		m["data"] = page
+		if s.cfg.NoTotals {
+			m["meta"] = map[string]any{}
+		}
 	}
 	return status, body
+}
+
+// sorted is a request for entries that have the right order already.
+func sorted(r *http.Request, order string) *http.Request {
+	q := r.URL.Query()
+	q.Set("sortBy", "createdAt")
+	q.Set("sortOrder", order)
+	r = r.Clone(r.Context())
+	r.URL.RawQuery = q.Encode()
+	return r
+}
+
+// row is an entry of the list of products.
+func (s *Server) row(p *record, warehouse string) any {
+	u := Units{p.OnHand, p.Reserved}
+	if warehouse != "" && s.cfg.WarehouseFilter == FilterQuantities {
+		u, _ = p.in(warehouse, s.cfg.Warehouses[0])
+	}
+	row := productJSON{
+		ProductID: p.ID, ProductName: cmp.Or(p.Name, p.SKU), SKU: p.SKU,
+		OnHand: u.OnHand, Reserved: u.Reserved, Available: u.OnHand - u.Reserved, UOM: "units",
+	}
+	if p.odd == nil {
+		return row
+	}
+	if whole, ok := p.odd[""]; ok {
+		return json.RawMessage(whole)
+	}
+	text, _ := json.Marshal(row)
+	members := make(map[string]json.RawMessage)
+	json.Unmarshal(text, &members)
+	for member, odd := range p.odd {
+		if members[member] = json.RawMessage(odd); odd == "" {
+			delete(members, member)
+		}
+	}
+	return members
 }
 
 func byID(a, b *record) int { return cmp.Compare(a.ID, b.ID) }
@@ -103,11 +155,21 @@ func (s *Server) stock(r *http.Request) (int, any) {
 	if p == nil {
 		return refuse(http.StatusNotFound, "Product not found")
 	}
-	return http.StatusOK, []any{map[string]any{"locationId": locationID, "locationName": locationName, "quantity": p.OnHand}}
+	rows := []any{}
+	for _, w := range s.cfg.Warehouses {
+		if u, there := p.in(w, s.cfg.Warehouses[0]); there {
+			rows = append(rows, map[string]any{"locationId": w, "locationName": "Warehouse " + w, "quantity": u.OnHand})
+		}
+	}
+	return http.StatusOK, rows
 }
 
 func (s *Server) listLocations(r *http.Request) (int, any) {
-	return list(r, []any{map[string]any{"id": locationID, "name": locationName}}, nil)
+	var all []any
+	for _, w := range s.cfg.Warehouses {
+		all = append(all, map[string]any{"id": w, "name": "Warehouse " + w})
+	}
+	return list(r, all, nil)
 }
 
 func (s *Server) listMoves(r *http.Request) (int, any) { return list(r, s.moves, nil) }
@@ -150,12 +212,15 @@ func (s *Server) adjust(r *http.Request) (int, any) {
 	switch {
 	case a.Quantity == nil:
 		return refuse(http.StatusUnprocessableEntity, "quantity must be an integer")
-	case a.LocationID != locationID:
+	case !slices.Contains(s.cfg.Warehouses, a.LocationID):
 		return refuse(http.StatusNotFound, "Location not found")
 	case p == nil:
 		return refuse(http.StatusNotFound, "Product not found")
 	}
-	p.OnHand += *a.Quantity
+	if len(s.cfg.Warehouses) > 1 {
+		s.spread(p)
+	}
+	p.add(a.LocationID, *a.Quantity, 0)
 	s.moved(p.ID)
 	return http.StatusCreated, map[string]any{"id": s.id("018efedc-abcd-7000-8000"), "productId": p.ID, "quantity": *a.Quantity}
 }
@@ -179,6 +244,11 @@ func (s *Server) createTransfer(r *http.Request) (int, any) {
 	}
 	if !slices.Contains([]string{"receipt", "delivery", "internal"}, t.Type) {
 		return refuse(http.StatusUnprocessableEntity, "type must be one of receipt, delivery, internal")
+	}
+	for _, w := range []string{t.From, t.To} {
+		if w != "" && !slices.Contains(s.cfg.Warehouses, w) {
+			return refuse(http.StatusNotFound, "Location not found")
+		}
 	}
 	for _, l := range t.LineItems {
 		if s.byID[l.ProductID] == nil {
@@ -211,11 +281,15 @@ func (s *Server) validateTransfer(r *http.Request) (int, any) {
 		if p == nil {
 			continue // deleted since
 		}
-		switch t.Type {
-		case "receipt":
-			p.OnHand += l.Quantity
-		case "delivery":
-			p.OnHand -= l.Quantity
+		from, to := cmp.Or(t.From, s.cfg.Warehouses[0]), cmp.Or(t.To, s.cfg.Warehouses[0])
+		if len(s.cfg.Warehouses) > 1 {
+			s.spread(p)
+		}
+		if t.Type != "receipt" {
+			p.add(from, -l.Quantity, 0)
+		}
+		if t.Type != "delivery" {
+			p.add(to, l.Quantity, 0)
 		}
 		s.moved(p.ID)
 	}

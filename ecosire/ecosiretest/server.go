@@ -21,10 +21,37 @@ type Config struct {
 	Limit   int           // requests in a window; 0 means 60
 	Window  time.Duration // 0 means a minute
 	Latency time.Duration // of every answer
+	// Warehouses are the ids of the locations; nil means one, "LOC-WH01-A1".
+	Warehouses []string
+
+	// What the documentation leaves open, and a server could do otherwise.
+
 	// IgnoreProductIDs makes the server ignore the parameter productIds, as
 	// one would that has only what the API reference lists.
 	IgnoreProductIDs bool
+	// WarehouseFilter is what warehouseId does to the list of products.
+	WarehouseFilter WarehouseFilter
+	// Unsorted makes the list of products ignore sortBy: what changed last comes
+	// first.
+	Unsorted bool
+	// NoTotals leaves the totals out of the lists' meta.
+	NoTotals bool
 }
+
+// A WarehouseFilter is what the parameter warehouseId does to the list of
+// products.
+type WarehouseFilter int
+
+// What a filter may do. The zero value is what package ecosire makes use of.
+const (
+	// FilterQuantities lists the products that are in the warehouse, with what
+	// is there.
+	FilterQuantities WarehouseFilter = iota
+	// FilterRows lists the same products, with what is in all warehouses.
+	FilterRows
+	// FilterNothing ignores the parameter.
+	FilterNothing
+)
 
 // A Server is an ECOSIRE in memory. It is safe for concurrent use.
 type Server struct {
@@ -39,6 +66,7 @@ type Server struct {
 	moves    []move
 	transfer map[string]*transfer
 	serial   int
+	refused  map[string]int // statuses by product id
 
 	windowEnd time.Time
 	used      int
@@ -49,12 +77,44 @@ type Server struct {
 type Product struct {
 	ID               string // "" lets the server choose one
 	SKU, Name        string
-	OnHand, Reserved int
+	OnHand, Reserved int // in all warehouses together
+	// At is where the units are, by warehouse, and what OnHand and Reserved are
+	// then. With nil they are in the first warehouse.
+	At map[string]Units
 }
+
+// Units is how much of a product is in one warehouse.
+type Units struct{ OnHand, Reserved int }
 
 type record struct {
 	Product
-	created int
+	created, changed int
+	odd              map[string]string // JSON in place of members
+}
+
+func (r *record) copy() Product {
+	p := r.Product
+	p.At = maps.Clone(p.At)
+	return p
+}
+
+// add puts units into a warehouse, or takes them away.
+func (r *record) add(warehouse string, onHand, reserved int) {
+	r.OnHand += onHand
+	r.Reserved += reserved
+	if r.At != nil {
+		u := r.At[warehouse]
+		r.At[warehouse] = Units{u.OnHand + onHand, u.Reserved + reserved}
+	}
+}
+
+// in returns what is in a warehouse, and whether the product is kept there.
+func (r *record) in(warehouse, first string) (Units, bool) {
+	if r.At == nil {
+		return Units{r.OnHand, r.Reserved}, warehouse == first
+	}
+	u, ok := r.At[warehouse]
+	return u, ok
 }
 
 // New returns an ECOSIRE without products.
@@ -62,7 +122,10 @@ func New(cfg Config) *Server {
 	cfg.APIKey = cmp.Or(cfg.APIKey, "eco_live_test")
 	cfg.Limit = cmp.Or(cfg.Limit, 60)
 	cfg.Window = cmp.Or(cfg.Window, time.Minute)
-	s := &Server{cfg: cfg, byID: make(map[string]*record), transfer: make(map[string]*transfer)}
+	if cfg.Warehouses == nil {
+		cfg.Warehouses = []string{"LOC-WH01-A1"}
+	}
+	s := &Server{cfg: cfg, byID: make(map[string]*record), transfer: make(map[string]*transfer), refused: make(map[string]int)}
 	s.Wire = channeltest.NewWire(s.handler())
 	return s
 }
@@ -80,7 +143,18 @@ func (s *Server) Add(products ...Product) []string {
 			panic("ecosiretest: two products with the id " + p.ID)
 		}
 		s.serial++
-		r := &record{p, s.serial}
+		r := &record{Product: p, created: s.serial, changed: s.serial}
+		if p.At != nil {
+			r.At = maps.Clone(p.At)
+			r.OnHand, r.Reserved = 0, 0
+			for w, u := range p.At {
+				if !slices.Contains(s.cfg.Warehouses, w) {
+					panic("ecosiretest: no warehouse " + w)
+				}
+				r.OnHand += u.OnHand
+				r.Reserved += u.Reserved
+			}
+		}
 		s.byID[p.ID] = r
 		s.order = append(s.order, r)
 		s.byKey = nil
@@ -96,14 +170,53 @@ func (s *Server) id(prefix string) string {
 }
 
 // Set changes what is on hand and what is reserved of a product, as somebody
-// in the warehouse would.
+// in the warehouse would: all of it in the first one.
 func (s *Server) Set(id string, onHand, reserved int) {
-	s.change(id, func(p *Product) { p.OnHand, p.Reserved = onHand, reserved })
+	s.change(id, func(r *record) {
+		r.OnHand, r.Reserved = onHand, reserved
+		if r.At != nil {
+			r.At = map[string]Units{s.cfg.Warehouses[0]: {onHand, reserved}}
+		}
+	})
 }
 
-// Sell confirms an order for n units of a product: they are reserved.
+// SetAt changes what is in one warehouse.
+func (s *Server) SetAt(id, warehouse string, onHand, reserved int) {
+	s.change(id, func(r *record) {
+		s.spread(r)
+		u := r.At[warehouse]
+		r.add(warehouse, onHand-u.OnHand, reserved-u.Reserved)
+	})
+}
+
+// Move takes n units from one warehouse to another.
+func (s *Server) Move(id, from, to string, n int) {
+	s.change(id, func(r *record) {
+		s.spread(r)
+		r.add(from, -n, 0)
+		r.add(to, n, 0)
+	})
+}
+
+// spread makes a product one whose units have places.
+func (s *Server) spread(r *record) {
+	if r.At == nil {
+		r.At = map[string]Units{s.cfg.Warehouses[0]: {r.OnHand, r.Reserved}}
+	}
+}
+
+// Sell confirms an order for n units of a product: they are reserved, where
+// most are available.
 func (s *Server) Sell(id string, n int) {
-	s.change(id, func(p *Product) { p.Reserved += n })
+	s.change(id, func(r *record) {
+		best := s.cfg.Warehouses[0]
+		for w, u := range r.At {
+			if b := r.At[best]; u.OnHand-u.Reserved > b.OnHand-b.Reserved {
+				best = w
+			}
+		}
+		r.add(best, 0, n)
+	})
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now().UTC()
@@ -113,14 +226,38 @@ func (s *Server) Sell(id string, n int) {
 	})
 }
 
-// Return takes back n units of a product that had been shipped.
+// Return takes back n units of a product that had been shipped, into the first
+// warehouse.
 func (s *Server) Return(id string, n int) {
-	s.change(id, func(p *Product) { p.OnHand += n })
+	s.change(id, func(r *record) { r.add(s.cfg.Warehouses[0], n, 0) })
+}
+
+// Break makes the list of products show JSON in place of a member of a product,
+// such as Break(id, "sku", "4006381333931"); "" leaves the member out. With ""
+// for the member it shows that in place of the whole product.
+func (s *Server) Break(id, member, json string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.byID[id]
+	if r.odd == nil {
+		r.odd = make(map[string]string)
+	}
+	r.odd[member] = json
+}
+
+// Refuse makes the list of products answer with a status whenever one of these
+// is among the productIds. The status 0 ends that.
+func (s *Server) Refuse(status int, productIDs ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, id := range productIDs {
+		s.refused[id] = status
+	}
 }
 
 // Rename gives a product another SKU.
 func (s *Server) Rename(id, sku string) {
-	s.change(id, func(p *Product) { p.SKU = sku })
+	s.change(id, func(r *record) { r.SKU = sku })
 }
 
 // Remove deletes products.
@@ -139,7 +276,7 @@ func (s *Server) Product(id string) (Product, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if r := s.byID[id]; r != nil {
-		return r.Product, true
+		return r.copy(), true
 	}
 	return Product{}, false
 }
@@ -150,23 +287,27 @@ func (s *Server) Products() []Product {
 	defer s.mu.Unlock()
 	all := make([]Product, len(s.order))
 	for i, r := range s.order {
-		all[i] = r.Product
+		all[i] = r.copy()
 	}
 	return all
 }
 
-func (s *Server) change(id string, f func(*Product)) {
+func (s *Server) change(id string, f func(*record)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.byID[id]
 	if r == nil {
 		panic("ecosiretest: no product " + id)
 	}
-	f(&r.Product)
+	f(r)
 	s.moved(id)
 }
 
 func (s *Server) moved(id string) {
+	s.serial++
+	if r := s.byID[id]; r != nil {
+		r.changed = s.serial
+	}
 	s.moves = append(s.moves, move{ID: s.id("018edef0-abcd-7000-8000"), ProductID: id, CreatedAt: time.Now().UTC()})
 }
 
