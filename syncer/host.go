@@ -22,8 +22,9 @@ const (
 	// defaultPatience is how long a call may take: long enough for an adapter
 	// that repeats a request five times, a minute each, with waits between.
 	defaultPatience = 10 * time.Minute
-	// returnWithin is how long a call may go on after its context is done.
-	returnWithin = 2 * time.Second
+	// maxReturning is how long a call may go on after its context is done, at
+	// most; see Syncer.returning.
+	maxReturning = 2 * time.Second
 )
 
 // errStuck: a call has not returned in time. Whether it did its work is not
@@ -125,7 +126,7 @@ func (t *target) attempt(ctx context.Context, s *Syncer, op string, patience tim
 		return timedOut(ctx, inner, err)
 	case <-inner.Done():
 	}
-	timer := time.NewTimer(returnWithin)
+	timer := time.NewTimer(s.returning)
 	defer timer.Stop()
 	select {
 	case err := <-done:
@@ -236,7 +237,7 @@ func (st *stream) next(flush <-chan time.Time) (it item, flushed, more bool) {
 func (st *stream) close() {
 	st.cancel()
 	defer st.idle.Stop()
-	late := time.NewTimer(returnWithin)
+	late := time.NewTimer(st.s.returning)
 	defer late.Stop()
 	for {
 		select {
@@ -328,7 +329,7 @@ func (t *target) prepare(ctx context.Context, s *Syncer, p channel.Preloader) er
 		return timedOut(ctx, inner, err)
 	case <-inner.Done():
 	}
-	late := time.NewTimer(returnWithin)
+	late := time.NewTimer(s.returning)
 	defer late.Stop()
 	select {
 	case err := <-done:

@@ -199,7 +199,7 @@ func (s *Syncer) PlanProducts(ctx context.Context, productIDs ...string) (*Plan,
 }
 
 func (s *Syncer) plan(ctx context.Context, read func(*entrance, *fan, []*survey) error, kits kitting) (*Plan, error) {
-	e := s.begin(channel.WithReserve(ctx, s.reserve), "plan")
+	e := s.begin(channel.WithUrgency(ctx, channel.Background), "plan")
 	plan := &Plan{Run: e.report.Run, Made: e.report.Started}
 	failed := s.doubled.load(e.ctx, s.queue)
 	if kits == withoutKits && failed == nil {

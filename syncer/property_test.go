@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -170,10 +171,17 @@ func (d *day) start() {
 		assert.NoError(d, <-done)
 		assert.LessOrEqual(d, time.Since(asked), max(0, d.grace), "Run ends within its grace")
 		d.beside.Wait()
+		for h, err := s.Health(d.Context()); err == nil && stuck(h); h, err = s.Health(d.Context()) {
+			time.Sleep(10 * time.Millisecond) // a process that ends takes its calls with it
+		}
 		if q, ok := d.queue.(*boltqueue.Queue); ok {
 			assert.NoError(d, q.Close())
 		}
 	}
+}
+
+func stuck(h syncer.Health) bool {
+	return slices.ContainsFunc(h.Channels, func(c syncer.ChannelHealth) bool { return c.Stuck != "" })
 }
 
 func (d *day) play() {

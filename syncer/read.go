@@ -79,19 +79,60 @@ const freshFor = 30 * time.Second
 // several wait for is read together, and what was read for one serves the
 // others.
 //
-// No clock decides whether it does, since marks may be made by another
-// process. A queue promises that whoever reads after a lease has what all
-// marks up to the newest one in that lease are about: so a read serves all
-// tasks whose last mark is not newer than that.
+// The clocks of marks and of reads are never compared, since marks may be made
+// by another process. A queue promises that whoever reads after a lease has
+// what all marks up to the newest one in that lease are about. So the reader
+// notes when it saw which marks leased, and a read serves all tasks whose last
+// mark is not newer than what was seen before its request was sent.
 type reader struct {
 	s        *Syncer
 	turn     chan struct{} // holds a token while nobody reads
 	mu       sync.Mutex
-	newest   time.Time // the newest mark in any lease before now
+	leases   []sighting // in order, of the last moments
 	waiting  map[string]bool
 	stock    map[string]known
 	reads    []*group // what is in stock, the oldest first
 	failures int
+}
+
+// A sighting is the newest mark in any lease before a time.
+type sighting struct{ at, newest time.Time }
+
+// saw notes that tasks were leased.
+func (r *reader) saw(tasks []Task) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var last sighting
+	if n := len(r.leases); n > 0 {
+		last = r.leases[n-1]
+	}
+	newest := last.newest
+	for _, t := range tasks {
+		if t.Last.After(newest) {
+			newest = t.Last
+		}
+	}
+	if !newest.After(last.newest) {
+		return
+	}
+	r.leases = append(r.leases, sighting{time.Now(), newest})
+	if old := time.Now().Add(-2 * freshFor); len(r.leases) > 64 && r.leases[len(r.leases)/2].at.Before(old) {
+		r.leases = slices.Clone(r.leases[len(r.leases)/2:])
+	}
+}
+
+// covers returns the newest mark that a read covers which was asked for after
+// the first n sightings, and whose request was sent at a time.
+func (r *reader) covers(n int, sent time.Time) time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for n < len(r.leases) && r.leases[n].at.Before(sent) {
+		n++
+	}
+	if n == 0 {
+		return time.Time{}
+	}
+	return r.leases[min(n, len(r.leases))-1].newest
 }
 
 // A known product was read after all marks up to covers.
@@ -107,20 +148,19 @@ func newReader(s *Syncer) *reader {
 }
 
 // read returns the stock of the tasks' products, by id. Those that the source
-// did not answer are missing. A caller that waited for another read usually
-// finds its products in it.
-func (r *reader) read(ctx context.Context, tasks []Task) (map[string]channel.Stock, error) {
+// did not answer are missing. Of those that are stale the source has answered
+// with a state from before the question. A caller that waited for another read
+// usually finds its products in it.
+func (r *reader) read(ctx context.Context, tasks []Task) (found map[string]channel.Stock, stale []string, err error) {
+	r.saw(tasks)
 	r.mu.Lock()
 	for _, t := range tasks {
 		r.waiting[t.ID] = true
-		if t.Last.After(r.newest) {
-			r.newest = t.Last
-		}
 	}
 	r.mu.Unlock()
 	select {
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, nil, ctx.Err()
 	case <-r.turn:
 	}
 	defer func() { r.turn <- struct{}{} }()
@@ -128,30 +168,33 @@ func (r *reader) read(ctx context.Context, tasks []Task) (map[string]channel.Sto
 
 	ids, found := r.missing(tasks)
 	if len(ids) == 0 {
-		return found, nil
+		return found, nil, nil
 	}
 	// The lanes know of the read until its quantities are forgotten: one of
 	// them may be pushed at any time until then.
 	g := r.s.group(time.Now())
 	r.mu.Lock()
-	covers := r.newest
+	seen := len(r.leases)
 	r.mu.Unlock()
 	stocks, err := r.s.fetch(ctx, ids)
 	r.reads = append(r.reads, g)
 	for id, s := range stocks {
-		if s.Err == nil { // else the next attempt must ask again
-			r.stock[id] = known{s, covers}
+		if s.Err == nil && !s.AsOf.Before(g.began) { // else the next attempt must ask again
+			r.stock[id] = known{s, r.covers(seen, s.AsOf)}
 			g.stocks = append(g.stocks, s)
 		}
 	}
 	if err != nil {
 		r.failures++
-		return nil, err
+		return nil, nil, err
 	}
 	r.failures = 0
 	for _, t := range tasks {
 		if s, ok := stocks[t.ID]; ok {
 			found[t.ID] = s
+			if s.Err == nil && s.AsOf.Before(g.began) {
+				stale = append(stale, t.ID)
+			}
 		}
 	}
 	for _, id := range r.s.withParts(idsOf(tasks)) { // parts of kits
@@ -159,7 +202,7 @@ func (r *reader) read(ctx context.Context, tasks []Task) (map[string]channel.Sto
 			found[id] = s
 		}
 	}
-	return found, nil
+	return found, stale, nil
 }
 
 // missing returns what is known already of the tasks' products, and the ids

@@ -50,8 +50,8 @@ var (
 // A channel that cannot keep pace with the source, or that fails for a while,
 // does not delay the others: it gets its products afterwards, read anew. If it
 // does not work again within ten minutes the run ends without it, with an error
-// that matches [ErrNotCompared]. The run leaves Config.Reserve of the source's
-// quota to other work. Two runs never overlap: the second call returns
+// that matches [ErrNotCompared]. The run leaves room in the
+// source's quota for more urgent work. Two runs never overlap: the second call returns
 // [ErrReconciling].
 //
 // For the error see [Report.Err]. The report is there in any case, but for
@@ -66,7 +66,7 @@ func (s *Syncer) reconcile(ctx context.Context) (r *Report, complete bool, err e
 		return nil, false, ErrReconciling
 	}
 	defer s.reconciling.Store(false)
-	e := s.begin(channel.WithReserve(ctx, s.reserve), "reconcile")
+	e := s.begin(channel.WithUrgency(ctx, channel.Background), "reconcile")
 	ctx = e.ctx
 	failed := s.ready(ctx)
 	if failed != nil {
@@ -139,6 +139,7 @@ type night struct {
 	lost    bool     // there were too many of these
 	aside   [gain + 1]aside
 	whole   bool // everything was compared
+	rounds  int  // of catching up
 	// unsure are writes of which nothing is known yet, by SKU; their products
 	// are among the missed.
 	unsure map[string]result
@@ -151,9 +152,11 @@ type aside struct {
 	changes  []change
 }
 
-// pass is a pass that puts aside what is dangerous.
+// pass is a pass that puts aside what is dangerous. It reads nothing again: a
+// read waits for its share of the source's quota, and would hold a thousand
+// SKUs meanwhile. What changed under it is made up for later.
 func (n *night) pass() *pass {
-	return &pass{s: n.s, t: n.t, purpose: nightly, again: n.s.readNow, gate: n.divide, kitting: withoutKits}
+	return &pass{s: n.s, t: n.t, purpose: nightly, gate: n.divide, kitting: withoutKits}
 }
 
 // kits takes the kits through the channel, when all their parts have been read
@@ -214,6 +217,17 @@ func (n *night) add(ctx context.Context, o *outcome) {
 		}
 		delete(n.unsure, r.sku)
 	}
+	if n.rounds < maxLooks {
+		var again []string
+		o.results = slices.DeleteFunc(o.results, func(r result) bool {
+			if r.state != superseded {
+				return false
+			}
+			again = append(again, productsOf([]want{r.want})...)
+			return true
+		})
+		n.miss(again)
+	}
 	if o.err != nil && !isContext(ctx, o.err) {
 		var again []string
 		o.results = slices.DeleteFunc(o.results, func(r result) bool {
@@ -259,6 +273,7 @@ func idsOfStocks(stocks []channel.Stock) []string {
 // read while one is compared.
 func (n *night) catchUp(ctx context.Context) {
 	var down time.Time // since when nothing works
+	n.rounds = 0
 	for len(n.missed) > 0 && ctx.Err() == nil {
 		if wait := n.t.state.wait(); wait > 0 {
 			if down.IsZero() {
@@ -270,6 +285,7 @@ func (n *night) catchUp(ctx context.Context) {
 		}
 		ids := n.missed
 		n.missed = nil
+		n.rounds++
 		n.groups(ctx, ids)
 		if n.t.state.wait() == 0 {
 			down = time.Time{}

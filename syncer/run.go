@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -64,7 +65,7 @@ func (s *Syncer) Run(ctx context.Context) error {
 	defer cancel()
 	graceEnds := context.AfterFunc(ctx, func() {
 		// Calls have a moment to return after their context is done.
-		timer := time.AfterFunc(s.grace-min(returnWithin, s.grace/2), cancel)
+		timer := time.AfterFunc(s.grace-2*s.returning, cancel)
 		context.AfterFunc(work, func() { timer.Stop() })
 	})
 	defer graceEnds()
@@ -82,7 +83,7 @@ func (s *Syncer) Run(ctx context.Context) error {
 	urgent, quiet := newReader(s), newReader(s)
 	defer urgent.close()
 	defer quiet.close()
-	reserved := channel.WithReserve(work, s.reserve*2/3)
+	unhurried := channel.WithUrgency(work, channel.Soon)
 	start := func(w *worker) { group.Go(func() error { w.run(ctx); return nil }) }
 	for _, t := range s.targets {
 		start(&worker{s: s, lane: t.eventLane(), gather: s.gather, pace: s.pace, do: func(tasks []Task) time.Duration {
@@ -90,14 +91,16 @@ func (s *Syncer) Run(ctx context.Context) error {
 		}})
 		// What was noticed without an event must not make an event wait.
 		start(&worker{s: s, lane: t.watchedLane(), gather: s.gather, do: func(tasks []Task) time.Duration {
-			return s.turn(reserved, quiet, t, tasks, true)
+			return s.turn(unhurried, quiet, t, tasks, true)
 		}})
 	}
 	start(&worker{s: s, lane: inboxLane, size: groupSize, do: func(tasks []Task) time.Duration {
+		urgent.saw(tasks)
 		s.dispatch(work, tasks, (*target).eventLane)
 		return 0
 	}})
 	start(&worker{s: s, lane: noticedLane, size: groupSize, do: func(tasks []Task) time.Duration {
+		quiet.saw(tasks)
 		s.dispatch(work, tasks, (*target).watchedLane)
 		return 0
 	}})
@@ -246,7 +249,7 @@ func (s *Syncer) turn(ctx context.Context, r *reader, t *target, tasks []Task, n
 	run := newRunName("event")
 	ctx, done := s.hooks.work(channel.WithRun(ctx, run), s, Work{Kind: "turn", Run: run, Channel: t.name, Products: len(tasks), Links: linksOf(tasks)})
 	o := &settlement{s: s, channel: t.name, run: run}
-	stocks, err := r.read(ctx, tasks)
+	stocks, stale, err := r.read(ctx, tasks)
 	if err != nil {
 		// The source's trouble: nothing is known of any product.
 		wait := r.pause(err)
@@ -291,7 +294,9 @@ func (s *Syncer) turn(ctx context.Context, r *reader, t *target, tasks []Task, n
 			o.giveUp(ctx, task, Problem{Channel: t.name, ProductID: task.ID, SKU: stock.SKU, Name: stock.Name, Err: stock.Err})
 		case stock.Err != nil:
 			o.later(task, stock.Err, maxUnreadBackoff)
-		case res == nil || res.state == agreed || res.state == updated:
+		case (res == nil || res.state <= updated) && slices.Contains(stale, task.ID): // shown, but it may not be what the mark is about
+			o.later(task, errStale, maxProductBackoff)
+		case res == nil || res.state <= updated:
 			o.done(task)
 		case res.state == held && res.err == nil: // it is kept among what the guard holds
 			o.done(task)
@@ -320,6 +325,9 @@ func (s *Syncer) turn(ctx context.Context, r *reader, t *target, tasks []Task, n
 	}
 	return 0
 }
+
+// errStale: the source's answer is from before the question.
+var errStale = errors.New("the source answered with a state from before it was asked")
 
 // shown reports whether the channel lately showed a product as it should.
 func (s *Syncer) shown(t *target, stock *channel.Stock) bool {
@@ -402,5 +410,5 @@ func (s *Syncer) urgentOrders(ctx context.Context) context.Context {
 	if s.orderRate.Allow() {
 		return ctx
 	}
-	return channel.WithReserve(ctx, max(s.reserve, 0.5))
+	return channel.WithUrgency(ctx, channel.Soon)
 }

@@ -50,12 +50,6 @@ type Config struct {
 	Schedule Schedule
 	// ReconcileAtStart makes Run reconcile as soon as it starts.
 	ReconcileAtStart bool
-	// Reserve is the share of the source's quota that reconciling and planning
-	// leave to other work until it is too late for that to use it, where the
-	// source knows of such a share; 0 means a sixth, and a negative share none.
-	// At ECOSIRE more than a third keeps a steady pace rather than room for a
-	// burst, and more than five sixths is no more than that.
-	Reserve float64
 	// Patience is how long a call of a channel may take, and how long the source
 	// may say nothing, before the syncer goes on without it; 0 means 10 minutes.
 	// Preloading may take three times as long. An adapter that ends its calls
@@ -82,10 +76,10 @@ type Syncer struct {
 	grace      time.Duration
 	watchEvery time.Duration
 	patience   time.Duration
+	returning  time.Duration // how long a call may take to return when it is to end
 	hooks      Hooks
 	schedule   Schedule
 	atStart    bool
-	reserve    float64
 
 	running     atomic.Bool
 	reconciling atomic.Bool
@@ -116,11 +110,11 @@ func New(cfg Config) (*Syncer, error) {
 		patience:   cmp.Or(cfg.Patience, defaultPatience),
 		schedule:   cfg.Schedule,
 		atStart:    cfg.ReconcileAtStart,
-		reserve:    max(0, cmp.Or(cfg.Reserve, 1.0/6)),
 		receiving:  make(chan struct{}, maxReceiving),
 		approvals:  make(chan struct{}, 1),
 		orderRate:  rate.NewLimiter(orderEvery, orderBurst),
 	}
+	s.returning = min(maxReturning, max(0, s.grace)/4)
 	if s.patience < 0 {
 		return nil, errors.New("syncer: Config.Patience is negative")
 	}

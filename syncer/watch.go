@@ -48,8 +48,7 @@ func (s *Syncer) look(ctx context.Context) error {
 	var ids []string
 	var next string
 	err = s.safely("the source: Changes", func() (err error) {
-		// A third of what a reconciliation leaves may go for this.
-		ctx, cancel := context.WithTimeout(channel.WithReserve(ctx, s.reserve*2/3), s.patience)
+		ctx, cancel := context.WithTimeout(channel.WithUrgency(ctx, channel.Soon), s.patience)
 		defer cancel()
 		ids, next, err = s.watcher.Changes(ctx, string(cursor))
 		return err

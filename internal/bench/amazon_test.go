@@ -77,6 +77,7 @@ func newMarket(t *testing.T, n int, fill Fill, lag time.Duration, feedFrom int) 
 	source, err := ecosire.New(ecosire.Config{APIKey: "eco_live_test", HTTPClient: m.ecosire.Client()})
 	require.NoError(t, err)
 	m.syncer, err = syncer.New(syncer.Config{Source: source, Schedule: syncer.Never, WatchEvery: -1, Targets: []syncer.Target{{
+		Guard: fill.guard(),
 		Channel: &channeltest.Intercept{Channel: m.channel, OnPush: func(ctx context.Context, next channel.Channel, updates []channel.Update) error {
 			m.mu.Lock()
 			for _, u := range updates {
@@ -262,7 +263,7 @@ func TestAmazonChannelAcceptsEventsSoonDuringAReconciliation(t *testing.T) {
 			_ = m.channel.Push(ctx, updates)
 		}
 		wg.Go(func() {
-			for patient := channel.WithReserve(ctx, 0.15); ctx.Err() == nil; {
+			for patient := channel.WithUrgency(ctx, channel.Background); ctx.Err() == nil; {
 				for some := range slices.Chunk(m.skus, 1000) {
 					show(patient, some, func(i int) bool { return i%100 == 0 })
 				}

@@ -86,6 +86,14 @@ const (
 	Fresh               // nothing: 0 on Shopify, stock not managed on WooCommerce
 )
 
+// guard is the default one, but for a first sync, which somebody has approved.
+func (f Fill) guard() syncer.Guard {
+	if f == Fresh {
+		return syncer.Guard{Gains: -1}
+	}
+	return syncer.Guard{}
+}
+
 func (f Fill) String() string {
 	return [...]string{"0 % drift", "1 % drift", "100 % drift", "first sync"}[f]
 }
@@ -137,10 +145,10 @@ func NewWorld(n int, channels Channels, fill Fill, stock func(i int) int, edit f
 	w.IDs = w.Ecosire.Add(products...)
 	w.Shopify.Add(items...)
 	w.WooIDs = w.WooCommerce.Add(listed...)
-	return w, w.connect(edit)
+	return w, w.connect(fill.guard(), edit)
 }
 
-func (w *World) connect(edit func(*syncer.Config)) error {
+func (w *World) connect(guard syncer.Guard, edit func(*syncer.Config)) error {
 	source, err := ecosire.New(ecosire.Config{APIKey: "eco_live_test", HTTPClient: w.client(0)})
 	if err != nil {
 		return err
@@ -155,7 +163,7 @@ func (w *World) connect(edit func(*syncer.Config)) error {
 		if err != nil {
 			return err
 		}
-		cfg.Targets = append(cfg.Targets, syncer.Target{Channel: location})
+		cfg.Targets = append(cfg.Targets, syncer.Target{Channel: location, Guard: guard})
 	}
 	if w.Channels&WooCommerce != 0 {
 		shop, err := woocommerce.New(woocommerce.Config{
@@ -168,7 +176,7 @@ func (w *World) connect(edit func(*syncer.Config)) error {
 		if err != nil {
 			return err
 		}
-		cfg.Targets = append(cfg.Targets, syncer.Target{Channel: store})
+		cfg.Targets = append(cfg.Targets, syncer.Target{Channel: store, Guard: guard})
 	}
 	if edit != nil {
 		edit(&cfg)
