@@ -62,7 +62,8 @@ func merchant() stocksync.Config {
 	return stocksync.Config{
 		Getenv: func(name string) string { return env[name] },
 		HTTPClient: &http.Client{Transport: hosts{
-			"ecosire.example": erp, "acme.myshopify.com": shop, "shop.example": site,
+			"ecosire.example": erp, "shop.example": site,
+			"acme.myshopify.com": shop, "storage.shopify.test": shop, // where its files are
 		}},
 	}
 }

@@ -53,15 +53,12 @@ func (s *Services) Plan(ctx context.Context) (*syncer.Plan, error) {
 	return planner.Plan(ctx)
 }
 
-// PlanProducts is Plan for some products, by ECOSIRE's ids. With no ids it is
-// an empty plan.
+// PlanProducts is Plan for some products, by ECOSIRE's ids. With no ids the
+// plan is empty.
 func (s *Services) PlanProducts(ctx context.Context, productIDs ...string) (*syncer.Plan, error) {
 	planner, err := s.planner()
 	if err != nil {
 		return nil, err
-	}
-	if len(productIDs) == 0 {
-		return &syncer.Plan{}, nil
 	}
 	return planner.PlanProducts(ctx, productIDs...)
 }

@@ -44,7 +44,7 @@ func newShops(t *testing.T) *shops {
 			"WC_SITE_URL": "https://shop.example", "WC_CONSUMER_KEY": "ck_test", "WC_CONSUMER_SECRET": "cs_test",
 		},
 	}
-	s.client = &http.Client{Transport: hosts{"ecosire.example": s.ecosire, "test-shop.myshopify.com": s.shopify, "shop.example": s.woo}}
+	s.client = &http.Client{Transport: hosts{"ecosire.example": s.ecosire, "test-shop.myshopify.com": s.shopify, "storage.shopify.test": s.shopify, "shop.example": s.woo}}
 	s.mug = s.ecosire.Add(ecosiretest.Product{SKU: "MUG-1", OnHand: 14, Reserved: 2})[0]
 	s.shopify.Add(shopifytest.Item{SKU: "MUG-1", Available: 1})
 	s.woo.Add(woocommercetest.Product{SKU: "MUG-1", Quantity: 3})
@@ -103,7 +103,7 @@ func TestAWriterWrites(t *testing.T) {
 	require.NoError(t, w.adjust(t, services))
 	health, err := s.Health(t.Context())
 	require.NoError(t, err)
-	assert.Equal(t, 1, health.Channels[0].Tasks, "an adjustment of one's own is noticed without an event")
+	assert.Equal(t, 1, health.Inbox.Tasks, "an adjustment of one's own is noticed without an event")
 }
 
 func TestAWriterKeepsWhatTheHostSays(t *testing.T) {

@@ -141,30 +141,28 @@ type job struct {
 
 func (j job) run(ctx context.Context, write bool) error {
 	plan, err := j.plan(ctx)
-	if err != nil {
+	if plan == nil {
 		return err
 	}
 	const rows = 10
 	summary := show.OfPlan(plan)
-	summary.Name(ctx, j.services.Source, rows)
 	j.out.Head("Drift")
 	j.out.Channels(summary)
 	j.out.Head("Plan")
 	j.out.Summary(summary, rows)
 	switch {
-	case len(summary.Down()) > 0:
-		return errors.New("not every channel could be read, so nothing was written")
+	case err != nil:
+		return fmt.Errorf("not everything could be compared, so nothing was written: %w", err)
 	case !write && plan.Drift() > 0:
 		fmt.Fprintf(j.out, "\nNothing was written. To write this, with the guard on: %s\n", j.out.Paint(show.Bold, "quickstart -write"))
 		return nil
 	case !write:
 		return nil
 	}
-	report, err := j.write(ctx, plan)
-	if err != nil {
+	if err := j.write(ctx, plan); err != nil {
 		return err
 	}
-	return errors.Join(report.Err(), j.check(ctx))
+	return j.check(ctx)
 }
 
 // plan compares the channels with ECOSIRE. It writes nothing.
@@ -176,24 +174,29 @@ func (j job) plan(ctx context.Context) (*syncer.Plan, error) {
 	return j.services.Plan(ctx)
 }
 
-// write writes what the plan says, and nothing else. What has changed since is
-// left alone, and what the guard holds is held.
-func (j job) write(ctx context.Context, plan *syncer.Plan) (*syncer.Report, error) {
+// write makes the channels show what the plan says. Whatever else the channels
+// show by now is left alone, and what the guard holds is held.
+func (j job) write(ctx context.Context, plan *syncer.Plan) error {
 	j.out.Head("Write")
 	s, err := j.services.Writer(syncer.Config{})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	done := j.wait("writing")
-	report, err := s.Apply(ctx, plan)
+	var report *syncer.Report
+	if j.only != nil {
+		report, err = s.SyncProducts(ctx, j.only...)
+	} else {
+		report, err = s.Apply(ctx, plan)
+	}
 	done()
-	if err != nil {
-		return report, err
+	if report != nil {
+		for _, c := range report.Channels {
+			fmt.Fprintf(j.out, "%s: %s written, %s held, %s failed\n", c.Channel, show.Number(c.Updated+c.Pending), show.Number(c.Held),
+				show.Number(c.Failed+c.Unclear+c.Superseded+c.Replanned))
+		}
 	}
-	for _, c := range report.Channels {
-		fmt.Fprintf(j.out, "%s: %s written, %s held, %s failed\n", c.Channel, show.Number(c.Updated), show.Number(c.Held), show.Number(c.Failed+c.Replanned))
-	}
-	return report, nil
+	return err
 }
 
 // check looks again: what was written is true only when the channels show it.

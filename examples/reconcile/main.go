@@ -53,6 +53,7 @@ import (
 	"time"
 
 	"github.com/ecosire/stocksync"
+	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/examples/internal/show"
 	"github.com/ecosire/stocksync/syncer"
 )
@@ -146,7 +147,7 @@ func (o options) run(ctx context.Context, services *stocksync.Services, w *world
 		fmt.Fprintln(errOut, err)
 	}
 	switch {
-	case worse(err):
+	case worse(err, syncer.ErrHeld):
 		return exitFailed
 	case err != nil:
 		fmt.Fprintln(errOut, "Look at what is held (-plan FILE keeps it). If it is right, let it pass with -approve.")
@@ -163,15 +164,15 @@ func (o options) run(ctx context.Context, services *stocksync.Services, w *world
 	return exitFine
 }
 
-// worse reports whether anything but a guard's holding lines is in err.
-func worse(err error) bool {
+// worse reports whether there is anything in err but what is expected.
+func worse(err error, expected ...error) bool {
 	if joined, ok := errors.AsType[interface {
 		error
 		Unwrap() []error
 	}](err); ok {
-		return slices.ContainsFunc(joined.Unwrap(), worse)
+		return slices.ContainsFunc(joined.Unwrap(), func(err error) bool { return worse(err, expected...) })
 	}
-	return err != nil && !errors.Is(err, syncer.ErrHeld)
+	return err != nil && !slices.ContainsFunc(expected, func(e error) bool { return errors.Is(err, e) })
 }
 
 // A job is a run on some services.
@@ -207,13 +208,14 @@ func (j *job) plan(ctx context.Context) (drift int, err error) {
 	done := j.wait("reading")
 	plan, err := j.services.Plan(ctx)
 	done()
-	if err := errors.Join(j.show(ctx, show.OfPlan(plan), !j.markdown), err); err != nil {
+	if plan == nil {
 		return 0, err
 	}
+	err = errors.Join(err, j.show(show.OfPlan(plan), !j.markdown))
 	if j.markdown {
 		fmt.Fprint(j.out, plan.Markdown())
 	}
-	if err := j.save(plan); err != nil {
+	if err := errors.Join(err, j.save(plan)); err != nil {
 		return 0, err
 	}
 	if j.demo != nil {
@@ -230,40 +232,28 @@ func (j *job) plan(ctx context.Context) (drift int, err error) {
 // unshown returns what a plan says no run can mend: what is an error in a
 // report. That a shop does not have a product is none.
 func unshown(plan *syncer.Plan) error {
-	var errs []error
-	for _, c := range plan.Channels {
-		if c.Error != "" {
-			errs = append(errs, fmt.Errorf("%s: %s", c.Channel, c.Error))
-		}
-	}
 	n := 0
 	for _, l := range plan.Lines {
-		if !l.Reason.Writable() && l.Reason != syncer.Unknown {
+		if !l.Reason.Writable() && l.Reason != syncer.Unknown && l.Reason != syncer.Pending {
 			n++
 		}
 	}
 	if n > 0 {
-		errs = append(errs, fmt.Errorf("%s cannot be shown", show.Count(n, "quantity", "quantities")))
+		return fmt.Errorf("%s cannot be shown", show.Count(n, "quantity", "quantities"))
 	}
-	return errors.Join(errs...)
+	return nil
 }
 
 func (j *job) reconcile(ctx context.Context, s *syncer.Syncer) error {
 	done := j.wait("reading")
 	report, err := s.Reconcile(ctx)
 	done()
-	if err := errors.Join(j.print(ctx, report), err); worse(err) {
+	err = j.verdict(report, nil, err)
+	if report == nil || report.Held == nil || !j.approve || worse(err, syncer.ErrHeld) {
 		return err
 	}
-	err = j.verdict(report, nil)
-	if report.Held == nil || !j.approve {
-		return errors.Join(err, j.keepHeld(report))
-	}
-	if !worse(err) {
-		err = nil // held, and approved
-	}
 	fmt.Fprintf(j.out, "\nApproved: %s that the guard held.\n", show.Count(len(report.Held.Lines), "line", "lines"))
-	return errors.Join(err, j.apply(ctx, s, report.Held))
+	return j.apply(ctx, s, report.Held)
 }
 
 func (j *job) apply(ctx context.Context, s *syncer.Syncer, plan *syncer.Plan) error {
@@ -273,19 +263,29 @@ func (j *job) apply(ctx context.Context, s *syncer.Syncer, plan *syncer.Plan) er
 	done := j.wait("writing")
 	report, err := s.Apply(ctx, plan)
 	done()
-	if err := errors.Join(j.print(ctx, report), err); err != nil {
-		return err
-	}
-	return errors.Join(j.verdict(report, plan), j.keepHeld(report))
+	return j.verdict(report, plan, err)
 }
 
-// print prints a report, and what the run cost. A run that could not begin has
-// none.
-func (j *job) print(ctx context.Context, report *syncer.Report) error {
-	if report == nil {
-		return nil
+// verdict prints a report, keeps what the guard held, and is nil if all shops
+// show what they should of what they have. plan is what was applied, or nil for
+// the whole catalogue, and err what the run returned. The demo does not take
+// the run's word for it.
+func (j *job) verdict(report *syncer.Report, plan *syncer.Plan, err error) error {
+	if report == nil { // it could not begin
+		return err
 	}
-	err := j.show(ctx, show.OfReport(report), true)
+	if printing := errors.Join(j.print(report), j.keepHeld(report)); printing != nil {
+		return errors.Join(err, printing)
+	}
+	if j.demo == nil || worse(err, syncer.ErrHeld, channel.ErrAmbiguousSKU) {
+		return err
+	}
+	return j.demo.check(report, plan)
+}
+
+// print prints a report, and what the run cost.
+func (j *job) print(report *syncer.Report) error {
+	err := j.show(show.OfReport(report), true)
 	cost := fmt.Sprintf("%d requests to ECOSIRE", report.Requests[""])
 	for _, c := range report.Channels {
 		cost += fmt.Sprintf(", %d to %s", report.Requests[c.Channel], c.Channel)
@@ -296,8 +296,7 @@ func (j *job) print(ctx context.Context, report *syncer.Report) error {
 
 // show prints a sentence, what is most dangerous, and the channels, and writes
 // the page that was asked for.
-func (j *job) show(ctx context.Context, s show.Summary, printed bool) error {
-	s.Name(ctx, j.services.Source, j.rows)
+func (j *job) show(s show.Summary, printed bool) error {
 	if printed {
 		j.out.Summary(s, j.rows)
 		fmt.Fprintln(j.out)
@@ -311,16 +310,6 @@ func (j *job) show(ctx context.Context, s show.Summary, printed bool) error {
 		return err
 	}
 	return os.WriteFile(j.htmlFile, page.Bytes(), 0o644)
-}
-
-// verdict is nil if all shops show what they should of what they have. The
-// demo does not take the report's word for it. plan is what was applied, or
-// nil for the whole catalogue.
-func (j *job) verdict(report *syncer.Report, plan *syncer.Plan) error {
-	if j.demo != nil {
-		return j.demo.check(report, plan)
-	}
-	return report.Err()
 }
 
 // keepHeld prints and saves what a guard held, as far as that is asked for.

@@ -96,9 +96,14 @@ func TestTheGuardIsOn(t *testing.T) {
 		assert.Equal(t, exitHeld, code, errOut)
 		assert.Contains(t, out, "held: look at these")
 		a, b := m.Zeroed()
-		assert.LessOrEqual(t, a, 2*products/10)
-		assert.LessOrEqual(t, b, 2*products/10)
+		assert.Zero(t, a+b)
+		assert.Contains(t, out, "ECOSIRE calls 800 of those held sold out")
 	}
+	code, out, errOut := inProduction(t, m.Getenv, "-write", "-approve")
+	assert.Equal(t, exitFine, code, errOut)
+	assert.Contains(t, out, "Approved: 800 lines")
+	a, b := m.Zeroed()
+	assert.Equal(t, []int{products, products}, []int{a, b}, "a person has decided")
 }
 
 func TestABrokenEnvironmentIsAnError(t *testing.T) {

@@ -132,7 +132,6 @@ func plan(ctx context.Context, services *stocksync.Services, out *show.Output) e
 	}
 	const rows = 20
 	summary := show.OfPlan(plan)
-	summary.Name(ctx, services.Source, rows)
 	out.Summary(summary, rows)
 	fmt.Fprintf(out, "\nNothing was written. To serve, and to write what events and the nightly run find: %s\n", out.Paint(show.Bold, "webhookserver -write"))
 	if len(summary.Down()) > 0 {

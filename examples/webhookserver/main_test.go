@@ -73,25 +73,34 @@ func service(t *testing.T, m *production.Merchant, queue string) (url string, st
 	var stdout, stderr bytes.Buffer
 	go func() { ended <- run(ctx, []string{"-write"}, getenv, &stdout, &stderr) }()
 	url = "http://" + address(getenv)
-	var health struct {
-		Running  bool
-		Channels []struct{ Channel string }
-	}
-	require.Eventually(t, func() bool {
-		resp, err := http.Get(url + "/healthz")
-		if err != nil {
-			return false
-		}
-		defer resp.Body.Close()
-		return resp.StatusCode == http.StatusOK && json.NewDecoder(resp.Body).Decode(&health) == nil
-	}, 10*time.Second, 10*time.Millisecond)
-	assert.True(t, health.Running)
-	assert.Len(t, health.Channels, 2)
+	require.Eventually(t, func() bool { return health(t, url).Running }, 10*time.Second, 10*time.Millisecond)
+	assert.Len(t, health(t, url).Channels, 2)
 	return url, func() {
 		cancel()
 		assert.Equal(t, exitFine, <-ended, "it ends well when it is told to: %s", &stderr)
 		assert.True(t, strings.HasPrefix(stdout.String(), "Real services, to be written: ECOSIRE at 127.0.0.1:"), stdout.String())
 	}
+}
+
+// A state is what the service says of itself.
+type state struct {
+	Running  bool
+	Channels []struct {
+		Channel       string
+		Waiting, Held int
+	}
+}
+
+func health(t *testing.T, url string) (s state) {
+	resp, err := http.Get(url + "/healthz")
+	if err != nil {
+		return s // it does not listen yet
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusOK {
+		require.NoError(t, json.NewDecoder(resp.Body).Decode(&s))
+	}
+	return s
 }
 
 // event sends an event about products, as ECOSIRE would, and returns the status
@@ -124,6 +133,23 @@ func TestRealServicesAreWrittenWhenTold(t *testing.T) {
 		}, 10*time.Second, 10*time.Millisecond)
 		stop()
 	}
+}
+
+// The worst day in real time: ECOSIRE says that nothing is left of anything, in
+// events.
+func TestTheGuardIsOn(t *testing.T) {
+	const products, limit = 400, 50 // as nothing is known of the shop yet
+	m := production.New(t, products)
+	url, stop := service(t, m, filepath.Join(t.TempDir(), "queue.db"))
+	m.Sell(products)
+	assert.Equal(t, http.StatusAccepted, event(t, url, production.Secret, m.Products...))
+	require.Eventually(t, func() bool {
+		h := health(t, url)
+		return h.Channels[0].Waiting == 0 && h.Channels[1].Waiting == 0 && h.Channels[0].Held > 0 && h.Channels[1].Held > 0
+	}, 10*time.Second, 20*time.Millisecond)
+	stop()
+	a, b := m.Zeroed()
+	assert.LessOrEqual(t, max(a, b), limit)
 }
 
 func TestABrokenEnvironmentIsAnError(t *testing.T) {

@@ -32,7 +32,7 @@ func serve(ctx context.Context, listener net.Listener, services *stocksync.Servi
 
 	mux := http.NewServeMux()
 	mux.Handle("/webhooks/ecosire", s.WebhookHandler())
-	mux.Handle("GET /healthz", health(s))
+	mux.Handle("GET /healthz", healthz(s))
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second}
 
 	// The first of these to fail ends the others.
@@ -53,14 +53,17 @@ func serve(ctx context.Context, listener net.Listener, services *stocksync.Servi
 	return group.Wait()
 }
 
-// health answers 200 while the service does its work, and 503 otherwise. A shop
-// that is down is no reason to restart it: it is in the answer.
-func health(s *syncer.Syncer) http.Handler {
+// healthz answers 200 while the service does its work, and 503 otherwise. A
+// shop that is down, or whose guard holds something, is no reason to restart
+// it: it is in the answer.
+func healthz(s *syncer.Syncer) http.Handler {
 	type shop struct {
 		Channel   string    `json:"channel"`
 		Waiting   int       `json:"waiting"`
 		Oldest    time.Time `json:"oldest,omitzero"`
 		DownSince time.Time `json:"downSince,omitzero"`
+		Held      int       `json:"held,omitzero"`
+		Why       string    `json:"why,omitzero"` // the guard's
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h, err := s.Health(r.Context())
@@ -70,10 +73,14 @@ func health(s *syncer.Syncer) http.Handler {
 		}
 		shops := make([]shop, 0, len(h.Channels))
 		for _, c := range h.Channels {
-			shops = append(shops, shop{c.Channel, c.Tasks, c.Oldest, c.DownSince})
+			row := shop{Channel: c.Channel, Waiting: c.Tasks, Oldest: c.Oldest, DownSince: c.DownSince, Held: c.Held}
+			if c.Guard != nil {
+				row.Why = c.Guard.Why()
+			}
+			shops = append(shops, row)
 		}
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)
-		_ = json.NewEncoder(w).Encode(map[string]any{"running": h.Running, "channels": shops})
+		_ = json.NewEncoder(w).Encode(map[string]any{"running": h.Running, "inbox": h.Inbox.Tasks, "channels": shops})
 	})
 }

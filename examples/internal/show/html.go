@@ -14,11 +14,12 @@ body { font: 15px/1.4 system-ui, sans-serif; margin: 2em auto; max-width: 64em; 
 h1 { font-size: 1.2em } table { border-collapse: collapse; margin: 1em 0; width: 100% }
 th, td { padding: .25em .6em; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top }
 .n { text-align: right; font-variant-numeric: tabular-nums }
-.held, .failed { color: #b00020; font-weight: bold } .differs { color: #8a5a00 } .written { color: #1a7f37 } .missing { color: #777 }
+.held, .failed, .unclear { color: #b00020; font-weight: bold } .differs, .pending { color: #8a5a00 } .written { color: #1a7f37 } .missing { color: #777 }
 </style>
 <h1>{{.Title}}</h1>
 <p><strong>{{.Sentence}}</strong></p>
-{{range .Down}}<p class="failed">{{.Name}}: {{.Err}}</p>
+{{with .Warning}}<p class="held">{{.}}</p>
+{{end}}{{range .Down}}<p class="failed">{{.Name}}: {{.Err}}</p>
 {{end}}<table>
 <tr><th>channel<th class="n">products<th class="n">agree<th class="n">too many<th class="n">too few<th class="n">held<th class="n">unknown SKU<th class="n">failed
 {{range .Channels}}<tr><td>{{.Name}}<td class="n">{{number .Checked}}<td class="n">{{number .Agree}}<td class="n">{{number .Over}}<td class="n">{{number .Under}}<td class="n">{{number .Held}}<td class="n">{{number .Missing}}<td class="n">{{number .Failed}}
@@ -38,10 +39,11 @@ func HTML(w io.Writer, title string, s Summary, limit int) error {
 	rows, more := s.first(limit)
 	data := struct {
 		Title, Sentence string
+		Warning         string
 		Down, Channels  []Channel
 		Rows            []row
 		More            int
-	}{Title: title, Sentence: s.Sentence(), Down: s.Down(), Channels: s.Channels, More: more}
+	}{Title: title, Sentence: s.Sentence(), Warning: s.Warning(), Down: s.Down(), Channels: s.Channels, More: more}
 	for _, r := range rows {
 		c := r.cells()
 		data.Rows = append(data.Rows, row{c[0].Text, c[1].Text, c[2].Text, c[3].Text, c[4].Text, c[5].Text, c[6].Text})

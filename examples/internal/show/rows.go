@@ -2,7 +2,6 @@ package show
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -20,12 +19,14 @@ type State string
 const (
 	Held    State = "held"    // the guard waits for a person
 	Failed  State = "failed"  // it cannot be shown, or was not
+	Unclear State = "unclear" // it was sent, and may or may not be shown
 	Differs State = "differs" // it would be written
+	Pending State = "pending" // the channel has accepted it, and shows it later
 	Written State = "written"
 	Missing State = "missing" // the channel does not have the SKU
 )
 
-var states = []State{Held, Failed, Differs, Written, Missing}
+var states = []State{Held, Failed, Unclear, Differs, Pending, Written, Missing}
 
 // A Row is a product on a channel that does not agree, or did not.
 type Row struct {
@@ -34,6 +35,7 @@ type Row struct {
 	ProductID          string
 	Shown              *int // nil if it shows no quantity, or it is not known
 	Wanted             int
+	SoldOut            bool   // the source says so
 	Why                string // for what failed
 }
 
@@ -89,7 +91,7 @@ func (c *Channel) count(r Row) {
 		c.Held++
 	case Missing:
 		c.Missing++
-	case Failed:
+	case Failed, Unclear:
 		c.Failed++
 	}
 	switch {
@@ -102,10 +104,12 @@ func (c *Channel) count(r Row) {
 }
 
 func ofLine(l syncer.Line) Row {
-	row := Row{Channel: l.Channel, SKU: l.SKU, ProductID: l.ProductID, Shown: l.Shown, Wanted: l.Wanted, Why: l.Error}
+	row := Row{Channel: l.Channel, SKU: l.SKU, Name: l.Name, ProductID: l.ProductID, Shown: l.Shown, Wanted: l.Wanted, SoldOut: l.SoldOut, Why: l.Error}
 	switch {
 	case l.Reason == syncer.Held:
 		row.State = Held
+	case l.Reason == syncer.Pending:
+		row.State = Pending
 	case l.Reason == syncer.Unknown:
 		row.State = Missing
 	case l.Reason.Writable():
@@ -120,28 +124,40 @@ func ofLine(l syncer.Line) Row {
 // OfReport sums a report up, as [OfPlan] does a plan.
 func OfReport(r *syncer.Report) Summary {
 	s := Summary{More: make(map[State]int)}
-	for _, p := range r.Problems {
-		s.Rows = append(s.Rows, ofProblem(p))
+	add := func(row Row) {
+		s.Rows = append(s.Rows, row)
+		s.More[row.State]--
 	}
-	s.More[Failed] += r.Unread - len(r.Problems)
+	s.More[Failed] += r.Unread
+	for _, p := range r.Problems {
+		add(ofProblem(p))
+	}
 	for _, c := range r.Channels {
-		sum := Channel{Name: c.Channel, Checked: c.Checked, Agree: c.Unchanged + c.Superseded, Over: c.Over, Under: c.Under,
-			Held: c.Held, Missing: c.Unknown, Failed: c.Failed + c.Replanned}
+		sum := Channel{Name: c.Channel, Checked: c.Checked, Agree: c.Unchanged, Over: c.Over, Under: c.Under,
+			Held: c.Held, Missing: c.Unknown, Failed: c.Failed + c.Unclear + c.Superseded + c.Replanned}
 		if c.Err != nil {
 			sum.Err = c.Err.Error()
 		}
 		s.Channels = append(s.Channels, sum)
-		s.More[Written] += c.Updated - len(c.Changes)
-		s.More[Failed] += c.Failed + c.Replanned
+		s.More[Written] += c.Updated
+		s.More[Pending] += c.Pending
+		s.More[Unclear] += c.Unclear
+		s.More[Failed] += c.Failed + c.Superseded + c.Replanned
 		s.More[Missing] += c.Unknown
 		s.More[Held] += c.Held
+		unclear := make(map[string]bool)
 		for _, ch := range c.Changes {
-			s.Rows = append(s.Rows, Row{State: Written, Channel: c.Channel, SKU: ch.SKU, ProductID: ch.ProductID, Shown: ch.Shown, Wanted: ch.Wanted})
+			row := Row{State: Written, Channel: c.Channel, SKU: ch.SKU, Name: ch.Name, ProductID: ch.ProductID, Shown: ch.Shown, Wanted: ch.Wanted}
+			if ch.State != "" {
+				row.State = State(ch.State)
+			}
+			unclear[ch.SKU] = row.State == Unclear
+			add(row)
 		}
 		for _, p := range c.Problems {
-			row := ofProblem(p)
-			s.Rows = append(s.Rows, row)
-			s.More[row.State]--
+			if !unclear[p.SKU] { // of which the change is a row
+				add(ofProblem(p))
+			}
 		}
 	}
 	for _, plan := range []*syncer.Plan{r.Held, r.Replanned} {
@@ -153,15 +169,14 @@ func OfReport(r *syncer.Report) Summary {
 			if plan == r.Replanned {
 				row.State, row.Why = Failed, "it changed since the plan was made"
 			}
-			s.Rows = append(s.Rows, row)
-			s.More[row.State]--
+			add(row)
 		}
 	}
 	return s.ordered()
 }
 
 func ofProblem(p syncer.Problem) Row {
-	row := Row{State: Failed, Channel: p.Channel, SKU: p.SKU, ProductID: p.ProductID, Why: p.Err.Error()}
+	row := Row{State: Failed, Channel: p.Channel, SKU: p.SKU, Name: p.Name, ProductID: p.ProductID, Why: p.Err.Error()}
 	if errors.Is(p.Err, channel.ErrUnknownSKU) {
 		row.State = Missing
 	}
@@ -179,38 +194,6 @@ func (s Summary) ordered() Summary {
 		)
 	})
 	return s
-}
-
-// maxNames bounds how many names are asked for: one request to ECOSIRE.
-const maxNames = 100
-
-// Name gives the first rows the names of their products, as far as the source
-// knows them. It costs a request, and does without names where that fails.
-func (s Summary) Name(ctx context.Context, source channel.Source, limit int) {
-	rows := s.Rows
-	if limit > 0 {
-		rows = rows[:min(limit, len(rows))]
-	}
-	rows = rows[:min(maxNames, len(rows))]
-	var ids []string
-	for _, r := range rows {
-		if r.ProductID != "" && !slices.Contains(ids, r.ProductID) {
-			ids = append(ids, r.ProductID)
-		}
-	}
-	if len(ids) == 0 {
-		return
-	}
-	names := make(map[string]string)
-	for stock, err := range source.Stock(ctx, ids...) {
-		if err != nil {
-			break
-		}
-		names[stock.ProductID] = stock.Name
-	}
-	for i := range rows {
-		rows[i].Name = names[rows[i].ProductID]
-	}
 }
 
 // over reports whether more is on sale than there is.
@@ -255,21 +238,36 @@ func (s Summary) Sentence() string {
 		state     State
 		one, many string
 	}{
-		{Differs, "differs", "differ"}, {Written, "written", "written"}, {Missing, "unknown to the shop", "unknown to the shops"},
-		{Failed, "cannot be shown", "cannot be shown"}, {Held, "held", "held"},
+		{Differs, "differs", "differ"}, {Pending, "accepted and not shown yet", "accepted and not shown yet"}, {Written, "written", "written"}, {Missing, "unknown to the shop", "unknown to the shops"},
+		{Unclear, "unclear", "unclear"}, {Failed, "cannot be shown", "cannot be shown"}, {Held, "held", "held"},
 	} {
 		if n := s.Count(p.state); n > 0 {
 			parts = append(parts, Count(n, p.one, p.many))
 		}
 	}
 	says := strings.Join(parts, ", ")
-	switch n := s.Count(Held) + s.Count(Failed); {
+	switch n := s.Count(Held) + s.Count(Failed) + s.Count(Unclear); {
 	case n == 1:
 		says += ": look at it"
 	case n > 1:
 		says += ": look at these"
 	}
 	return says + "."
+}
+
+// Warning says what happens while nobody looks at what is held, if that is
+// dangerous.
+func (s Summary) Warning() string {
+	soldOut := 0
+	for _, r := range s.Rows {
+		if r.State == Held && r.SoldOut {
+			soldOut++
+		}
+	}
+	if soldOut == 0 {
+		return ""
+	}
+	return fmt.Sprintf("ECOSIRE calls %s of those held sold out: customers may buy them until somebody has decided.", Number(soldOut))
 }
 
 // Down returns the channels that could not be read or written as a whole.
@@ -313,7 +311,7 @@ func (s Summary) first(limit int) (rows []Row, more int) {
 func (o *Output) Summary(s Summary, limit int) {
 	colour, down := Green, s.Down()
 	switch {
-	case s.Count(Held)+s.Count(Failed)+len(down) > 0:
+	case s.Count(Held)+s.Count(Failed)+s.Count(Unclear)+len(down) > 0:
 		colour = Red
 	case s.Count(Differs) > 0:
 		colour = Yellow
@@ -321,6 +319,9 @@ func (o *Output) Summary(s Summary, limit int) {
 	fmt.Fprintln(o, o.Paint(colour, s.Sentence()))
 	for _, c := range down {
 		o.Table([]Column{{}}, [][]Cell{{{c.Name + ": " + c.Err, Red}}})
+	}
+	if warning := s.Warning(); warning != "" {
+		fmt.Fprintln(o, o.Paint(Red, warning))
 	}
 	if s.Extra > 0 {
 		fmt.Fprintf(o, "Not in ECOSIRE: %s of the shops.\n", Count(s.Extra, "SKU", "SKUs"))
@@ -354,7 +355,7 @@ func (o *Output) Summary(s Summary, limit int) {
 }
 
 func (r Row) cells() []Cell {
-	colour := map[State]Colour{Held: Red, Failed: Red, Differs: Yellow, Written: Green, Missing: Dim}[r.State]
+	colour := map[State]Colour{Held: Red, Failed: Red, Unclear: Red, Differs: Yellow, Pending: Yellow, Written: Green, Missing: Dim}[r.State]
 	shown, wanted := "", strconv.Itoa(r.Wanted)
 	if r.Shown != nil {
 		shown = strconv.Itoa(*r.Shown)
@@ -373,6 +374,10 @@ func (r Row) why() string {
 	switch {
 	case r.Why != "":
 		return r.Why
+	case r.State == Unclear:
+		return "sent without an answer"
+	case r.State == Pending:
+		return "accepted, shows later"
 	case r.Shown == nil && r.State != Written:
 		return "no quantity yet: sold without a limit"
 	case r.Shown == nil:

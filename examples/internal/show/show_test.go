@@ -3,14 +3,10 @@ package show
 import (
 	"bytes"
 	"errors"
-	"fmt"
-	"iter"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"context"
 
 	"github.com/rivo/uniseg"
 	"github.com/stretchr/testify/assert"
@@ -76,25 +72,27 @@ func TestOfPlan(t *testing.T) {
 			{Channel: "a", SKU: "OVER", Shown: new(5), Wanted: 3, Reason: syncer.Over},
 			{Channel: "a", SKU: "MORE", Shown: new(9), Wanted: 0, Reason: syncer.Over},
 			{Channel: "a", SKU: "NONE", Wanted: 4, Reason: syncer.NoQuantity},
-			{Channel: "a", SKU: "HELD", Shown: new(5), Wanted: 0, Reason: syncer.Held},
+			{Channel: "a", SKU: "HELD", Name: "A mug", Shown: new(5), Wanted: 0, Reason: syncer.Held, SoldOut: true},
+			{Channel: "a", SKU: "PENDING", Shown: new(5), Wanted: 0, Reason: syncer.Pending},
 			{Channel: "a", SKU: "UNKNOWN", Wanted: 4, Reason: syncer.Unknown, Error: "unknown SKU"},
 			{Channel: "a", SKU: "TWICE", Wanted: 4, Reason: syncer.Ambiguous, Error: "ambiguous SKU"},
 			{ProductID: "p7", Reason: syncer.Unread},
 		},
 	}
 	s := OfPlan(plan)
-	assert.Equal(t, "1,203 agree, 4 differ, 1 unknown to the shop, 2 cannot be shown, 1 held: look at these.", s.Sentence())
+	assert.Equal(t, "1,203 agree, 4 differ, 1 accepted and not shown yet, 1 unknown to the shop, 2 cannot be shown, 1 held: look at these.", s.Sentence())
 	var order []string
 	for _, r := range s.Rows {
 		order = append(order, r.SKU)
 	}
-	assert.Equal(t, []string{"HELD", "", "TWICE", "NONE", "MORE", "OVER", "UNDER", "UNKNOWN"}, order)
+	assert.Equal(t, []string{"HELD", "", "TWICE", "NONE", "MORE", "OVER", "UNDER", "PENDING", "UNKNOWN"}, order)
 	assert.Equal(t, Channel{Name: "a", Checked: 1210, Agree: 1203, Over: 4, Under: 1, Held: 1, Missing: 1, Failed: 1}, s.Channels[0])
 
 	o, b := output(0, false)
 	o.Summary(s, 4)
 	o.Channels(s)
-	for _, part := range []string{"b: 401 nobody", "Not in ECOSIRE: 2 SKUs", "no quantity yet: sold without a limit", "… and 4 more", "sold out, and on sale", "1,210"} {
+	for _, part := range []string{"b: 401 nobody", "Not in ECOSIRE: 2 SKUs", "no quantity yet: sold without a limit", "… and 5 more", "sold out, and on sale", "1,210", "A mug",
+		"ECOSIRE calls 1 of those held sold out: customers may buy them"} {
 		assert.Contains(t, b.String(), part)
 	}
 	assert.NotContains(t, b.String(), "\x1b")
@@ -105,16 +103,19 @@ func TestOfReport(t *testing.T) {
 	r := &syncer.Report{
 		Unread: 3, Problems: []syncer.Problem{{ProductID: "p7", Err: errors.New("no answer")}},
 		Channels: []syncer.ChannelReport{{
-			Channel: "a", Checked: 1300, Unchanged: 1200, Superseded: 3, Updated: 20, Held: 3, Unknown: 2, Failed: 1, Over: 15, Under: 8,
-			Changes: []syncer.Change{{SKU: "W1", Shown: new(2), Wanted: 0}, {SKU: "W2", Wanted: 0}},
+			Channel: "a", Checked: 1300, Unchanged: 1203, Updated: 20, Pending: 1, Unclear: 1, Held: 3, Unknown: 2, Failed: 1, Over: 15, Under: 8,
+			Changes: []syncer.Change{
+				{SKU: "W1", Shown: new(2), Wanted: 0}, {SKU: "W2", Wanted: 0}, {SKU: "P", Shown: new(2), State: "pending"}, {SKU: "L", Shown: new(2), State: "unclear"},
+			},
 			Problems: []syncer.Problem{
+				{Channel: "a", SKU: "L", Err: channel.ErrUnclear},
 				{Channel: "a", SKU: "F", Err: channel.ErrNotTracked}, {Channel: "a", SKU: "U", Err: channel.UnknownSKU("U")},
 			},
 		}},
 		Held: &syncer.Plan{Lines: []syncer.Line{{Channel: "a", SKU: "H", Shown: new(2), Wanted: 0, Reason: syncer.Held}}},
 	}
 	s := OfReport(r)
-	assert.Equal(t, "1,203 agree, 20 written, 2 unknown to the shops, 4 cannot be shown, 3 held: look at these.", s.Sentence())
+	assert.Equal(t, "1,203 agree, 1 accepted and not shown yet, 20 written, 2 unknown to the shops, 1 unclear, 4 cannot be shown, 3 held: look at these.", s.Sentence())
 	assert.Equal(t, 2, s.More[Held])
 	assert.Equal(t, 18, s.More[Written])
 	o, b := output(0, false)
@@ -125,39 +126,6 @@ func TestOfReport(t *testing.T) {
 	assert.Equal(t, "1 agrees.", OfReport(r).Sentence())
 	r.Channels[0].Held, r.Held = 1, &syncer.Plan{Lines: []syncer.Line{{Channel: "a", Reason: syncer.Held}}}
 	assert.Equal(t, "1 agrees, 1 held: look at it.", OfReport(r).Sentence())
-}
-
-type named struct{ asked [][]string }
-
-func (n *named) Stock(_ context.Context, ids ...string) iter.Seq2[channel.Stock, error] {
-	return func(yield func(channel.Stock, error) bool) {
-		n.asked = append(n.asked, ids)
-		for _, id := range ids {
-			if !yield(channel.Stock{ProductID: id, Name: "Name of " + id}, nil) {
-				return
-			}
-		}
-	}
-}
-
-func TestNamesOfTheRowsThatAreShown(t *testing.T) {
-	var plan syncer.Plan
-	plan.Channels = []syncer.PlanChannel{{Channel: "a"}}
-	for i := range 500 {
-		plan.Lines = append(plan.Lines, syncer.Line{Channel: "a", ProductID: fmt.Sprintf("p%03d", i), SKU: fmt.Sprintf("S%03d", i), Shown: new(1000 - i), Reason: syncer.Over})
-	}
-	s := OfPlan(&plan)
-	source := &named{}
-	s.Name(t.Context(), source, 2)
-	assert.Equal(t, [][]string{{"p000", "p001"}}, source.asked)
-	o, b := output(0, false)
-	o.Summary(s, 3)
-	assert.Contains(t, b.String(), "Name of p001")
-	assert.NotContains(t, b.String(), "Name of p002")
-	s.Name(t.Context(), source, 0)
-	assert.Len(t, source.asked[1], maxNames)
-	Summary{}.Name(t.Context(), source, 10)
-	assert.Len(t, source.asked, 2, "nothing to ask for")
 }
 
 func TestWait(t *testing.T) {
