@@ -117,7 +117,9 @@ type Preloader interface {
 // A Lister is a [Channel] that can tell every SKU that it has.
 type Lister interface {
 	// SKUs yields the SKUs, in any order, those that stand for several items
-	// perhaps several times. At most one error is yielded, as the last pair.
+	// perhaps several times. At most one error is yielded, as the last pair. One
+	// that matches [errors.ErrUnsupported] says that the channel was told not to
+	// list: it is then as if it were no Lister.
 	SKUs(ctx context.Context) iter.Seq2[string, error]
 }
 

@@ -42,7 +42,7 @@ func path(part []*write) string {
 }
 
 // post sends one batch. Without an error there is an answer to each item, in
-// their order, that has an error or shows a figure.
+// their order, that has an error or shows a quantity.
 //
 // It asks for the parts of the answer that are needed, which is not documented.
 // A shop, or a firewall before it, that does not bear that is asked for whole

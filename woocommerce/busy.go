@@ -6,7 +6,7 @@ import (
 )
 
 // busy knows the products that are being written. Without it two batches that
-// overlap would mix their figures item by item.
+// overlap would mix their quantities item by item.
 type busy struct {
 	mu    sync.Mutex
 	held  map[int64]bool

@@ -272,6 +272,20 @@ func TestOneItemThatIsRefused(t *testing.T) {
 	}
 }
 
+// A gateway that takes no long bodies, and says so by another status than 413.
+func TestALimitOfBodiesIsLearned(t *testing.T) {
+	shop := woocommercetest.New(woocommercetest.Config{})
+	skus := simple(shop, 200)
+	ch := open(t, shop, woocommerce.ChannelConfig{})
+	shop.Inject(channeltest.Fault{Status: 403, Body: page, Times: -1, Match: func(r channeltest.Request) bool { return bytes.Count(r.Body, []byte(`"id"`)) > 30 }})
+	require.NoError(t, ch.Push(t.Context(), seen(t, ch, 5, skus...)))
+	shows(t, shop, 5, skus...)
+	updates := seen(t, ch, 6, skus...)
+	shop.Forget()
+	require.NoError(t, ch.Push(t.Context(), updates))
+	assert.Equal(t, 8, shop.Count(batches))
+}
+
 func TestAParentInTheTrash(t *testing.T) {
 	for _, single := range []bool{false, true} {
 		t.Run(fmt.Sprint("one parent a batch ", single), func(t *testing.T) {

@@ -31,8 +31,17 @@ type write struct {
 	known  bool
 	doubt  bool // it is looked at after it is written, whatever the answer says
 
-	alone bool // it was refused in a batch of several parents
-	tries int  // how often it is suspected to have broken a batch
+	half  *split // of a refused batch that it is sent with now
+	alone bool   // it was refused in a batch of several parents
+	tries int    // how often it is suspected to have broken a batch
+}
+
+// A split is a batch that was refused as a whole and is sent in halves. If both
+// are taken, it was too large.
+type split struct {
+	left  int // writes of it that are not taken yet
+	size  int // of the larger half
+	wrong bool
 }
 
 // root is the product that a write changes: that of a variation changes with it.
@@ -163,6 +172,11 @@ func (p *push) batch(ctx context.Context, batch []*write) {
 		case err == nil:
 			unclear = 0
 			p.succeeded()
+			if half := part[0].half; half != nil && !half.wrong {
+				if half.left -= len(part); half.left == 0 {
+					c.lower(half.size)
+				}
+			}
 			queue = append(queue, p.judge(ctx, part, answers)...)
 		case ctx.Err() != nil && sent.Load():
 			c.loose.add(part, begun)
@@ -251,10 +265,20 @@ func (p *push) refusal(ctx context.Context, part []*write, err error) [][]*write
 			channel.ErrInvalid, parent, ofItem(e)))
 		return rest(part[n:])
 	case len(part) == 1:
+		if half := part[0].half; half != nil {
+			half.wrong = true
+		}
 		p.deny(part, ofItem(e))
 		return nil
 	default:
 		half := (len(part) + 1) / 2
+		whole := &split{left: len(part), size: half}
+		for _, w := range part {
+			if w.half != nil {
+				w.half.wrong = true // what it was part of is not known to be too large
+			}
+			w.half = whole
+		}
 		return [][]*write{part[:half], part[half:]}
 	}
 	if errors.Is(err, channel.ErrUnauthorized) || errors.Is(err, channel.ErrUnavailable) {

@@ -48,7 +48,7 @@ func (s *Server) Fatal(id int, message string) {
 	}
 }
 
-// Forget makes a product's quantity one that the shop takes, answers as it was
+// Forgetful makes a product's quantity one that the shop takes, answers as it was
 // sent, and does not keep, as a stale cache of objects does.
 func (s *Server) Forgetful(id int, on bool) {
 	s.mu.Lock()

@@ -29,9 +29,17 @@
 // # Faults
 //
 // [channeltest.Wire.Inject] makes the network fail: pages of HTML with status
-// 200, maintenance (503), a connection that is cut when the work is done.
-// [Server.ApplySlowly] is the fault that needs the shop: a proxy that gives up
-// while PHP goes on with the batch.
+// 200, maintenance (503), a connection that is cut when the work is done. What
+// needs the shop itself:
+//
+//   - [Server.ApplySlowly]: a proxy gives up while PHP goes on with the batch.
+//     With Config.Lingers it goes on, too, when the client has gone.
+//   - [Server.Disguise]: a plugin changes how a product is shown.
+//   - [Server.Fatal]: PHP dies of a product, whatever else was asked for.
+//   - [Server.Forgetful]: a quantity is taken, answered, and not kept.
+//   - [Server.Cache] and [Server.Noise]: a cache in front, and texts around JSON.
+//   - [Server.Trash], and Config.QueryLimit: a gateway with a limit.
+//   - [Server.Visit]: customers, who share the shop's processor with the API.
 //
 // # Time
 //
