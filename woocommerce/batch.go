@@ -107,7 +107,7 @@ func (c *Client) postAsking(ctx context.Context, part []*write, fields string) (
 	if err != nil {
 		return nil, err
 	}
-	r := request{method: http.MethodPost, path: path(part), body: data}
+	r := request{method: http.MethodPost, path: path(part), body: data, items: len(part)}
 	resp, err := c.send(ctx, r)
 	if err != nil {
 		return nil, err

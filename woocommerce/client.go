@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -39,8 +40,10 @@ type Config struct {
 	// outcome is not clear, and for what the client learns of the shop's limits;
 	// nil means none.
 	Logger *slog.Logger
-	// Parallel is how many requests the shop has to bear at once; 0 means 2.
-	// Beyond the number of its processor cores each one only gets slower.
+	// Parallel is how many requests the shop has to bear at once. 0 means that
+	// the client finds out, beginning with 2, up to 8: it sends more as long as
+	// that makes none of them slower, which is where the shop's cores are all
+	// busy and its customers begin to wait, and fewer when they get slower.
 	Parallel int
 	// Rate is how many requests a second the shop gets at most, for a host or a
 	// firewall in front of it that counts them; WooCommerce itself does not. 0
@@ -50,11 +53,11 @@ type Config struct {
 
 // A Client calls the REST API of one shop. It is safe for concurrent use.
 type Client struct {
-	base  *url.URL
-	key   func() (key, secret string) // where fmt does not reach them
-	http  *httpx.Client
-	log   *slog.Logger
-	slots chan struct{} // holds one element for each request in flight
+	base *url.URL
+	key  func() (key, secret string) // where fmt does not reach them
+	http *httpx.Client
+	log  *slog.Logger
+	load *load
 
 	busy     busy
 	loose    loose                    // batches whose outcome is not known
@@ -102,10 +105,10 @@ func New(cfg Config) (*Client, error) {
 		limiter = rate.NewLimiter(rate.Limit(cfg.Rate), 1)
 	}
 	c := &Client{
-		base:  base,
-		key:   func() (key, secret string) { return cfg.ConsumerKey, cfg.ConsumerSecret },
-		log:   cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler)),
-		slots: make(chan struct{}, cmp.Or(cfg.Parallel, 2)),
+		base: base,
+		key:  func() (key, secret string) { return cfg.ConsumerKey, cfg.ConsumerSecret },
+		log:  cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler)),
+		load: newLoad(cfg.Parallel),
 	}
 	c.limit.Store(pageSize)
 	c.maxURL.Store(maxURL)
@@ -155,6 +158,7 @@ type request struct {
 	query        url.Values
 	body         []byte
 	once         bool // a read that is not repeated
+	items        int  // of a batch
 	retries      int  // how often a read is repeated that may break the shop itself; 0 means as often as any
 }
 
@@ -181,12 +185,11 @@ func (c *Client) send(ctx context.Context, r request) (*httpx.Response, error) {
 
 // exchange is send without the look at caches.
 func (c *Client) exchange(ctx context.Context, r request) (*httpx.Response, error) {
-	select {
-	case c.slots <- struct{}{}:
-		defer func() { <-c.slots }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	flight, err := c.load.take(ctx)
+	if err != nil {
+		return nil, err
 	}
+	defer c.load.give()
 	h := httpx.Request{Method: r.method, URL: c.endpoint(r.path, r.query), Body: r.body, Retries: r.retries}
 	if r.reads() && !r.once {
 		h.Repeat, h.Retry = true, maintenance
@@ -206,6 +209,12 @@ func (c *Client) exchange(ctx context.Context, r request) (*httpx.Response, erro
 		return nil, err
 	case resp.Status < 200 || resp.Status > 299:
 		return nil, c.refusal(r, resp)
+	}
+	if took := time.Since(resp.Sent); r.reads() {
+		total, _ := strconv.Atoi(resp.Header.Get("X-WP-Total"))
+		c.load.learn(flight, 0, min(total, pageSize), took)
+	} else {
+		c.load.learn(flight, 1, r.items, took)
 	}
 	return resp, nil
 }

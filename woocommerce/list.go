@@ -54,7 +54,7 @@ func (ch *Channel) SKUs(ctx context.Context) iter.Seq2[string, error] {
 // yieldPage yields the SKUs of a page of products, and those of their
 // variations. gap says what is missing of lists so far.
 func (ch *Channel) yieldPage(ctx context.Context, page []listed, gap error, yield func(string, error) bool) (stopped bool, _, err error) {
-	parallel := cap(ch.client.slots)
+	parallel := ch.client.load.width()
 	for len(page) > 0 {
 		n := min(parallel, len(page))
 		lists := make([]*list, n)

@@ -280,7 +280,7 @@ func (p *push) write(ctx context.Context, writes []*write) {
 		}
 	}
 	var group errgroup.Group
-	group.SetLimit(cap(c.slots))
+	group.SetLimit(c.load.width())
 	for _, batch := range slices.Concat(c.pack(products), c.pack(variations), apart) {
 		group.Go(func() error {
 			p.batch(ctx, batch)

@@ -45,7 +45,7 @@ func (c *Client) find(ctx context.Context, skus []string) ([]found, []channel.Le
 	asks, refused := c.lookups(unique)
 	s.notes = refused
 	group, groupCtx := errgroup.WithContext(ctx)
-	group.SetLimit(cap(c.slots))
+	group.SetLimit(c.load.width())
 	for _, ask := range asks {
 		group.Go(func() error { return s.look(groupCtx, ask, len(unique) == 1) })
 	}

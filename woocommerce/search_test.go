@@ -52,7 +52,7 @@ func TestOnePoisonedSKU(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				shop := woocommercetest.New(woocommercetest.Config{RequestTime: 45 * time.Millisecond, ItemReadTime: 2 * time.Millisecond})
 				skus := simple(shop, 1000)
-				ch := open(t, shop, woocommerce.ChannelConfig{})
+				ch := openWith(t, woocommerce.Config{HTTPClient: shop.Client(), Parallel: 2}, woocommerce.ChannelConfig{})
 				start := time.Now()
 				_, err := ch.Levels(t.Context(), skus)
 				require.NoError(t, err)

@@ -229,7 +229,7 @@ var heaps = []heap{
 		if err != nil {
 			return nil, nil, err
 		}
-		store, err := site.Channel(woocommerce.ChannelConfig{})
+		store, err := site.Channel(woocommerce.ChannelConfig{Track: true})
 		return source, []channel.Channel{store}, err
 	}},
 	{"ECOSIRE to Shopify", func(g generated) (channel.Source, []channel.Channel, error) {

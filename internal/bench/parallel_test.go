@@ -32,7 +32,7 @@ func firstSync(t *testing.T, cores, parallel int) (took time.Duration) {
 		site, err := woocommerce.New(woocommerce.Config{
 			URL: "https://shop.example", ConsumerKey: "ck_test", ConsumerSecret: "cs_test", HTTPClient: shop.Client(), Parallel: parallel})
 		require.NoError(t, err)
-		store, err := site.Channel(woocommerce.ChannelConfig{})
+		store, err := site.Channel(woocommerce.ChannelConfig{Track: true})
 		require.NoError(t, err)
 		s, err := syncer.New(syncer.Config{Source: source, Targets: []syncer.Target{{Channel: store}}})
 		require.NoError(t, err)

@@ -267,17 +267,27 @@ func number(route []string, i int) (n int, ok bool) {
 	return n, true
 }
 
-// compute takes the time d of a core. Without a client that waits it takes none.
+// compute takes the time d of a core, in slices, since all who want one take
+// turns. Without a client that waits it takes none.
 func (s *Server) compute(ctx context.Context, d time.Duration) {
-	if s.cores != nil && d > 0 {
+	if s.cores == nil {
+		pause(ctx, d)
+		return
+	}
+	for d > 0 {
 		select {
 		case s.cores <- struct{}{}:
-			defer func() { <-s.cores }()
+			pause(ctx, min(d, slice))
+			<-s.cores
 		case <-ctx.Done():
+			return
 		}
+		d -= slice
 	}
-	pause(ctx, d)
 }
+
+// slice is how long work holds a core at a time.
+const slice = 20 * time.Millisecond
 
 // pause waits for d, or until ctx is done. It reports which.
 func pause(ctx context.Context, d time.Duration) bool {
