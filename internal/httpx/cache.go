@@ -9,6 +9,9 @@ import (
 
 var served = regexp.MustCompile(`(?i)\b(?:hit|stale|updating)\b`)
 
+// other headers speak of caches, and not of where the answer is from.
+var other = regexp.MustCompile(`-control$|tag|key|object|opcache`)
+
 // Cached says by which header an answer shows that a cache gave it and not the
 // service, or "". Age: 0 is also what caches put on an answer that they have
 // just fetched.
@@ -18,7 +21,7 @@ func Cached(h http.Header) string {
 	}
 	for name, values := range h {
 		lower := strings.ToLower(name)
-		if !strings.Contains(lower, "cache") || strings.HasSuffix(lower, "-control") || strings.Contains(lower, "tag") || strings.Contains(lower, "key") {
+		if !strings.Contains(lower, "cache") || other.MatchString(lower) {
 			continue
 		}
 		for _, v := range values {
