@@ -221,7 +221,7 @@ func (s *Syncer) plan(ctx context.Context, read func(*entrance, *fan, []*survey)
 		sv.guard(e.ctx)
 		plan.Channels = append(plan.Channels, sv.PlanChannel)
 		plan.Lines = append(plan.Lines, sv.lines...)
-		if sv.Error != "" {
+		if sv.err != nil {
 			failed = errors.Join(failed, fmt.Errorf("%s: %w", sv.target.name, sv.err))
 		}
 	}
@@ -336,8 +336,7 @@ func (sv *survey) extras(ctx context.Context, known *hashset.Set) {
 		return nil
 	})
 	if err != nil {
-		sv.err = fmt.Errorf("listing: %w", err)
-		sv.Error = sv.err.Error()
+		sv.Error = "listing: " + err.Error() // what was compared holds
 		return
 	}
 	sv.Extra, sv.ExtraSKUs = extra.Extra, extra.ExtraSKUs
