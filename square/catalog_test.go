@@ -199,6 +199,35 @@ func TestAListThatDoesNotEnd(t *testing.T) {
 	}
 }
 
+func TestACursorThatComesAgain(t *testing.T) {
+	till := squaretest.New(squaretest.Config{})
+	skus := stock(till, 3)
+	client := till.Client()
+	client.Transport = roundTrip(func(r *http.Request) (*http.Response, error) { return till.RoundTrip(withoutCursor(r)) })
+	ch := open(t, till, func(c *Config, _ *ChannelConfig) { c.HTTPClient = client })
+	levels(t, ch, skus...)
+	again := func(path string) {
+		till.Forget()
+		till.Heal()
+		till.Inject(channeltest.Fault{Match: on(path), Times: 20, Rewrite: func(status int, _ http.Header, raw []byte) (int, []byte) {
+			return status, bytes.Replace(raw, []byte("{"), []byte(`{"cursor":"again",`), 1)
+		}})
+	}
+	again(searchPath)
+	assert.ErrorContains(t, ch.Preload(channel.WithRun(t.Context(), "run")), "a cursor comes again")
+	assert.Equal(t, 2, till.Count(on(searchPath)))
+	var last error
+	for _, err := range ch.SKUs(t.Context()) {
+		last = err
+	}
+	assert.ErrorContains(t, last, "a cursor comes again")
+	again(countsPath)
+	_, err := ch.Levels(t.Context(), skus)
+	assert.ErrorContains(t, err, "a cursor comes again")
+	assert.ErrorIs(t, err, channel.ErrUnavailable)
+	assert.Equal(t, 2, till.Count(on(countsPath)))
+}
+
 func TestLocationsShareTheCatalog(t *testing.T) { synctest.Test(t, locationsShareTheCatalog) }
 
 func locationsShareTheCatalog(t *testing.T) {
