@@ -34,8 +34,11 @@ const (
 	// overlap is how far back a reading of what changed begins: a search may
 	// find changes late.
 	overlap = 2 * time.Minute
-	// maxNames bounds the memory of which SKU an id has.
-	maxNames = 200_000
+	// searchLag is how long a search is taken to be late.
+	searchLag = 3 * time.Minute
+	// maxNames bounds the memory of which SKU an id has, and maxVain that of
+	// what was not found.
+	maxNames, maxVain = 200_000, 20_000
 )
 
 // A catalog remembers what was read of the seller's catalog. Whole, it holds
@@ -54,13 +57,14 @@ type catalog struct {
 	loaded  time.Time               // when everything was read
 	current time.Time               // when it was last brought up to date
 	names   map[string]string       // further SKUs by id
+	vain    map[string]time.Time    // when an SKU was first searched for in vain
 	shared  map[string]string       // ids of locations and items, each once
 }
 
 func newCatalog() catalog {
 	return catalog{
 		loading: make(chan struct{}, 1), seed: maphash.MakeSeed(),
-		names: map[string]string{}, shared: map[string]string{},
+		names: map[string]string{}, vain: map[string]time.Time{}, shared: map[string]string{},
 	}
 }
 
@@ -186,6 +190,7 @@ type match struct {
 	exact []*variation
 	near  []string // SKUs that differ in case or blanks only
 	odd   int      // objects of the answer that could not be understood
+	late  bool     // the search may only be late
 }
 
 // sift picks the variations that have an SKU byte for byte.
@@ -208,9 +213,31 @@ func sift(sku string, candidates []*variation, odd int) (m match) {
 func (m match) unknown(sku string) error {
 	err := channel.UnknownSKU(sku, m.near...)
 	if m.odd > 0 {
-		return fmt.Errorf("%w; but %d objects of Square's answer could not be understood", err, m.odd)
+		err = fmt.Errorf("%w; but %d objects of Square's answer could not be understood", err, m.odd)
+	}
+	if m.late {
+		err = channel.NotYet(err)
 	}
 	return err
+}
+
+// late reports whether an SKU was first searched for in vain a moment ago, so
+// that its variation may have been made a moment ago, too.
+func (c *catalog) late(sku string, found bool) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	first, again := c.vain[sku]
+	switch {
+	case found:
+		delete(c.vain, sku)
+		return false
+	case again:
+		return time.Since(first) < searchLag
+	case len(c.vain) >= maxVain:
+		clear(c.vain)
+	}
+	c.vain[sku] = time.Now()
+	return true
 }
 
 // askable reports whether an SKU may be looked up. A search for a blank one
@@ -256,7 +283,9 @@ func (c *Client) find(ctx context.Context, skus []string) (map[string]match, err
 			mu.Lock()
 			defer mu.Unlock()
 			for _, sku := range some {
-				found[sku] = sift(sku, byFold[fold(sku)], odd)
+				m := sift(sku, byFold[fold(sku)], odd)
+				m.late = c.catalog.late(sku, len(m.exact) > 0) && m.odd == 0
+				found[sku] = m
 			}
 			return nil
 		})

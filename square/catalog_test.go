@@ -116,16 +116,17 @@ func TestChangesOfTheCatalog(t *testing.T) {
 		till.Forget()
 		check("third")
 		assert.Len(t, searches(t, till), 2)
-		// An item that is deleted takes its variations along.
+		// One variation of an item is deleted, and then all.
 		till.Archive("SHIRT-S", false)
-		till.Remove("SHIRT-S")
-		till.Remove("SHIRT-M")
-		time.Sleep(5 * time.Minute)
-		ctx = channel.WithRun(t.Context(), "fourth")
-		require.NoError(t, ch.Preload(ctx))
-		got, err := ch.Levels(ctx, []string{"SHIRT-S", "SHIRT-M", "RENAMED"})
-		require.NoError(t, err)
-		assert.Len(t, got, 1)
+		for i, sku := range []string{"SHIRT-S", "SHIRT-M"} {
+			till.Remove(sku)
+			time.Sleep(5 * time.Minute)
+			ctx = channel.WithRun(t.Context(), sku)
+			require.NoError(t, ch.Preload(ctx))
+			got, err := ch.Levels(ctx, []string{"SHIRT-S", "SHIRT-M", "RENAMED"})
+			require.NoError(t, err)
+			assert.Len(t, got, 2-i)
+		}
 	})
 }
 
@@ -373,4 +374,32 @@ func TestPlausible(t *testing.T) {
 	} {
 		assert.Equal(t, want, plausible(id), "%q", id)
 	}
+}
+
+func TestADeletedItemTakesItsVariationsAlong(t *testing.T) {
+	c := newCatalog()
+	p := pageOf(t, &c, `{"objects":[
+		{"type":"ITEM_VARIATION","id":"V1","item_variation_data":{"sku":"A","item_id":"I1"}},
+		{"type":"ITEM_VARIATION","id":"V2","item_variation_data":{"sku":"A","item_id":"I2"}}
+	]}`, time.Now())
+	c.replace(p.variations, 0, "", "first", time.Now())
+	p = pageOf(t, &c, `{"objects":[{"type":"ITEM","id":"I1","is_deleted":true}]}`, time.Now())
+	c.update(slices.Concat(p.nested, p.variations), p.gone, "", "second", time.Now())
+	left := sift("A", c.byKey[c.key("A")], 0).exact
+	require.Len(t, left, 1)
+	assert.Equal(t, "V2", left[0].id)
+	_, known := c.sku("V1")
+	assert.False(t, known)
+}
+
+func TestWhatIsRememberedIsBounded(t *testing.T) {
+	c := newCatalog()
+	for i := range maxVain + 10 {
+		c.late(fmt.Sprint(i), false)
+	}
+	assert.LessOrEqual(t, len(c.vain), maxVain)
+	for i := range maxNames + 10 {
+		c.learn([]*variation{{id: fmt.Sprint(i), sku: "A"}})
+	}
+	assert.LessOrEqual(t, len(c.names), maxNames+1)
 }

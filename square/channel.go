@@ -161,6 +161,10 @@ func (ch *Channel) preloaded(run string) (skus []string, ok bool) {
 // A variation that the till does not count at the location has an error. One
 // that it counts and that never had a stock is Unset. One that was marked as
 // sold out is OffSale, whatever its stock; nobody can lift that but a person.
+//
+// An SKU that was searched for in vain for less than three minutes is an error
+// that matches [channel.ErrUnknownSKU] and is not permanent
+// ([channel.NotYet]): Square's search may be late.
 func (ch *Channel) Levels(ctx context.Context, skus []string) ([]channel.Level, error) {
 	skus = unique(skus)
 	if len(skus) == 0 {
@@ -207,7 +211,7 @@ func (ch *Channel) locate(ctx context.Context, skus []string) (found []located, 
 		for _, v := range m.exact {
 			found = append(found, located{sku, v, v.obstacle(ch.location)})
 		}
-		if len(m.exact) == 0 && (len(m.near) > 0 || m.odd > 0) {
+		if len(m.exact) == 0 && (len(m.near) > 0 || m.odd > 0 || m.late) {
 			notes = append(notes, channel.Level{SKU: sku, Err: m.unknown(sku)})
 		}
 	}

@@ -394,3 +394,33 @@ func variationOf(t *testing.T, c *catalog, data string, now time.Time) *variatio
 	require.Len(t, p.variations, 1)
 	return p.variations[0]
 }
+
+func TestANewVariationIsNotGivenUp(t *testing.T) {
+	doubtful(t, func(d *squaretest.Doubts) { d.LateSearch = 90 * time.Second }, func(t *testing.T, cfg squaretest.Config) {
+		till := squaretest.New(cfg)
+		ch := open(t, till)
+		till.Add(squaretest.Variation{SKU: "NEW", Quantity: 4})
+		if cfg.Doubts.LateSearch > 0 {
+			l := level(t, ch, "NEW")
+			assert.ErrorIs(t, l.Err, channel.ErrUnknownSKU)
+			assert.False(t, channel.Permanent(l.Err), "it may be there in a moment")
+			err := ch.Push(t.Context(), []channel.Update{update("NEW", 5)})
+			assert.ErrorIs(t, err, channel.ErrUnknownSKU)
+			assert.False(t, channel.Permanent(err))
+			time.Sleep(cfg.Doubts.LateSearch)
+		}
+		require.NoError(t, ch.Push(t.Context(), []channel.Update{update("NEW", 5)}))
+		assert.Equal(t, 5, level(t, ch, "NEW").Quantity)
+
+		assert.False(t, channel.Permanent(level(t, ch, "NEVER").Err))
+		time.Sleep(searchLag)
+		assert.Empty(t, levels(t, ch, "NEVER"), "after that it is unknown")
+		assert.True(t, channel.Permanent(ch.Push(t.Context(), []channel.Update{update("NEVER", 5)})))
+		// A run that has read everything knows.
+		ctx := channel.WithRun(t.Context(), "run")
+		require.NoError(t, ch.Preload(ctx))
+		got, err := ch.Levels(ctx, []string{"NOT-THIS-EITHER"})
+		require.NoError(t, err)
+		assert.Empty(t, got)
+	})
+}
