@@ -390,6 +390,40 @@ func TestADeletedItemTakesItsVariationsAlong(t *testing.T) {
 	assert.Equal(t, "V2", left[0].id)
 	_, known := c.sku("V1")
 	assert.False(t, known)
+
+	// What is not in the catalog any more is forgotten.
+	c.learn([]*variation{{id: "V9", sku: "OLD"}})
+	_, known = c.sku("V9")
+	assert.True(t, known)
+	c.replace(nil, 0, "", "third", time.Now())
+	_, known = c.sku("V9")
+	assert.False(t, known)
+}
+
+func TestAnItemThatChangedAloneIsNoticed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		till := squaretest.New(squaretest.Config{})
+		skus := stock(till, 2)
+		ch := open(t, till)
+		require.NoError(t, ch.Preload(channel.WithRun(t.Context(), "first")))
+		time.Sleep(10 * time.Minute)
+		till.Archive(skus[0], true)
+		till.Inject(channeltest.Fault{Match: on(searchPath), Times: -1, Rewrite: func(status int, _ http.Header, raw []byte) (int, []byte) {
+			var body map[string]any
+			json.Unmarshal(raw, &body)
+			body["objects"] = slices.DeleteFunc(body["objects"].([]any), func(o any) bool { return o.(map[string]any)["type"] != "ITEM" })
+			delete(body, "related_objects")
+			raw, _ = json.Marshal(body)
+			return status, raw
+		}})
+		ctx := channel.WithRun(t.Context(), "second")
+		require.NoError(t, ch.Preload(ctx))
+		got, err := ch.Levels(ctx, skus)
+		require.NoError(t, err)
+		require.Len(t, got, 2)
+		assert.ErrorIs(t, got[0].Err, channel.ErrNotStocked)
+		assert.NoError(t, got[1].Err)
+	})
 }
 
 func TestWhatIsRememberedIsBounded(t *testing.T) {
