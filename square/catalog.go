@@ -58,7 +58,7 @@ type catalog struct {
 	current time.Time               // when it was last brought up to date
 	names   map[string]string       // further SKUs by id
 	vain    map[string]time.Time    // when an SKU was first searched for in vain
-	shared  map[string]string       // ids of locations and items, each once
+	shared  map[string]string       // ids of locations, each once
 }
 
 func newCatalog() catalog {

@@ -95,7 +95,8 @@ func (ch *Channel) Deducts() time.Duration { return ch.lag + clockMargin }
 // During the run that ctx names (see [channel.WithRun]) an SKU that Square did
 // not have then counts as unknown without a search; what changes in the catalog
 // is read once a minute. The channels of one client share what is read: a
-// further Preload in the same run does nothing.
+// further Preload in the same run does nothing. It stays in memory, about 280
+// bytes a variation.
 func (ch *Channel) Preload(ctx context.Context) error {
 	return ch.client.load(ctx, channel.Run(ctx))
 }

@@ -196,7 +196,7 @@ func (c *catalog) variation(id string, r *strictjson.Row, now time.Time) *variat
 		data.Text("sku")
 	}
 	if data.Has("item_id") {
-		v.item = c.intern(data.Text("item_id"))
+		v.item = data.Text("item_id")
 	}
 	v.tracked = flag(&data, "track_inventory", false)
 	stockable := flag(&data, "stockable", true)
