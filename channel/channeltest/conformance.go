@@ -32,6 +32,9 @@ type Subject struct {
 	// Wire is the network between the channel and an in-memory service.
 	// [TestHTTPChannel] needs it; Break and Stall are made of it if they are nil.
 	Wire *Wire
+	// OffSale takes an item off sale at the service, as somebody would who wants
+	// nobody to buy it, whatever its quantity.
+	OffSale func(sku string)
 	// Break makes the service fail whatever it is asked, until mend is called.
 	Break func() (mend func())
 	// Stall makes the service give no answer at all, until resume is called.
@@ -60,7 +63,7 @@ type Maker func(t *testing.T, levels []channel.Level) Subject
 // waits before it tries again, and for one that is a [channel.Lagger]: what
 // such a channel has accepted is looked at when its lag is over.
 func TestChannel(t *testing.T, mk Maker) {
-	test(t, mk, func(t *testing.T, f func(t *testing.T)) { f(t) })
+	test(t, mk, false, pushRules, skuRules(), levelRules, troubleRules, optionalRules)
 }
 
 // TestChannelInBubble is [TestChannel] with each test in a bubble of
@@ -69,23 +72,29 @@ func TestChannel(t *testing.T, mk Maker) {
 // through files, say: a connection that idles in a pool stops the bubble's
 // clock.
 func TestChannelInBubble(t *testing.T, mk Maker) {
-	test(t, mk, func(t *testing.T, f func(t *testing.T)) {
-		skipped := false
-		synctest.Test(t, func(t *testing.T) {
-			defer func() { skipped = t.Skipped() }()
-			f(t)
-		})
-		if skipped { // of which testing does not tell the test outside
-			t.SkipNow()
-		}
-	})
+	test(t, mk, true, pushRules, skuRules(), levelRules, troubleRules, optionalRules)
 }
 
-func test(t *testing.T, mk Maker, bubble func(*testing.T, func(*testing.T))) {
-	for _, rules := range [][]rule{pushRules, skuRules(), levelRules, troubleRules, optionalRules} {
+func inBubble(t *testing.T, f func(t *testing.T)) {
+	skipped := false
+	synctest.Test(t, func(t *testing.T) {
+		defer func() { skipped = t.Skipped() }()
+		f(t)
+	})
+	if skipped { // of which testing does not tell the test outside
+		t.SkipNow()
+	}
+}
+
+func test(t *testing.T, mk Maker, virtual bool, sets ...[]rule) {
+	for _, rules := range sets {
 		for _, r := range rules {
 			t.Run(r.name, func(t *testing.T) {
-				bubble(t, func(t *testing.T) { r.run(&kit{t: t, mk: mk, rule: r}) })
+				if !virtual {
+					r.run(&kit{t: t, mk: mk, rule: r})
+					return
+				}
+				inBubble(t, func(t *testing.T) { r.run(&kit{t: t, mk: mk, rule: r, virtual: true}) })
 			})
 		}
 	}
@@ -109,6 +118,8 @@ type kit struct {
 	size   int            // of a batch; 0 means any
 	lag    time.Duration  // of a channel.Lagger
 	when   string         // the circumstances, for texts
+	// virtual tells that the test is in a bubble: waiting costs nothing.
+	virtual bool
 }
 
 // errorf reports a failure, and goes on.
@@ -219,16 +230,12 @@ func (k *kit) push(ctx context.Context, updates ...channel.Update) outcome {
 	var pending time.Duration
 	for some := range batches(updates, k.size) {
 		err := k.Channel.Push(ctx, some)
-		errs, ok := errors.AsType[channel.Errors](err)
-		switch {
-		case err == nil:
-		case !ok:
-			out.whole = err
+		errs, whole := k.split(err)
+		if whole != nil {
+			out.whole = whole
 			for _, u := range some {
-				out.open[u.SKU] = true
+				out.open[u.SKU] = errs[u.SKU] == nil
 			}
-		case len(errs) == 0:
-			k.errorf("Push returned an empty channel.Errors where nil was meant: a caller takes any error for a failure; end Push with errs.Err()")
 		}
 		for sku, err := range errs {
 			if !pushed[sku] {
@@ -256,6 +263,37 @@ func (k *kit) push(ctx context.Context, updates ...channel.Update) outcome {
 		out.settle()
 	}
 	return out
+}
+
+// split returns what an error of Push says of SKUs, and what it says of the
+// others as a whole: an Errors may be joined to another error.
+func (k *kit) split(err error) (errs channel.Errors, whole error) {
+	k.t.Helper()
+	switch e := err.(type) {
+	case nil:
+		return nil, nil
+	case channel.Errors:
+		if len(e) == 0 {
+			k.errorf("Push returned an empty channel.Errors where nil was meant: a caller takes any error for a failure; end Push with errs.Err()")
+		}
+		return e, nil
+	case interface{ Unwrap() []error }:
+		var rest []error
+		for _, err := range e.Unwrap() {
+			if some, ok := err.(channel.Errors); ok {
+				errs = some
+			} else {
+				rest = append(rest, err)
+			}
+		}
+		if errs != nil {
+			return errs, errors.Join(rest...)
+		}
+	}
+	if _, ok := errors.AsType[channel.Errors](err); ok {
+		k.errorf("Push returned a %T around a channel.Errors: return it as it is, or joined to what is wrong with the rest", err)
+	}
+	return nil, err
 }
 
 // done pushes updates that nothing speaks against.

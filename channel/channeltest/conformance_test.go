@@ -51,7 +51,8 @@ func newMemory(_ *testing.T, levels []channel.Level) channeltest.Subject {
 	}
 	return channeltest.Subject{
 		Channel: lister{way, m, arrive}, Shown: m.Quantity, Set: m.Set, ComparesAndSets: true,
-		Break: toggle(&down), Stall: toggle(&stalled),
+		OffSale: func(sku string) { m.SetOffSale(sku, true) },
+		Break:   toggle(&down), Stall: toggle(&stalled),
 	}
 }
 
@@ -69,6 +70,13 @@ func (l lister) SKUs(ctx context.Context) iter.Seq2[string, error] {
 		return func(yield func(string, error) bool) { yield("", err) }
 	}
 	return l.memory.SKUs(ctx)
+}
+
+func (l lister) Unset(ctx context.Context, updates []channel.Update) error {
+	if err := l.arrive(ctx); err != nil {
+		return err
+	}
+	return l.memory.Unset(ctx, updates)
 }
 
 // The kit needs no more than a channel, and no bubble; and what a channel wraps
@@ -89,6 +97,16 @@ func (w wrapper) Push(ctx context.Context, updates []channel.Update) error {
 	return w.inside.Push(ctx, updates)
 }
 func (w wrapper) Unwrap() channel.Channel { return w.inside }
+
+func TestConformanceOfALaggingMemory(t *testing.T) {
+	channeltest.TestChannelInBubble(t, func(_ *testing.T, levels []channel.Level) channeltest.Subject {
+		m := channeltest.NewLagging("lagging", time.Hour)
+		m.Add(levels...)
+		return channeltest.Subject{
+			Channel: m, Shown: m.Quantity, Set: m.Set, ComparesAndSets: true, OffSale: func(sku string) { m.SetOffSale(sku, true) },
+		}
+	})
+}
 
 // A lagging channel takes an hour to show what it accepted.
 type lagging struct {

@@ -47,6 +47,10 @@ func Hostile() []Fault {
 //   - no SKU is blamed: an error is not [channel.Permanent],
 //   - Levels is right or an error, and nothing is missing from it,
 //   - when the fault is gone, another Push converges.
+//
+// After that come rules about answers that never come, never end or lead
+// elsewhere, about rows of them that are missing or odd, about waits, and about
+// what errors say.
 func TestHTTPChannel(t *testing.T, mk Maker) {
 	for _, f := range Hostile() {
 		t.Run(f.Name, func(t *testing.T) {
@@ -67,6 +71,7 @@ func TestHTTPChannel(t *testing.T, mk Maker) {
 			})
 		})
 	}
+	test(t, mk, true, httpRules)
 }
 
 var truthful = rule{

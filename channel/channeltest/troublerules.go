@@ -177,7 +177,65 @@ var troubleRules = []rule{
 			resume()
 			k.done(updates...)
 		},
+	}, {
+		name:    "CancelledWhileTheServiceIsDown",
+		promise: "a call returns soon after its context is done, also where it waits before it tries again",
+		advice:  "wait in a select with ctx.Done, and never in time.Sleep",
+		run: func(k *kit) {
+			for _, call := range []string{"Push", "Levels", "SKUs"} {
+				k.open(level("A-1", 1), level("A-2", 2))
+				mend := k.broken()
+				ctx, cancel := context.WithCancel(k.t.Context())
+				if run := k.call(ctx, call); run != nil {
+					done := make(chan struct{})
+					go func() {
+						defer close(done)
+						_ = run()
+					}()
+					time.Sleep(50 * time.Millisecond)
+					cancel()
+					k.returns(call, func() { <-done })
+				}
+				cancel()
+				mend()
+			}
+		},
 	},
+	{
+		name:    "ALateAnswerIsNotTheNext",
+		promise: "what a Push reports as done is its own updates, and stays: the answer to an earlier one, or its work, may come late",
+		advice:  "know an answer by a number of your own, take back what is not done when a call ends, and settle what was sent and not answered before the same SKUs are written again",
+		run: func(k *kit) {
+			k.open(level("A-1", 1), level("A-2", 2))
+			if k.Stall == nil {
+				k.t.Skip("Subject.Stall is nil")
+			}
+			resume := k.Stall()
+			ctx, cancel := context.WithCancel(k.t.Context())
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				k.push(ctx, update("A-1", 5), update("A-2", 6))
+			}()
+			time.Sleep(50 * time.Millisecond) // the call is under way
+			cancel()
+			k.returns("Push", func() { <-done })
+			resume()
+			updates := []channel.Update{update("A-1", 3), update("A-2", 4)}
+			out := k.push(k.t.Context(), updates...)
+			k.truthful(out, updates...)
+			if k.virtual {
+				time.Sleep(2 * time.Minute)
+			}
+			k.truthful(out, updates...)
+		},
+	},
+}
+
+// harmless are headers that may be seen by anybody.
+var harmless = map[string]bool{
+	"Accept": true, "Accept-Encoding": true, "Accept-Language": true, "Cache-Control": true, "Content-Length": true,
+	"Content-Type": true, "Pragma": true, "Referer": true, "User-Agent": true,
 }
 
 // leak names what of a request an error shows that it must not, or "".
@@ -190,8 +248,7 @@ func leak(err error, r Request) string {
 		return "query string"
 	}
 	for name, values := range r.Header {
-		switch name {
-		case "Accept", "Accept-Encoding", "Content-Length", "Content-Type", "User-Agent":
+		if harmless[name] || strings.HasSuffix(name, "-Version") || strings.HasSuffix(name, "-Date") {
 			continue
 		}
 		for _, v := range values {

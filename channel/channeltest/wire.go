@@ -32,6 +32,7 @@ type Wire struct {
 	mu       sync.Mutex
 	faults   []*Fault
 	requests []Request
+	longest  int // of the bodies that had no end, in bytes read
 }
 
 // NewWire returns a wire to h that works well.
@@ -69,14 +70,19 @@ type Fault struct {
 	// number all of them.
 	Times int
 
-	Delay   time.Duration
-	Apply   bool
-	Cut     bool
-	Status  int
-	Header  http.Header
-	Body    string
+	Delay  time.Duration
+	Apply  bool
+	Cut    bool
+	Status int
+	Header http.Header
+	Body   string
+	// Endless lets the body of a Status go on after Body, byte after byte, until
+	// the client closes it or has read 80 MiB; then the connection breaks.
+	Endless bool
 	Twice   bool
 	Rewrite func(status int, header http.Header, body []byte) (int, []byte)
+
+	request func(body []byte) []byte // changes what the server gets
 }
 
 // On matches requests by method and by a part of their path; "" matches any.
@@ -160,6 +166,10 @@ func (w *Wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	resp := answer.Result()
 	resp.Request = req
+	if answer.endless {
+		resp.ContentLength = -1
+		resp.Body = io.NopCloser(io.MultiReader(resp.Body, &endless{wire: w}))
+	}
 	return resp, nil
 }
 
@@ -176,33 +186,68 @@ func (w *Wire) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
 	maps.Copy(rw.Header(), answer.Header())
 	rw.WriteHeader(answer.Code)
 	rw.Write(answer.Body.Bytes())
+	if answer.endless {
+		io.Copy(rw, &endless{wire: w})
+		panic(http.ErrAbortHandler)
+	}
 }
 
-func (w *Wire) carry(req *http.Request, body []byte) (*httptest.ResponseRecorder, error) {
+// An answer is what comes back over the wire.
+type answer struct {
+	*httptest.ResponseRecorder
+	endless bool
+}
+
+// endless is the rest of a body that does not end by itself.
+type endless struct {
+	wire *Wire
+	read int
+}
+
+const endlessLimit = 80 << 20
+
+func (e *endless) Read(p []byte) (int, error) {
+	if e.read >= endlessLimit {
+		return 0, ErrCut
+	}
+	for i := range p {
+		p[i] = 'a'
+	}
+	e.read += len(p)
+	e.wire.mu.Lock()
+	defer e.wire.mu.Unlock()
+	e.wire.longest = max(e.wire.longest, e.read)
+	return len(p), nil
+}
+
+func (w *Wire) carry(req *http.Request, body []byte) (answer, error) {
 	fault := w.arrive(Request{
 		Method: req.Method, URL: req.URL, Host: cmp.Or(req.Host, req.URL.Host), Header: req.Header.Clone(),
 		Body: body, Time: time.Now(),
 	})
 	if err := sleep(req.Context(), fault.Delay); err != nil {
-		return nil, err
+		return answer{}, err
+	}
+	if fault.request != nil {
+		body = fault.request(body)
 	}
 	if fault.Apply || fault.Twice || (!fault.Cut && fault.Status == 0) {
 		if fault.Twice {
 			w.serve(req, body)
 		}
-		answer := w.serve(req, body)
+		got := w.serve(req, body)
 		if fault.Rewrite != nil {
-			status, changed := fault.Rewrite(answer.Code, answer.Header(), bytes.Clone(answer.Body.Bytes()))
-			answer = record(status, answer.Header(), string(changed))
+			status, changed := fault.Rewrite(got.Code, got.Header(), bytes.Clone(got.Body.Bytes()))
+			got = record(status, got.Header(), string(changed))
 		}
 		if !fault.Apply {
-			return answer, nil
+			return answer{got, false}, nil
 		}
 	}
 	if fault.Cut || fault.Status == 0 {
-		return nil, fmt.Errorf("%w: %s %s", ErrCut, req.Method, req.URL.Path)
+		return answer{}, fmt.Errorf("%w: %s %s", ErrCut, req.Method, req.URL.Path)
 	}
-	return record(fault.Status, fault.Header, fault.Body), nil
+	return answer{record(fault.Status, fault.Header, fault.Body), fault.Endless}, nil
 }
 
 // arrive records a request and chooses its fault.
