@@ -223,11 +223,12 @@ func TestOddCostsAreBelievedUpToABound(t *testing.T) {
 			shop.Inject(channeltest.Fault{Times: -1, Rewrite: func(status int, _ http.Header, body []byte) (int, []byte) {
 				return status, regexp.MustCompile(`"actualQueryCost":[\d.]+,"requestedQueryCost":[\d.]+`).ReplaceAllLiteral(body, []byte(costs))
 			}})
+			levels(t, ch, skus...)
 			start := time.Now()
 			for range 20 {
 				levels(t, ch, skus...)
 			}
-			assert.Less(t, time.Since(start), 5*time.Minute)
+			assert.Less(t, time.Since(start), 100*time.Millisecond)
 		})
 	}
 }

@@ -19,8 +19,10 @@
 // [StaticToken]. An app of the merchant's organization, which is all that can
 // be made since 2026, has an id and a secret, with which [ClientCredentials]
 // gets a token each day. Either way the app needs the scopes read_inventory
-// and write_inventory, and no other. Credentials go to the shop's own host
-// only, and never into an error or a log line.
+// and write_inventory, and no other; [ChannelConfig].Products says what
+// read_products adds. Credentials go to the shop's own host only, and never
+// into an error, a log line, or what fmt, slog and encoding/json make of any
+// value of this package.
 //
 // # SKUs and items
 //
@@ -28,23 +30,53 @@
 // not exact. So what it finds is compared byte for byte, and remembered: with
 // known items, 250 SKUs cost one request to read, and 250 differences one to
 // write. Each reading checks that the items still have their SKUs; those that
-// were renamed or deleted are looked up again.
+// were renamed or deleted are looked up again. The memory takes about 11 bytes
+// an item, and [Channel.Keep] carries it over a restart.
 //
-// The search is also late: an item made a moment ago may not be found yet. An
-// SKU that is unknown is looked up again in the next call. For work on a whole
-// catalogue call [Channel.Preload] first; it reads all SKUs in one go.
+// The search is also late: an item made a moment ago may not be found yet. So
+// an SKU that is looked up in vain is not given up at once: its error matches
+// [channel.ErrUnknownSKU], and is not permanent for three minutes, or for half
+// a minute if the SKU was looked up in vain earlier on the same day. An SKU
+// that is the beginning of thousands of others is not searched for to the end,
+// and not again for a day; see [Channel.Levels].
+//
+// For work on a whole catalogue call [Channel.Preload] first; it reads all SKUs
+// where that is quicker.
+//
+// # One row, one error
+//
+// An answer's rows are read one by one and strictly: what one of them lacks, or
+// says oddly, is the error of that SKU. What the shop refuses or fails for a
+// whole request, though it is there, is found by halving the request, and costs
+// no other SKU its quantity. Such an item is asked for alone for a day.
+//
+// A location that is closed or not the shop's is one error for all of it.
 //
 // # Writing
 //
-// A figure is written only on top of the one that was seen. If a sale or an
+// A quantity is written only on top of the one that was seen. If a sale or an
 // edit came in between, the update ends in [channel.ErrConflict], and is to be
 // planned anew. A request whose answer got lost is sent again with the same
 // idempotency key, and so never applied twice.
 //
+// If its outcome is not known at the end, because no answer came or the caller
+// has left, the shop is asked what it shows; failing that, the error matches
+// [channel.ErrUnclear]. The next Push for the same items sends that request
+// first, with its key, for a quarter of an hour. Another process does not know
+// of it. There a write of what was seen cannot do harm, since the shop refuses
+// the later one of two; a write of what was not seen may land up to a minute
+// late, as long as Shopify works on a request.
+//
 // What cannot be written is reported for its SKU alone, and the rest is
 // written: [channel.ErrNotTracked] and [channel.ErrNotStocked] (which
-// [ChannelConfig] can mend), [channel.ErrShared] for bundles,
-// [channel.ErrAmbiguousSKU], [channel.ErrUnknownSKU], [channel.ErrInvalid].
+// [ChannelConfig] can mend, and [Channel.Unset] undo), [channel.ErrShared] for
+// bundles, [channel.ErrAmbiguousSKU], [channel.ErrUnknownSKU],
+// [channel.ErrInvalid].
+//
+// # Webhooks
+//
+// [Channel.Webhooks] authenticates Shopify's deliveries and says which SKUs they
+// are about, so that a sale in the shop is noticed at once.
 //
 // # Pace
 //
@@ -53,8 +85,14 @@
 // that the points left do not pay, so it is not throttled as long as it is
 // alone; if others use the points too, it waits as long as Shopify says.
 //
+// What an answer says is believed within bounds: a rate of at least 10 points a
+// second, a bucket that is full again within 100 seconds, a price of at most
+// 1000, and a wait of at most a minute after a refusal, or 15 minutes if the
+// shop names a time. Whatever is beyond is logged and taken for the bound.
+//
 // # API version
 //
+// Versions before 2026-04 lack what this package needs, and [New] refuses them.
 // Shopify answers a version that is retired by another one, in silence. The
 // client logs one warning when it sees that.
 //

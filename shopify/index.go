@@ -45,23 +45,23 @@ func newIndex() *index { return &index{} }
 // index can be kept. Short SKUs of ASCII, which nearly all are, are folded
 // without a copy of them on the heap.
 func hashOf(sku string) uint64 {
-	h := uint64(14695981039346656037)
-	step := func(b byte) { h = (h ^ uint64(b)) * 1099511628211 }
+	const offset, prime = 14695981039346656037, 1099511628211
+	h := uint64(offset)
 	for i := range len(sku) {
-		if sku[i] >= 0x80 {
-			h = 14695981039346656037
+		c := sku[i]
+		switch {
+		case c >= 0x80:
+			h = offset
 			for _, b := range []byte(fold(sku)) {
-				step(b)
+				h = (h ^ uint64(b)) * prime
 			}
 			return mix(h)
-		}
-		switch c := sku[i]; {
 		case c == ' ' || c >= '\t' && c <= '\r':
+			continue
 		case c >= 'A' && c <= 'Z':
-			step(c + 'a' - 'A')
-		default:
-			step(c)
+			c += 'a' - 'A'
 		}
+		h = (h ^ uint64(c)) * prime
 	}
 	return mix(h)
 }
@@ -86,9 +86,16 @@ func (x *index) at(hash uint64) (*shard, uint32) {
 	return &x.shards[hash>>(64-shardBits)], uint32(hash >> (64 - shardBits - 32))
 }
 
-// span returns where the entries of a key are.
+// span returns where the entries of a key are, or belong. Hashes are spread
+// evenly, so that the place of one is known to within a few.
 func (s *shard) span(key uint32) (start, end int) {
-	start, _ = slices.BinarySearch(s.hash, key)
+	start = int(uint64(key) * uint64(len(s.hash)) >> 32)
+	for start > 0 && s.hash[start-1] >= key {
+		start--
+	}
+	for start < len(s.hash) && s.hash[start] < key {
+		start++
+	}
 	for end = start; end < len(s.hash) && s.hash[end] == key; end++ {
 	}
 	return start, end

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -275,6 +276,24 @@ func TestShopThatFailsIsNotHalved(t *testing.T) {
 			})
 		})
 	}
+	t.Run("slow", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			shop := shopifytest.New(shopifytest.Config{})
+			ch := open(t, shop)
+			skus := stock(shop, 200)
+			seen := levels(t, ch, skus...)
+			for _, op := range []operation{readLevels, setQuantities} {
+				shop.Inject(channeltest.Fault{Match: doing(op), Delay: 30 * time.Second, Status: 504, Times: -1})
+			}
+			shop.Forget()
+			_, err := ch.Levels(t.Context(), skus)
+			require.ErrorIs(t, err, channel.ErrUnavailable)
+			assert.Equal(t, 5, shop.Count(nil), "nobody knows which, and finding out would take hours")
+			shop.Forget()
+			require.ErrorIs(t, ch.Push(t.Context(), updates(seen, 1)), channel.ErrUnavailable)
+			assert.Equal(t, 5, shop.Count(nil))
+		})
+	})
 	t.Run("for reads", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			shop := shopifytest.New(shopifytest.Config{})

@@ -3,7 +3,8 @@
 //
 // # A shop
 //
-// [New] makes a shop with one location, and [Server.Add] puts items into it:
+// [New] makes a shop with one location, to which [Server.AddLocation] adds, and
+// [Server.Add] puts items into it:
 //
 //	shop := shopifytest.New(shopifytest.Config{})
 //	shop.Add(shopifytest.Item{SKU: "MUG-1", Available: 5})
@@ -17,7 +18,12 @@
 //
 // or with one, through httptest.NewServer(shop). What goes wrong on the way is
 // up to the [channeltest.Wire] in it: lost answers, broken connections, delays,
-// other answers.
+// other answers. [OddRow], [OddPoints], [HalfFile] and [Server.Echo] make the
+// dirt that shops, and what is between, put into answers; a [Config] makes the
+// search late, or bulk operations endless; [Server.CloseLocation] closes a
+// location.
+//
+// [Config].Deliver gets what a subscription to inventory_levels/update would.
 //
 // # What it does
 //
@@ -30,10 +36,11 @@
 //   - node, nodes, inventoryItem, inventoryLevel, location, locations, shop
 //   - inventoryItems, with a search that is as inexact as Shopify's: it finds
 //     other cases, longer SKUs, and SKUs with the same words in them
-//   - bulkOperationRunQuery over inventoryItems, bulkOperation and
-//     currentBulkOperation
-//   - inventorySetQuantities, inventoryActivate, and inventoryItemUpdate of
-//     tracked
+//   - bulkOperationRunQuery over inventoryItems, bulkOperationCancel,
+//     bulkOperation and currentBulkOperation
+//   - inventorySetQuantities, inventoryActivate, inventoryDeactivate, and
+//     inventoryItemUpdate of tracked
+//   - with [Config].ReadProducts an item's variant, its product's status
 //
 // Whatever else the schema has ends with status 501 and an error that says so,
 // before anything is changed.
@@ -44,9 +51,10 @@
 // changeFromQuantity in every row and an idempotency key, is done as a whole or
 // not at all, and takes no more than 250 rows. An access token has the scopes
 // read_inventory and write_inventory only, so that a product, a variant or the
-// name of a location cannot be read. Points are taken from a bucket that fills
+// name of a location cannot be read, unless [Config].ReadProducts is set. Points are taken from a bucket that fills
 // again as time passes, and a request that it cannot pay is THROTTLED.
 //
 // Where Shopify's behaviour is not known, it takes the stricter one: a quantity
-// for an untracked item is refused, with an error that has no code.
+// for an untracked item is refused, with an error that has no code, and so is
+// any at a location that is closed, as INVALID_LOCATION.
 package shopifytest
