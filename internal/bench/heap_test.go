@@ -111,7 +111,11 @@ func (g generated) shopify(r *http.Request) (*http.Response, error) {
 	}
 	var q struct {
 		Query     string
-		Variables struct{ IDs []string }
+		Variables struct {
+			IDs     []string
+			After   string
+			Reverse bool
+		}
 	}
 	if err := json.NewDecoder(r.Body).Decode(&q); err != nil {
 		return nil, err
@@ -123,6 +127,19 @@ func (g generated) shopify(r *http.Request) (*http.Response, error) {
 		b.WriteString(`"bulkOperationRunQuery":{"bulkOperation":{"id":"gid://shopify/BulkOperation/1"},"userErrors":[]}`)
 	case strings.Contains(q.Query, "PollBulk"):
 		fmt.Fprintf(&b, `"bulkOperation":{"status":"COMPLETED","errorCode":null,"url":"https://result.example/1","rootObjectCount":"%d"}`, g)
+	case strings.Contains(q.Query, "ListItems"):
+		b.WriteString(`"inventoryItems":{"nodes":[`)
+		first, _ := strconv.Atoi(q.Variables.After)
+		last := min(first+shopifyPage, int(g))
+		for i := first; i < last; i++ {
+			comma(&b, i-first)
+			number := i
+			if q.Variables.Reverse {
+				number = int(g) - 1 - i
+			}
+			fmt.Fprintf(&b, `{"id":"gid://shopify/InventoryItem/%d","sku":%q}`, number+1, generatedSKU(number))
+		}
+		fmt.Fprintf(&b, `],"pageInfo":{"hasNextPage":%t,"endCursor":"%d"}}`, last < int(g), last)
 	case strings.Contains(q.Query, "ReadLevels"):
 		b.WriteString(`"nodes":[`)
 		for n, id := range q.Variables.IDs {
