@@ -108,41 +108,22 @@ func TestConformanceOfALaggingMemory(t *testing.T) {
 	})
 }
 
-// A lagging channel takes an hour to show what it accepted.
-type lagging struct {
-	channel.Channel
-	lag time.Duration // what it says
-}
-
-func (l lagging) Unwrap() channel.Channel { return l.Channel }
-func (l lagging) Lag() time.Duration      { return l.lag }
-func (l lagging) Push(ctx context.Context, updates []channel.Update) error {
-	m, errs := l.Channel.(*channeltest.Memory), channel.Errors{}
-	for _, u := range updates {
-		if n, ok := m.Quantity(u.SKU); !ok || u.Quantity == n {
-			err := m.Push(ctx, []channel.Update{u}) // to be refused
-			if refused, ok := err.(channel.Errors); ok {
-				errs[u.SKU] = refused[u.SKU]
-			}
-			continue
-		}
-		if u.Quantity < 0 {
-			errs[u.SKU] = channel.ErrInvalid
-			continue
-		}
-		time.AfterFunc(time.Hour, func() { m.Set(u.SKU, u.Quantity) })
-		errs[u.SKU] = channel.ErrPending
-	}
-	return errs.Err()
-}
-
-func newLagging(lag time.Duration) channeltest.Maker {
+// newLagging makes a channel that takes an hour to show what it accepted, and
+// says that it is another time.
+func newLagging(said time.Duration) channeltest.Maker {
 	return func(_ *testing.T, levels []channel.Level) channeltest.Subject {
-		m := channeltest.NewMemory("lagging")
+		m := channeltest.NewLagging("lagging", time.Hour)
 		m.Add(levels...)
-		return channeltest.Subject{Channel: lagging{m, lag}, Shown: m.Quantity, Set: m.Set}
+		return channeltest.Subject{Channel: saying{m, said}, Shown: m.Quantity, Set: m.Set}
 	}
 }
+
+type saying struct {
+	*channeltest.Lagging
+	lag time.Duration
+}
+
+func (s saying) Lag() time.Duration { return s.lag }
 
 func TestConformanceOfALagger(t *testing.T) {
 	channeltest.TestChannelInBubble(t, newLagging(time.Hour+time.Second))

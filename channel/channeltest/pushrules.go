@@ -136,7 +136,10 @@ var pushRules = []rule{
 			k.open(level("A-1", 1), channel.Level{SKU: "FIXED", Err: channel.ErrNotTracked})
 			updates := []channel.Update{update("FIXED", 8), update("A-1", 9)}
 			out := k.push(k.t.Context(), updates...)
-			if err := out.errs["FIXED"]; err == nil || !channel.Permanent(err) {
+			switch err := out.errs["FIXED"]; {
+			case out.whole != nil:
+				k.errorf("Push returned the error %q for the whole call", out.whole)
+			case err == nil || !channel.Permanent(err):
 				k.errorf("Push reported %q as %v", "FIXED", err)
 			}
 			k.others(out, updates[1])
