@@ -3,7 +3,6 @@ package amazon_test
 import (
 	"bytes"
 	"compress/gzip"
-	"errors"
 	"net/http"
 	"testing"
 	"time"
@@ -129,6 +128,6 @@ func TestListsThatFail(t *testing.T) {
 	}
 	bubble(t, func(t *testing.T) { // no listings, says Amazon, or: no report today
 		_, err := list(t, open(t, amazontest.New(amazontest.Config{})))
-		assert.True(t, errors.Is(err, channel.ErrIncomplete), err)
+		assert.ErrorIs(t, err, channel.ErrIncomplete)
 	})
 }

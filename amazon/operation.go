@@ -5,7 +5,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/ecosire/stocksync/internal/httpx"
 )
@@ -125,11 +124,4 @@ func (b *bucket) hear(resp *httpx.Response) {
 	if rate, err := strconv.ParseFloat(strings.TrimSpace(resp.Header.Get("x-amzn-RateLimit-Limit")), 64); err == nil {
 		b.follow(rate)
 	}
-}
-
-// tokenTime is how long a request takes to be granted.
-func (b *bucket) tokenTime() time.Duration {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return seconds(1 / b.rate)
 }

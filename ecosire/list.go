@@ -142,7 +142,7 @@ func (l list[T]) pages(ctx context.Context, c *Client) iter.Seq2[page[T], error]
 		if err == nil {
 			err = r.verdict()
 		}
-		if err != nil && err != errBroken {
+		if err != nil && !errors.Is(err, errBroken) {
 			yield(page[T]{}, err)
 		}
 	}

@@ -68,7 +68,7 @@ func (c *Client) resolve(ctx context.Context, location string, n *naming) {
 	defer close(n.done)
 	ctx, cancel := context.WithTimeout(ctx, nameLimit)
 	defer cancel()
-	pause(ctx, nameWait)
+	_ = pause(ctx, nameWait) // and ends with ctx
 	c.names.mu.Lock()
 	if c.names.next == n {
 		c.names.next = nil

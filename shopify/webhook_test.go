@@ -247,7 +247,7 @@ func TestDeliveryWhoseItemCannotBeRead(t *testing.T) {
 		group.Go(func() { w.Receive(t.Context(), h, b) })
 		time.Sleep(time.Millisecond)
 		_, err = w.Receive(ctx, h, b)
-		assert.True(t, errors.Is(err, context.DeadlineExceeded), "one that waits for another's read may leave")
+		assert.ErrorIs(t, err, context.DeadlineExceeded, "one that waits for another's read may leave")
 		group.Wait()
 
 		shop.Heal()

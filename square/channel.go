@@ -129,7 +129,7 @@ func (ch *Channel) SKUs(ctx context.Context) iter.Seq2[string, error] {
 			}
 			return nil
 		})
-		if err != nil && err != stopped {
+		if err != nil && !errors.Is(err, stopped) {
 			yield("", whole(err))
 		}
 	}

@@ -154,7 +154,7 @@ func init() {
 		"inventoryItem":      func(v variant) any { return v.item },
 		"requiresComponents": func(v variant) any { return v.Bundle },
 		"availableForSale":   func(v variant) any { return v.Untracked || v.Continue || v.Available > 0 },
-		"product":            func(v variant) any { return product{v.item} },
+		"product":            func(v variant) any { return product(v) },
 		"inventoryPolicy": func(v variant) any {
 			if v.Continue {
 				return "CONTINUE"
