@@ -49,7 +49,7 @@ type flight struct {
 // take waits for its turn.
 func (l *load) take(ctx context.Context) (flight, error) {
 	l.mu.Lock()
-	for l.flying >= l.limit {
+	if l.flying >= l.limit {
 		turn := make(chan struct{})
 		l.queue = append(l.queue, turn)
 		l.mu.Unlock()
