@@ -427,7 +427,7 @@ func TestOperationsListsEveryError(t *testing.T) {
 		"syncer.ErrHeld":        syncer.ErrHeld, "syncer.ErrShrunk": syncer.ErrShrunk, "syncer.ErrEmpty": syncer.ErrEmpty,
 		"syncer.ErrForeign": syncer.ErrForeign, "syncer.ErrNoProduct": syncer.ErrNoProduct,
 		"syncer.ErrReconciling": syncer.ErrReconciling, "syncer.ErrRunning": syncer.ErrRunning,
-		"boltqueue.ErrInUse": boltqueue.ErrInUse, "boltqueue.ErrDamaged": boltqueue.ErrDamaged, "boltqueue.ErrFormat": boltqueue.ErrFormat,
+		"boltqueue.ErrInUse": boltqueue.ErrInUse, "boltqueue.ErrDamaged": boltqueue.ErrDamaged, "boltqueue.ErrFormat": boltqueue.ErrFormat, "boltqueue.ErrGone": boltqueue.ErrGone,
 	} {
 		assert.Contains(t, string(page), "`"+name+"`")
 		assert.Contains(t, string(page), strings.TrimPrefix(err.Error(), "syncer: "))
