@@ -33,8 +33,8 @@ type ChannelConfig struct {
 	// FeedFrom is from how many updates on a run's writes go by a feed rather
 	// than one by one; 0 means never. Below 1,500 or so a feed does not pay: it
 	// takes Amazon a quarter of an hour at best, and hours on bad days, in which
-	// its listings still show what they did. It is meant for first syncs. See
-	// [Channel.Resume], which it needs.
+	// its listings still show what they did. It is meant for first syncs. It needs
+	// somebody who calls [Channel.Resume]; until then nothing goes by a feed.
 	FeedFrom int
 	// FeedLimit is how long a feed is waited for before its listings are
 	// written one by one; 0 means [DefaultFeedLimit].

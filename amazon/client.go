@@ -213,21 +213,25 @@ func (c *Client) send(ctx context.Context, r request) (*httpx.Response, error) {
 		Method: r.method, URL: &u, Header: header, Body: r.body, Repeat: r.repeat,
 		Retry: func(resp *httpx.Response) (time.Duration, bool) { return c.hear(ctx, &r, resp) },
 	})
+	if err == nil {
+		return resp, nil
+	}
+	h, ok := errors.AsType[*httpx.Error](err)
+	unclear := r.write && r.sent && !(ok && h.Unsent)
 	switch {
+	case ctx.Err() != nil && unclear:
+		// The caller left before the answer came.
+		return nil, &Error{Op: r.op, Message: "no answer was waited for", unclear: true, kind: channel.ErrUnavailable, cause: ctx.Err()}
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case r.err != nil:
 		return nil, r.err
-	case err != nil:
-		h, ok := errors.AsType[*httpx.Error](err)
-		unclear := r.write && r.sent && !(ok && h.Unsent)
-		err = failure(ctx, r.op, err)
-		if e, ok := errors.AsType[*Error](err); ok && unclear {
-			e.unclear = true
-		}
-		return nil, err
 	}
-	return resp, nil
+	err = failure(ctx, r.op, err)
+	if e, ok := errors.AsType[*Error](err); ok && unclear {
+		e.unclear = true
+	}
+	return nil, err
 }
 
 // before runs before each attempt: it gets a token and waits for the quota, in

@@ -493,3 +493,38 @@ func TestAPushLeavesAmazonAloneWhenItIsDown(t *testing.T) {
 		}
 	})
 }
+
+// A caller that leaves does not know what became of a write that was sent; one
+// that was not sent was not done.
+func TestAWriteThatNobodyWaitedForIsUnclear(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := amazontest.New(amazontest.Config{Latency: time.Second})
+		skus := stock(s, 30)
+		ch := open(t, s)
+		got := levels(t, ch, skus...)
+		var updates []channel.Update
+		for _, sku := range skus {
+			u := to(sku, 99)
+			u.Seen = new(got[sku])
+			updates = append(updates, u)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
+		defer cancel()
+		errs, ok := ch.Push(ctx, updates).(channel.Errors)
+		require.True(t, ok)
+		require.Len(t, errs, 30)
+		sent := 0
+		for sku, err := range errs {
+			reached := s.Count(channeltest.On("PATCH", sku)) > 0
+			assert.Equal(t, reached && !isPending(err), errors.Is(err, channel.ErrUnclear), "%s: %v", sku, err)
+			if !isPending(err) {
+				assert.ErrorIs(t, err, context.DeadlineExceeded)
+			}
+			if reached {
+				sent++
+			}
+		}
+		assert.Less(t, sent, 30)
+		assert.Greater(t, sent, 5)
+	})
+}

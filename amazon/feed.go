@@ -87,8 +87,11 @@ type feeds struct {
 	resuming chan struct{} // held by the one Resume that is at work
 
 	turn chan struct{} // held by whoever reads or changes what follows
-	list []*feed
-	raw  []byte // of the list, as it is in the store; nil if it was not read
+	// resumed says that somebody calls Resume. Without that nothing is gathered:
+	// it would never be handed over.
+	resumed bool
+	list    []*feed
+	raw     []byte // of the list, as it is in the store; nil if it was not read
 }
 
 func newFeeds(ch *Channel, cfg ChannelConfig) *feeds {

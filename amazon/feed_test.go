@@ -78,6 +78,7 @@ func (f *fed) restart() {
 		c.Logger = logger(f.logs)
 		cc.FeedFrom, cc.Store = 100, f.store
 	})
+	f.again = 0
 }
 
 // patient is a context of work that can wait.
@@ -87,6 +88,9 @@ func (f *fed) patient() context.Context { return channel.WithReserve(f.t.Context
 // pending for long.
 func (f *fed) run(quantity func(i int) int, size int) {
 	f.t.Helper()
+	_, again, err := f.Resume(f.t.Context()) // as whoever calls it does at first
+	require.NoError(f.t, err)
+	f.again = again
 	got := levels(f.t, f.Channel, f.skus...)
 	for i := 0; i < len(f.skus); i += size {
 		var updates []channel.Update
@@ -199,6 +203,43 @@ func TestWhatIsNotGathered(t *testing.T) {
 		assert.NoError(t, err)
 		assert.Zero(t, again)
 		assert.Equal(t, 311, f.calls("patchListingsItem"))
+	})
+}
+
+// What nobody would hand over is not gathered.
+func TestNothingIsGatheredWithoutResume(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFed(t, amazontest.Config{}, 120)
+		var updates []channel.Update
+		for i, sku := range f.skus {
+			updates = append(updates, to(sku, 100+i))
+		}
+		assert.Empty(t, outcome(t, f.Push(f.patient(), updates)))
+		assert.Equal(t, 120, f.calls("patchListingsItem"))
+	})
+}
+
+// What a feed has is not gathered for another one.
+func TestAnotherRunDuringAFeed(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFed(t, amazontest.Config{}, 300)
+		f.run(hundred, 300)
+		for len(f.seller.Feeds()) == 0 {
+			time.Sleep(f.again)
+			_, f.again, _ = f.Resume(t.Context())
+		}
+		f.run(hundred, 300)
+		f.run(func(i int) int { return 100 + i + i%2 }, 300) // half of them differ
+		for range 5 {
+			f.resume()
+		}
+		feeds := f.seller.Feeds()
+		require.Len(t, feeds, 2)
+		assert.Equal(t, 150, strings.Count(string(feeds[1].Content), "messageId"))
+		assert.Zero(t, f.calls("patchListingsItem"))
+		for i, sku := range f.skus {
+			assert.Equal(t, 100+i+i%2, quantity(t, f.seller, sku))
+		}
 	})
 }
 
@@ -506,6 +547,8 @@ func TestAFailingStoreKeepsNothingFromBeingWritten(t *testing.T) {
 	for _, op := range []string{"load", "save"} {
 		bubble(t, func(t *testing.T) {
 			f := newFed(t, amazontest.Config{}, 120)
+			_, _, err := f.Resume(t.Context())
+			require.NoError(t, err)
 			f.store.fails = func(did, _ string) bool { return did == op }
 			var updates []channel.Update
 			for i, sku := range f.skus {
@@ -513,7 +556,7 @@ func TestAFailingStoreKeepsNothingFromBeingWritten(t *testing.T) {
 			}
 			assert.Empty(t, outcome(t, f.Push(f.patient(), updates)))
 			assert.Equal(t, 120, f.calls("patchListingsItem"), "one by one")
-			_, _, err := f.Resume(t.Context())
+			_, _, err = f.Resume(t.Context())
 			assert.Equal(t, op == "load", err != nil)
 			f.store.fails = nil
 			f.over()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -144,6 +145,11 @@ func (p *push) write(ctx context.Context, u channel.Update) {
 		stop = ctx.Err()
 	}
 	if stop != nil {
+		if e, ok := stop.(*Error); ok && e.unclear {
+			unsent := *e // this update was not sent
+			unsent.unclear = false
+			stop = &unsent
+		}
 		p.settle(u.SKU, stop)
 		return
 	}
@@ -174,31 +180,32 @@ func (p *push) feed(ctx context.Context, writes []channel.Update) []channel.Upda
 	}
 	defer leave()
 	patient := channel.Reserve(ctx) > 0
-	if patient && f.from > 0 && len(writes)*gatherShare >= f.from {
+	if patient { // what a feed has already needs nothing more
+		writes = slices.DeleteFunc(writes, func(u channel.Update) bool {
+			o := f.newest(u.SKU)
+			if o == nil || !o.open() || o.changed[u.SKU] || o.entries[o.index[u.SKU]].Quantity != u.Quantity {
+				return false
+			}
+			p.settle(u.SKU, f.pending(o))
+			return true
+		})
+	}
+	if patient && f.from > 0 && f.resumed && len(writes)*gatherShare >= f.from {
 		rest, err := f.gather(ctx, writes)
 		if err != nil {
 			p.client.logger.LogAttrs(ctx, slog.LevelWarn, "no feed is made", slog.String("channel", p.name), slog.Any("err", err))
 		}
-		taken := writes[:len(writes)-len(rest)]
-		for _, u := range taken {
+		for _, u := range writes[:len(writes)-len(rest)] {
 			p.settle(u.SKU, f.pending(f.newest(u.SKU)))
 		}
 		writes = rest
 	}
-	var direct []channel.Update
 	out := make(map[*feed][]entry)
 	for _, u := range writes {
-		o := f.newest(u.SKU)
-		switch {
-		case o == nil:
-		case patient && o.open() && o.entries[o.index[u.SKU]].Quantity == u.Quantity && !o.changed[u.SKU]:
-			p.settle(u.SKU, f.pending(o))
-			continue
-		case o.Phase == gathering:
+		if o := f.newest(u.SKU); o != nil && o.Phase == gathering {
 			out[o] = append(out[o], entry{u.SKU, -1})
 		}
 		f.change(u.SKU)
-		direct = append(direct, u)
 	}
 	for o, entries := range out {
 		err := f.put(ctx, o, entries)
@@ -210,5 +217,5 @@ func (p *push) feed(ctx context.Context, writes []channel.Update) []channel.Upda
 				slog.String("channel", p.name), slog.Any("err", err))
 		}
 	}
-	return direct
+	return writes
 }

@@ -29,8 +29,9 @@ const (
 // as soon as Amazon is done with the feed; all of them when what it accepted
 // must show; and all of a feed that Amazon takes too long for.
 //
-// Nothing is gathered without [ChannelConfig].FeedFrom; then Resume does
-// nothing but finish what the store has of an earlier configuration.
+// Nothing is gathered before the first call, so that nothing waits for a feed
+// that nobody hands over; and nothing without [ChannelConfig].FeedFrom, when
+// Resume only finishes what the store has of an earlier configuration.
 func (ch *Channel) Resume(ctx context.Context) (skus []string, again time.Duration, err error) {
 	f := ch.feeds
 	if f.idle {
@@ -46,6 +47,7 @@ func (ch *Channel) Resume(ctx context.Context) (skus []string, again time.Durati
 	if err != nil {
 		return nil, 0, err
 	}
+	f.resumed = true
 	ids := make([]string, len(f.list))
 	for i, o := range f.list {
 		ids[i] = o.ID

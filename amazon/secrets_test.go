@@ -55,7 +55,9 @@ func everything(t *testing.T, ch *amazon.Channel, skus []string) (texts []string
 		}
 	}
 	ctx := channel.WithReserve(t.Context(), 0.5)
-	_, err := ch.Levels(ctx, skus)
+	_, _, err := ch.Resume(ctx)
+	note(err)
+	_, err = ch.Levels(ctx, skus)
 	note(err)
 	var updates []channel.Update
 	for i, sku := range skus {

@@ -182,7 +182,8 @@ type Resumer interface {
 	// called before the next Push. After an error the caller calls again, later.
 	//
 	// It may be called at any time, by any process that pushes. Like Push it
-	// writes.
+	// writes. Who is going to call it calls it once before the first Push: a
+	// channel begins such work only for those.
 	Resume(ctx context.Context) (skus []string, again time.Duration, err error)
 }
 

@@ -164,8 +164,10 @@ func TestAmazon(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) {
 		m := newMarket(t, n, Fresh, 10*time.Minute, 1500)
+		_, _, err := m.channel.Resume(t.Context())
+		require.NoError(t, err)
 		start := time.Now()
-		_, err := m.syncer.Reconcile(t.Context())
+		_, err = m.syncer.Reconcile(t.Context())
 		require.NoError(t, err)
 		compared := 0
 		var took time.Duration // until all is shown
