@@ -213,7 +213,7 @@ func (c *Client) send(ctx context.Context, r request) (*httpx.Response, error) {
 		Method: r.method, URL: &u, Header: header, Body: r.body, Repeat: r.repeat,
 		Retry: func(resp *httpx.Response) (time.Duration, bool) { return c.hear(ctx, &r, resp) },
 	})
-	if err == nil {
+	if err == nil && r.err == nil {
 		return resp, nil
 	}
 	h, ok := errors.AsType[*httpx.Error](err)

@@ -2,7 +2,6 @@ package amazon_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -22,74 +21,13 @@ import (
 	"github.com/ecosire/stocksync/syncer"
 )
 
-// patience remembers what was accepted and does not show yet, for a syncer
-// that does not: until the lag is over, such an SKU shows what was pushed.
-type patience struct {
-	*amazon.Channel
-	mu      sync.Mutex
-	pending map[string]expected
-}
-
-type expected struct {
-	quantity int
-	until    time.Time
-}
-
-func (p *patience) Push(ctx context.Context, updates []channel.Update) error {
-	err := p.Channel.Push(ctx, updates)
-	errs, ok := err.(channel.Errors)
-	if !ok {
-		return err
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, u := range updates {
-		err := errs[u.SKU]
-		if !errors.Is(err, channel.ErrPending) {
-			continue
-		}
-		lag, ok := channel.LagOf(err)
-		if !ok {
-			lag = p.Lag()
-		}
-		p.pending[u.SKU] = expected{u.Quantity, time.Now().Add(lag)}
-		delete(errs, u.SKU)
-	}
-	return errs.Err()
-}
-
-func (p *patience) Levels(ctx context.Context, skus []string) ([]channel.Level, error) {
-	levels, err := p.Channel.Levels(ctx, skus)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for i, l := range levels {
-		if e, ok := p.pending[l.SKU]; ok && l.Err == nil {
-			if time.Now().After(e.until) || l.Quantity == e.quantity && !l.Unset {
-				delete(p.pending, l.SKU)
-				continue
-			}
-			levels[i].Quantity, levels[i].Unset = e.quantity, false
-		}
-	}
-	return levels, err
-}
-
-// settle makes the levels of SKUs count as they are.
-func (p *patience) settle(skus []string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, sku := range skus {
-		delete(p.pending, sku)
-	}
-}
-
 // A day is one of a merchant with 400 products, in a virtual hurry.
 type day struct {
 	t       *testing.T
 	random  *rand.Rand
 	ecosire *ecosiretest.Server
 	seller  *amazontest.Server
-	channel *patience
+	channel *amazon.Channel
 	syncer  *syncer.Syncer
 	ids     map[string]string // of the products, by SKU
 	skus    []string          // those that the merchant ships
@@ -121,9 +59,9 @@ func newDay(t *testing.T) *day {
 		d.seller.Add(l)
 		d.ids[sku] = d.ecosire.Add(ecosiretest.Product{SKU: sku, OnHand: 20})[0]
 	}
-	d.channel = &patience{pending: make(map[string]expected), Channel: open(t, d.seller, func(_ *amazon.Config, cc *amazon.ChannelConfig) {
+	d.channel = open(t, d.seller, func(_ *amazon.Config, cc *amazon.ChannelConfig) {
 		cc.Lag, cc.FeedFrom, cc.Store = lag, 100, new(store)
-	})}
+	})
 	source, err := ecosire.New(ecosire.Config{APIKey: "eco_live_test", HTTPClient: d.ecosire.Client()})
 	require.NoError(t, err)
 	d.syncer, err = syncer.New(syncer.Config{
@@ -193,7 +131,6 @@ func (d *day) resume(ctx context.Context) {
 		if err != nil {
 			d.t.Log(err)
 		}
-		d.channel.settle(skus)
 		if len(skus) > 0 && ctx.Err() == nil {
 			d.notify(skus...)
 		}
@@ -248,8 +185,10 @@ func TestADay(t *testing.T) {
 		}
 		d.seller.Heal()
 		time.Sleep(time.Hour)
-		_, err := d.syncer.Reconcile(ctx)
-		assert.NoError(t, err)
+		report, _ := d.syncer.Reconcile(ctx)
+		for _, p := range report.Channels[0].Problems {
+			assert.ErrorIs(t, p.Err, channel.ErrShared, p.SKU)
+		}
 		time.Sleep(time.Hour)
 		cancel()
 		wg.Wait()

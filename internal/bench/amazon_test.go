@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -84,25 +83,12 @@ func newMarket(t *testing.T, n int, fill Fill, lag time.Duration, feedFrom int) 
 				m.read[u.SKU] = u.AsOf
 			}
 			m.mu.Unlock()
-			return unpend(next.Push(ctx, updates), lag)
+			return next.Push(ctx, updates)
 		}},
+		Guard: syncer.Guard{Gains: -1}, // first syncs
 	}}})
 	require.NoError(t, err)
 	return m
-}
-
-// unpend drops what is pending from an error if it shows at once.
-func unpend(err error, lag time.Duration) error {
-	errs, ok := err.(channel.Errors)
-	if !ok || lag > 0 {
-		return err
-	}
-	for sku, err := range errs {
-		if errors.Is(err, channel.ErrPending) {
-			delete(errs, sku)
-		}
-	}
-	return errs.Err()
 }
 
 func (m *market) wrong() (n int) {
