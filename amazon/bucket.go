@@ -7,46 +7,46 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/ecosire/stocksync/channel"
 )
 
 // A bucket knows how many requests Amazon grants for one operation, as well as
 // that can be known from here: other processes of the same application draw on
 // the same bucket.
 //
-// Those that wait are served in the order in which they came. Work that can
-// wait, such as a reconciliation, comes after all other, and leaves a share of
-// the burst to it; see [channel.WithReserve].
+// Those that wait are served by urgency, and then in the order in which they
+// came. What can wait leaves a share of the burst to what cannot; see
+// [channel.WithUrgency].
 type bucket struct {
 	table float64 // requests a second that Amazon's models name
 	burst float64
 
 	mu      sync.Mutex
-	changed chan struct{} // closed, and made anew, when anything below changes
-	rate    float64       // requests a second, as Amazon said last
-	share   float64       // of the rate that others leave, as refusals show
-	tokens  float64       // at the time at
-	at      time.Time     // zero until the first request
-	strikes int           // 429s in a row
-	blocked time.Time     // until when nothing is sent, after a 429
-	urgent  []*turn       // who waits, first come first served
-	patient []*turn
+	changed chan struct{}                   // closed, and made anew, when anything below changes
+	rate    float64                         // requests a second, as Amazon said last
+	share   float64                         // of the rate that others leave, as refusals show
+	tokens  float64                         // at the time at
+	at      time.Time                       // zero until the first request
+	strikes int                             // 429s in a row
+	blocked time.Time                       // until when nothing is sent, after a 429
+	waiting [channel.Background + 1][]*turn // by urgency, first come first served
 }
 
-type turn struct{ reserve float64 }
+type turn struct{ urgency channel.Urgency }
+
+// leaves is the share of the burst that is left to what is more urgent.
+var leaves = [channel.Background + 1]float64{channel.Soon: 0.25, channel.Background: 0.5}
 
 func newBucket(rate, burst float64) *bucket {
 	return &bucket{table: rate, rate: rate, share: 1, burst: burst, tokens: burst, changed: make(chan struct{})}
 }
 
-// take waits for a request's turn. reserve is the share of the burst, from 0
-// to 1, that it leaves to others.
-func (b *bucket) take(ctx context.Context, reserve float64) error {
-	t := &turn{reserve}
+// take waits for a request's turn.
+func (b *bucket) take(ctx context.Context) error {
+	t := &turn{channel.UrgencyOf(ctx)}
 	b.mu.Lock()
-	queue := &b.urgent
-	if reserve > 0 {
-		queue = &b.patient
-	}
+	queue := &b.waiting[t.urgency]
 	*queue = append(*queue, t)
 	for {
 		wait, mine := b.wait(t)
@@ -91,14 +91,16 @@ func (b *bucket) tell() {
 // others come first.
 func (b *bucket) wait(t *turn) (wait time.Duration, mine bool) {
 	b.fill()
-	first := b.patient
-	if len(b.urgent) > 0 {
-		first = b.urgent
+	for _, queue := range b.waiting {
+		if len(queue) == 0 {
+			continue
+		}
+		if queue[0] != t {
+			return 0, false
+		}
+		break
 	}
-	if first[0] != t {
-		return 0, false
-	}
-	need := 1 + min(t.reserve, 1)*(b.burst-1)
+	need := 1 + leaves[t.urgency]*(b.burst-1)
 	wait = seconds((need - b.tokens) / b.pace())
 	return max(wait, time.Until(b.blocked)), true
 }

@@ -244,7 +244,7 @@ func (c *Client) before(ctx context.Context) error {
 	if r.bucket == nil {
 		return nil
 	}
-	return r.bucket.take(ctx, channel.Reserve(ctx))
+	return r.bucket.take(ctx)
 }
 
 func authorize(req *http.Request) error {

@@ -336,7 +336,7 @@ func TestWorkThatCanWaitComesLast(t *testing.T) {
 		ch := open(t, s)
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			ctx := channel.WithReserve(t.Context(), 0.5)
+			ctx := channel.WithUrgency(t.Context(), channel.Background)
 			ls, err := ch.Levels(ctx, skus[:1900])
 			assert.NoError(t, err)
 			assert.Len(t, ls, 1900)
@@ -351,6 +351,27 @@ func TestWorkThatCanWaitComesLast(t *testing.T) {
 		wg.Wait()
 		_, throttled := s.Calls("")
 		assert.Zero(t, throttled)
+	})
+	// What nobody told of goes between the two.
+	bubble(t, func(t *testing.T) {
+		s := amazontest.New(amazontest.Config{})
+		skus := stock(s, 600)
+		ch := open(t, s)
+		var mu sync.Mutex
+		var order []channel.Urgency
+		var wg sync.WaitGroup
+		for u := channel.Background; u >= channel.Urgent; u-- {
+			time.Sleep(time.Millisecond) // the least urgent comes first
+			wg.Go(func() {
+				_, err := ch.Levels(channel.WithUrgency(t.Context(), u), skus[200*u:200*u+200])
+				assert.NoError(t, err)
+				mu.Lock()
+				defer mu.Unlock()
+				order = append(order, u)
+			})
+		}
+		wg.Wait()
+		assert.Equal(t, []channel.Urgency{channel.Urgent, channel.Soon, channel.Background}, order)
 	})
 }
 
@@ -482,7 +503,20 @@ func TestAPushLeavesAmazonAloneWhenItIsDown(t *testing.T) {
 		assert.Len(t, errs, 1)
 		assert.ErrorIs(t, errs[skus[0]], channel.ErrUnclear)
 		s.Heal()
-		for status, most := range map[int]int{503: 20 * 7, 403: 20} {
+		// What was not sent is not unclear.
+		s.Forget()
+		s.Inject(channeltest.Fault{Match: channeltest.On("PATCH", ""), Skip: 30, Times: -1, Status: 500})
+		unsent := 0
+		for sku, err := range push(t, ch, updates...) {
+			sent := s.Count(channeltest.On("PATCH", sku)) > 0
+			assert.Equal(t, sent, errors.Is(err, channel.ErrUnclear), sku)
+			if !sent {
+				unsent++
+			}
+		}
+		assert.Greater(t, unsent, 100)
+		s.Heal()
+		for status, most := range map[int]int{503: 20 * 7, 403: 10} {
 			s.Forget()
 			s.Inject(channeltest.Fault{Match: channeltest.On("PATCH", ""), Times: -1, Status: status})
 			err := ch.Push(t.Context(), updates)

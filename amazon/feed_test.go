@@ -82,7 +82,9 @@ func (f *fed) restart() {
 }
 
 // patient is a context of work that can wait.
-func (f *fed) patient() context.Context { return channel.WithReserve(f.t.Context(), 0.5) }
+func (f *fed) patient() context.Context {
+	return channel.WithUrgency(f.t.Context(), channel.Background)
+}
 
 // run pushes a quantity for every listing as a run does, and wants it to be
 // pending for long.

@@ -179,8 +179,8 @@ func (p *push) feed(ctx context.Context, writes []channel.Update) []channel.Upda
 		return writes
 	}
 	defer leave()
-	patient := channel.Reserve(ctx) > 0
-	if patient { // what a feed has already needs nothing more
+	urgency := channel.UrgencyOf(ctx)
+	if urgency > channel.Urgent { // what a feed has already needs nothing more
 		writes = slices.DeleteFunc(writes, func(u channel.Update) bool {
 			o := f.newest(u.SKU)
 			if o == nil || !o.open() || o.changed[u.SKU] || o.entries[o.index[u.SKU]].Quantity != u.Quantity {
@@ -190,7 +190,7 @@ func (p *push) feed(ctx context.Context, writes []channel.Update) []channel.Upda
 			return true
 		})
 	}
-	if patient && f.from > 0 && f.resumed && len(writes)*gatherShare >= f.from {
+	if urgency == channel.Background && f.from > 0 && f.resumed && len(writes)*gatherShare >= f.from {
 		rest, err := f.gather(ctx, writes)
 		if err != nil {
 			p.client.logger.LogAttrs(ctx, slog.LevelWarn, "no feed is made", slog.String("channel", p.name), slog.Any("err", err))

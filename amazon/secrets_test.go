@@ -54,7 +54,7 @@ func everything(t *testing.T, ch *amazon.Channel, skus []string) (texts []string
 			texts = append(texts, string(text))
 		}
 	}
-	ctx := channel.WithReserve(t.Context(), 0.5)
+	ctx := channel.WithUrgency(t.Context(), channel.Background)
 	_, _, err := ch.Resume(ctx)
 	note(err)
 	_, err = ch.Levels(ctx, skus)

@@ -85,7 +85,6 @@ func newMarket(t *testing.T, n int, fill Fill, lag time.Duration, feedFrom int) 
 			m.mu.Unlock()
 			return next.Push(ctx, updates)
 		}},
-		Guard: syncer.Guard{Gains: -1}, // first syncs
 	}}})
 	require.NoError(t, err)
 	return m
