@@ -35,8 +35,10 @@ type bucket struct {
 
 type turn struct{ urgency channel.Urgency }
 
-// leaves is the share of the burst that is left to what is more urgent.
-var leaves = [channel.Background + 1]float64{channel.Soon: 0.25, channel.Background: 0.5}
+// leaves is the share of the burst that is left to what is more urgent. A
+// larger one would cost a run that reads and writes by turns: what is granted
+// meanwhile is lost beyond the burst.
+var leaves = [channel.Background + 1]float64{channel.Soon: 0.1, channel.Background: 0.15}
 
 func newBucket(rate, burst float64) *bucket {
 	return &bucket{table: rate, rate: rate, share: 1, burst: burst, tokens: burst, changed: make(chan struct{})}

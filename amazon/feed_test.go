@@ -165,6 +165,7 @@ func TestAFeed(t *testing.T) {
 		f.over()
 		feeds := f.seller.Feeds()
 		require.Len(t, feeds, 1)
+		assert.GreaterOrEqual(t, time.Since(feeds[0].Done), 15*time.Minute, "when all of it must show")
 		assert.NoError(t, amazontest.ValidateFeed(feeds[0].Content))
 		var content struct {
 			Messages []struct {
