@@ -2,6 +2,7 @@ package square
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -436,4 +437,32 @@ func TestWhatIsRememberedIsBounded(t *testing.T) {
 		c.learn([]*variation{{id: fmt.Sprint(i), sku: "A"}})
 	}
 	assert.LessOrEqual(t, len(c.names), maxNames+1)
+}
+
+func TestAListWithOddObjectsIsNotWhole(t *testing.T) {
+	till := squaretest.New(squaretest.Config{})
+	stock(till, 3)
+	ch := open(t, till)
+	till.Inject(channeltest.Fault{Match: on(searchPath), Times: -1, Rewrite: func(status int, _ http.Header, raw []byte) (int, []byte) {
+		return status, bytes.Replace(raw, []byte(`"objects":[`), []byte(`"objects":[7,`), 1)
+	}})
+	ctx := channel.WithRun(t.Context(), "run")
+	require.NoError(t, ch.Preload(ctx))
+	for _, ctx := range []context.Context{ctx, t.Context()} {
+		var last error
+		n := 0
+		for sku, err := range ch.SKUs(ctx) {
+			if last = err; sku != "" {
+				n++
+			}
+		}
+		assert.Equal(t, 3, n)
+		assert.ErrorIs(t, last, channel.ErrIncomplete)
+	}
+}
+
+func TestAnSKUIsReadOnce(t *testing.T) {
+	till := squaretest.New(squaretest.Config{})
+	skus := stock(till, 1)
+	assert.Len(t, levels(t, open(t, till), skus[0], skus[0], skus[0]), 1)
 }

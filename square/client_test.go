@@ -259,6 +259,21 @@ func TestTokensAreRenewed(t *testing.T) {
 		assert.Equal(t, 1, stuck)
 		assert.Len(t, till.Requests(), 1)
 
+		// One that has ever another is asked once, too.
+		till.Forget()
+		n := 0
+		ch = open(t, till, func(c *Config, _ *ChannelConfig) {
+			c.Token = TokenFunc(func(_ context.Context, refused string) (string, error) {
+				if refused != "" {
+					n++
+				}
+				return fmt.Sprint("EAAAwrong", n), nil
+			})
+		})
+		_, err = ch.Levels(t.Context(), skus)
+		assert.ErrorIs(t, err, channel.ErrUnauthorized)
+		assert.Len(t, till.Requests(), 2)
+
 		till.Forget()
 		for text, f := range map[string]TokenFunc{
 			"no usable token": func(context.Context, string) (string, error) { return "two words", nil },
@@ -375,4 +390,14 @@ func TestNoTokenInErrorsLogsOrElsewhere(t *testing.T) {
 	_, err = ch.Levels(ctx, []string{"A"})
 	require.Error(t, err)
 	assert.NotContains(t, err.Error()+logs.String(), "sesame")
+}
+
+func TestWithoutTheRightToSeeLocations(t *testing.T) {
+	var logs bytes.Buffer
+	till := squaretest.New(squaretest.Config{Scopes: []string{"ITEMS_READ", "INVENTORY_READ", "INVENTORY_WRITE"}})
+	skus := stock(till, 2)
+	ch := open(t, till, func(c *Config, _ *ChannelConfig) { c.Logger = logger(&logs) })
+	require.NoError(t, ch.Push(t.Context(), updates(levels(t, ch, skus...), 1)))
+	assert.Equal(t, 1, strings.Count(logs.String(), "whether it is open is not known"))
+	assert.Equal(t, 1, till.Count(on(locationsPath)))
 }

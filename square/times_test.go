@@ -212,6 +212,19 @@ func TestPacer(t *testing.T) {
 	})
 }
 
+func TestThePaceFollowsTheAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		till := squaretest.New(squaretest.Config{})
+		skus := stock(till, 1)
+		ch := open(t, till, func(c *Config, _ *ChannelConfig) { c.Rate = 0 })
+		level(t, ch, skus[0])
+		assert.InDelta(t, 5+3*growth, ch.client.pace.rate, 1e-9)
+		till.Inject(channeltest.Fault{Match: on(countsPath), Status: 429})
+		level(t, ch, skus[0])
+		assert.InDelta(t, (5+4*growth)/2+growth, ch.client.pace.rate, 1e-9)
+	})
+}
+
 func TestThePaceFitsTheAccount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		// Square gives three requests a second, of which another application
