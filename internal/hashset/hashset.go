@@ -12,11 +12,12 @@ import (
 	"math/bits"
 	"os"
 	"slices"
+	"sort"
 )
 
-// mostSlots bounds the table in memory, at a megabyte. About a hundred thousand
+// maxSlots bounds the table in memory, at a megabyte. About a hundred thousand
 // strings need no file.
-const mostSlots = 1 << 17
+const maxSlots = 1 << 17
 
 const (
 	size  = 8   // bytes of a hash in the file
@@ -36,7 +37,7 @@ type Set struct {
 	seed  maphash.Seed
 	slots []uint64 // open addressing; 0 is empty
 	used  int      // slots
-	most  int      // slots; then a file is needed
+	max   int      // slots; then a file is needed
 
 	file  temporary // sorted hashes that are not in slots
 	filed int       // their number; 0 while there is no file
@@ -45,7 +46,7 @@ type Set struct {
 
 // New returns an empty set.
 func New() *Set {
-	return &Set{seed: maphash.MakeSeed(), slots: make([]uint64, 1024), most: mostSlots}
+	return &Set{seed: maphash.MakeSeed(), slots: make([]uint64, 1024), max: maxSlots}
 }
 
 // Close ends the use of the set.
@@ -80,7 +81,7 @@ func (s *Set) Add(text string) (bool, error) {
 	}
 	s.slots[at] = h
 	if s.used++; s.used > len(s.slots)/8*7 {
-		if len(s.slots) < s.most || !s.spill() {
+		if len(s.slots) < s.max || !s.spill() {
 			s.grow()
 		}
 	}
@@ -113,32 +114,34 @@ func (s *Set) grow() {
 	}
 }
 
-// inFile looks h up in the file. Hashes are spread evenly, so that its place is
-// known to within a block or two.
+// inFile looks h up in the file.
 func (s *Set) inFile(h uint64) (bool, error) {
-	place, _ := bits.Mul64(h, uint64(s.filed))
+	found, err := search(s.file, s.filed, h, s.read)
+	if err != nil {
+		return false, fmt.Errorf("reading a temporary file: %w", err)
+	}
+	return found, nil
+}
+
+// search looks h up among n sorted hashes, a block at a time into buf. Hashes
+// are spread evenly, so that its place is known to within a block or two.
+func search(r io.ReaderAt, n int, h uint64, buf []byte) (bool, error) {
+	place, _ := bits.Mul64(h, uint64(n))
 	at := int(place) - block/2
-	for first, end := 0, s.filed; first < end; {
+	for first, end := 0, n; first < end; {
 		at = max(first, min(at, end-block))
-		n := min(block, end-at)
-		if _, err := s.file.ReadAt(s.read[:n*size], int64(at)*size); err != nil {
-			return false, fmt.Errorf("reading a temporary file: %w", err)
+		some := min(block, end-at)
+		if _, err := r.ReadAt(buf[:some*size], int64(at)*size); err != nil {
+			return false, err
 		}
-		hash := func(i int) uint64 { return binary.BigEndian.Uint64(s.read[i*size:]) }
+		hash := func(i int) uint64 { return binary.BigEndian.Uint64(buf[i*size:]) }
 		switch {
 		case h < hash(0):
 			end, at = at, at-block
-		case h > hash(n-1):
-			first, at = at+n, at+n
+		case h > hash(some-1):
+			first, at = at+some, at+some
 		default:
-			i, j := 0, n-1
-			for i < j {
-				if mid := (i + j) / 2; hash(mid) < h {
-					i = mid + 1
-				} else {
-					j = mid
-				}
-			}
+			i := sort.Search(some, func(i int) bool { return hash(i) >= h })
 			return hash(i) == h, nil
 		}
 	}
@@ -152,7 +155,7 @@ func (s *Set) spill() bool {
 	slices.Sort(some)
 	file, err := s.merged(some)
 	if err != nil {
-		s.most = math.MaxInt
+		s.max = math.MaxInt
 		return false
 	}
 	s.file.discard()

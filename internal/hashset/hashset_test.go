@@ -1,9 +1,14 @@
 package hashset
 
 import (
+	"bytes"
+	"encoding/binary"
+	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -46,6 +51,64 @@ func TestInMemory(t *testing.T) {
 	defer s.Close()
 	fill(t, s, 100_000)
 	assert.Zero(t, s.filed)
+	for i := range 20_000 {
+		_, err := s.Add(strconv.Itoa(1_000_000 + i))
+		require.NoError(t, err)
+	}
+	assert.NotZero(t, s.filed, "beyond, it is a file")
+	assert.Len(t, s.slots, maxSlots)
+}
+
+// counted counts reads.
+type counted struct {
+	io.ReaderAt
+	reads int
+}
+
+func (c *counted) ReadAt(p []byte, at int64) (int, error) {
+	c.reads++
+	return c.ReaderAt.ReadAt(p, at)
+}
+
+func TestAPlaceIsFoundInAReadOrTwo(t *testing.T) {
+	const n = 200_000
+	random := rand.New(rand.NewPCG(1, 2))
+	hashes := make([]uint64, n)
+	for i := range hashes {
+		hashes[i] = random.Uint64()
+	}
+	slices.Sort(hashes)
+	file := make([]byte, 0, n*size)
+	for _, h := range hashes {
+		file = binary.BigEndian.AppendUint64(file, h)
+	}
+	r, buf := &counted{ReaderAt: bytes.NewReader(file)}, make([]byte, block*size)
+	most := 0
+	for i := range 2 * n {
+		h, want := random.Uint64(), false
+		if i < n {
+			h, want = hashes[i], true
+		}
+		before := r.reads
+		found, err := search(r, n, h, buf)
+		require.NoError(t, err)
+		if found != want {
+			t.Fatalf("%d: found %t", h, found)
+		}
+		most = max(most, r.reads-before)
+	}
+	assert.LessOrEqual(t, most, 4)
+	assert.Less(t, float64(r.reads)/(2*n), 1.5)
+
+	// Hashes that are not spread evenly are found too.
+	for _, file := range [][]byte{file[:block*size*3], file[len(file)-block*size*3:]} {
+		r := bytes.NewReader(file)
+		for at := 0; at < len(file); at += size {
+			found, err := search(r, len(file)/size, binary.BigEndian.Uint64(file[at:]), buf)
+			require.NoError(t, err)
+			require.True(t, found)
+		}
+	}
 }
 
 func TestWhatDoesNotFitGoesToAFile(t *testing.T) {
@@ -53,7 +116,7 @@ func TestWhatDoesNotFitGoesToAFile(t *testing.T) {
 	t.Setenv("TMPDIR", dir)
 	for _, n := range []int{1_000, 10_000, 200_000} {
 		s := New()
-		s.most = 1024
+		s.max = 1024
 		fill(t, s, n)
 		assert.Len(t, s.slots, 1024, "the memory does not grow")
 		assert.Greater(t, s.filed, n-1024)
@@ -70,7 +133,7 @@ func TestWithoutAFileTheMemoryGrows(t *testing.T) {
 	t.Setenv("TMPDIR", filepath.Join(t.TempDir(), "missing"))
 	s := New()
 	defer s.Close()
-	s.most = 1024
+	s.max = 1024
 	fill(t, s, 10_000)
 	assert.Zero(t, s.filed)
 }
@@ -82,7 +145,7 @@ func TestAfterAFileTheMemoryGrows(t *testing.T) {
 	t.Setenv("TMPDIR", dir)
 	s := New()
 	defer s.Close()
-	s.most = 1024
+	s.max = 1024
 	for i := range 5_000 {
 		s.Add(strconv.Itoa(i))
 	}
@@ -99,7 +162,7 @@ func TestAfterAFileTheMemoryGrows(t *testing.T) {
 
 func TestAFileThatCannotBeReadIsAnError(t *testing.T) {
 	s := New()
-	s.most = 1024
+	s.max = 1024
 	for i := range 5_000 {
 		s.Add(strconv.Itoa(i))
 	}
@@ -109,6 +172,9 @@ func TestAFileThatCannotBeReadIsAnError(t *testing.T) {
 	assert.ErrorContains(t, err, "temporary file")
 	_, err = s.Has("another")
 	assert.Error(t, err)
+	file, err := s.merged([]uint64{1, 2, 3})
+	assert.Error(t, err, "nor is it merged into another")
+	assert.Error(t, file.Close(), "which is discarded")
 }
 
 func BenchmarkAdd(b *testing.B) {
