@@ -9,6 +9,7 @@ import (
 	"math"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -346,14 +347,14 @@ func TestAnswersAreSmall(t *testing.T) {
 	shop := woocommercetest.New(woocommercetest.Config{})
 	ch := open(t, shop, woocommerce.ChannelConfig{})
 	updates := append(seen(t, ch, 5, simple(shop, 100)...), seen(t, ch, 5, variations(shop, 1, 100)...)...)
-	size := 0
+	var size atomic.Int64
 	shop.Inject(channeltest.Fault{Match: batches, Times: -1, Rewrite: func(status int, _ http.Header, body []byte) (int, []byte) {
-		size += len(body)
+		size.Add(int64(len(body)))
 		return status, body
 	}})
 	require.NoError(t, ch.Push(t.Context(), updates))
 	assert.Equal(t, 2, shop.Count(batches))
-	assert.Less(t, size, 200*70)
+	assert.Less(t, size.Load(), int64(200*70))
 }
 
 // overlap finds products that are written by two requests at once.
