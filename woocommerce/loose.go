@@ -67,29 +67,17 @@ func (l *loose) touching(writes []*write) (found []*looseBatch) {
 // is known what became of earlier writes to them.
 func (p *push) hold(ctx context.Context, batch []*write) (release func(), err error) {
 	c := p.ch.client
-	for {
-		earlier := c.loose.touching(batch)
-		all := slices.Clone(batch)
-		for _, b := range earlier {
-			all = append(all, b.writes...)
-		}
-		if release, err = c.busy.hold(ctx, all); err != nil {
-			return nil, err
-		}
-		now := c.loose.touching(batch)
-		if slices.ContainsFunc(now, func(b *looseBatch) bool { return !slices.Contains(earlier, b) }) {
-			release()
-			continue
-		}
-		for _, b := range now {
-			if err := p.settleLoose(ctx, b); err != nil {
-				release()
-				return nil, fmt.Errorf("not written, since an earlier write may not be over: %w", err)
-			}
-			c.loose.remove(b)
-		}
-		return release, nil
+	if release, err = c.busy.hold(ctx, batch); err != nil {
+		return nil, err
 	}
+	for _, b := range c.loose.touching(batch) {
+		if err := p.settleLoose(ctx, b); err != nil {
+			release()
+			return nil, fmt.Errorf("not written, since an earlier write may not be over: %w", err)
+		}
+		c.loose.remove(b)
+	}
+	return release, nil
 }
 
 // settleLoose waits until a batch that nobody waited for is over: all of it is
