@@ -74,7 +74,7 @@ func (e *Error) Is(target error) bool {
 	case channel.ErrUnauthorized:
 		return e.denied()
 	case channel.ErrUnavailable:
-		return !e.denied() && (e.nonsense || len(e.Details) == 0 || e.Status < 200 || e.Status >= 300 && e.Status < 400 || e.Status >= 500 ||
+		return !e.denied() && (e.nonsense || e.Status < 200 || e.Status >= 300 && e.Status < 400 || e.Status >= 500 ||
 			e.Status == http.StatusRequestTimeout || e.Status == http.StatusConflict || e.Status == http.StatusTooManyRequests)
 	}
 	return false
@@ -103,7 +103,7 @@ func (d Detail) about(field string) bool {
 // refusal reports whether Square refused the request for what is in it, and did
 // nothing.
 func (e *Error) refusal() bool {
-	if e.nonsense || len(e.Details) == 0 {
+	if e.nonsense {
 		return false
 	}
 	switch e.Status {

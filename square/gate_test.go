@@ -46,6 +46,9 @@ func TestGate(t *testing.T) {
 		assert.Equal(t, 2, g.free)
 		assert.ErrorIs(t, g.enter(ctx), context.DeadlineExceeded)
 		assert.Equal(t, 2, g.free)
+		// One whose turn came as it gave up passes it on.
+		g.abandon(channel.Urgent, make(chan struct{}))
+		assert.Equal(t, 3, g.free)
 	})
 }
 
