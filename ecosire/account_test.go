@@ -65,6 +65,10 @@ func TestAccount(t *testing.T) {
 			{at: 0, send: 1, left: 59, rest: 60}, {at: 0, answer: told(0, 40, 60), left: 40, rest: 61}, {at: 30, send: 1, left: 39, rest: 31}, {at: 30, answer: told(30, 10, 60), left: 10, rest: 31},
 		},
 		"lost ones count": {{at: 0, send: 2, left: 58, rest: 60}, {at: 5, lost: 2, left: 58, rest: 55}},
+		"lost and silent ones count beside others": {
+			{at: 0, send: 3, left: 57, rest: 60}, {at: 0, answer: told(0, 40, 60), left: 38, rest: 61}, {at: 1, lost: 1, left: 38, rest: 60},
+			{at: 1, answer: silent(0), left: 38, rest: 60},
+		},
 		"silent ones count": {
 			{at: 0, send: 2, left: 58, rest: 60}, {at: 5, answer: silent(0), left: 58, rest: 60}, {at: 9, answer: silent(0), left: 58, rest: 56},
 		},
@@ -86,7 +90,7 @@ func TestAccount(t *testing.T) {
 		},
 		"a late request counts where it arrives": {
 			{at: 0, send: 1, left: 59, rest: 60}, {at: 0, answer: told(0, 59, 60), left: 59, rest: 61},
-			{at: 55, send: 2, left: 57, rest: 6}, {at: 62, send: 1, left: 57, rest: 60},
+			{at: 55, send: 2, left: 57, rest: 6}, {at: 61.5, left: 58, rest: 60}, {at: 62, send: 1, left: 57, rest: 60},
 			{at: 62, answer: told(62, 59, 122), left: 57, rest: 61},
 			{at: 64, answer: told(55, 58, 60), left: 58, rest: 59},  // it had arrived before
 			{at: 65, answer: told(55, 58, 122), left: 58, rest: 58}, // and this one had not
@@ -95,6 +99,18 @@ func TestAccount(t *testing.T) {
 			{at: 0, send: 1, left: 59, rest: 60}, {at: 0, answer: told(0, 59, 60), left: 59, rest: 61},
 			{at: 55, send: 1, left: 58, rest: 6}, {at: 62, send: 1, left: 58, rest: 60},
 			{at: 63, answer: told(55, 57, 60), left: 59, rest: 59}, {at: 63, answer: told(62, 58, 122), left: 58, rest: 60},
+		},
+		"a late answer, with its date, before any of the window": {
+			{at: 0, send: 1, left: 59, rest: 60}, {at: 0, answer: told(0, 59, 60), left: 59, rest: 61},
+			{at: 55, send: 3, left: 56, rest: 6}, {at: 62, send: 1, left: 56, rest: 60},
+			{at: 63, answer: dated(55, told(55, 57, 60)), left: 57, rest: 59}, // of the window before
+			{at: 64, answer: dated(62, told(55, 10, 122)), left: 8, rest: 61}, // counted in this one, with others
+			{at: 64, answer: dated(55, told(55, 58, 60)), left: 9, rest: 61}, {at: 64, answer: dated(62, told(62, 9, 122)), left: 9, rest: 61},
+		},
+		"a late answer two windows on": {
+			{at: 0, send: 2, left: 58, rest: 60}, {at: 0, answer: told(0, 59, 60), left: 58, rest: 61},
+			{at: 62, send: 1, left: 58, rest: 60}, {at: 62, answer: silent(62), left: 58, rest: 60},
+			{at: 123, send: 1, left: 58, rest: 60}, {at: 124, answer: dated(1, told(0, 58, 60)), left: 59, rest: 59},
 		},
 		"ECOSIRE's window ended earlier than we knew": {
 			{at: 0, send: 1, left: 59, rest: 60}, {at: 10, answer: dated(0, told(0, 59, 60)), left: 59, rest: 61},
@@ -174,8 +190,10 @@ func TestAccountOfOthersAndCeilings(t *testing.T) {
 	a := account{odd: newOddities(slog.New(slog.DiscardHandler)), limit: defaultLimit, ceiling: 10}
 	a.send(s(0))
 	a.send(s(0))
-	a.answered(told(0, 30, 60), s(0)) // 30 of which one is ours, and one more may be
 	left, _ := a.left(s(0))
+	assert.Equal(t, 8, left)
+	a.answered(told(0, 30, 60), s(0)) // 30 of which one is ours, and one more may be
+	left, _ = a.left(s(0))
 	assert.Equal(t, 8, left)
 	a.answered(told(0, 5, 60), s(0))
 	left, _ = a.left(s(0))
@@ -191,6 +209,11 @@ func TestAccountOfOthersAndCeilings(t *testing.T) {
 	assert.Equal(t, 0, a.others)
 	left, _ = a.left(s(122))
 	assert.Equal(t, 8, left)
+
+	a.answered(nil, s(123))
+	a.answered(told(122, 58, 182), s(123))
+	left, _ = a.left(s(123))
+	assert.Equal(t, 8, left, "the lost one counts, too")
 
 	for header, want := range map[string]int{"100": 100, "0": 60, "-5": 60, "x": 60, "1000000000": maxLimit, "1": 1} {
 		a := account{odd: newOddities(slog.New(slog.DiscardHandler)), limit: defaultLimit}
