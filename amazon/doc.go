@@ -56,7 +56,7 @@
 // with these and follows what Amazon says in its answers, up and down. It does
 // not know what other processes of the same application use; where these use
 // the quota up it waits, longer each time. Calls that can wait (see
-// channel.WithReserve) come after all others, and leave a share of each burst.
+// channel.WithUrgency) come after all others, and leave a share of each burst.
 //
 // # Feeds
 //

@@ -48,24 +48,6 @@ func UrgencyOf(ctx context.Context) Urgency {
 	return u
 }
 
-// WithReserve is WithUrgency for a share of the quota that is left to others:
-// Urgent for none, Soon for less than an eighth, else Background.
-func WithReserve(ctx context.Context, share float64) context.Context {
-	switch {
-	case share <= 0:
-		return WithUrgency(ctx, Urgent)
-	case share < 1.0/8:
-		return WithUrgency(ctx, Soon)
-	}
-	return WithUrgency(ctx, Background)
-}
-
-// Reserve returns the share of a quota that calls of ctx's urgency leave to
-// more urgent ones: 0, a ninth, a sixth.
-func Reserve(ctx context.Context) float64 {
-	return [...]float64{0, 1.0 / 9, 1.0 / 6}[UrgencyOf(ctx)]
-}
-
 type quantitiesKey struct{}
 
 type quantities struct {

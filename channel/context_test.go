@@ -11,9 +11,6 @@ func TestUrgency(t *testing.T) {
 	assert.Equal(t, Urgent, UrgencyOf(ctx))
 	assert.Equal(t, Background, UrgencyOf(WithUrgency(ctx, 99)))
 	assert.Equal(t, Urgent, UrgencyOf(WithUrgency(WithUrgency(ctx, Soon), Urgent)))
-	for share, want := range map[float64]Urgency{-1: Urgent, 0: Urgent, 1.0 / 9: Soon, 1.0 / 6: Background, 2: Background} {
-		assert.Equal(t, want, UrgencyOf(WithReserve(ctx, share)), share)
-	}
 }
 
 func TestWarehouses(t *testing.T) {

@@ -81,6 +81,14 @@ func TestAccount(t *testing.T) {
 			// A worse bound changes nothing, and nor does a reset rounded otherwise.
 			{at: 10, answer: dated(3, told(0, 57, 61)), left: 57, rest: 54},
 		},
+		"a reset rounded otherwise": {
+			{at: 0, send: 3, left: 57, rest: 60}, {at: 0, answer: told(0, 59, 60), left: 57, rest: 61}, {at: 0, answer: told(0, 58, 62), left: 57, rest: 61},
+			{at: 0, answer: told(0, 57, 58), left: 57, rest: 59},
+		},
+		"a late reset rounded otherwise": {
+			{at: 0, send: 1, left: 59, rest: 60}, {at: 0, answer: told(0, 59, 60), left: 59, rest: 61},
+			{at: 55, send: 1, left: 58, rest: 6}, {at: 62, send: 1, left: 58, rest: 60}, {at: 63, answer: dated(55, told(55, 57, 62)), left: 59, rest: 59},
+		},
 		"ECOSIRE's clock": {
 			{at: 0, send: 1, left: 59, rest: 60}, {at: 0, answer: dated(3600, told(0, 59, 3630)), left: 59, rest: 31},
 			{at: 32, send: 1, left: 59, rest: 60}, {at: 32, answer: dated(3632, told(32, 59, 3692)), left: 59, rest: 61},

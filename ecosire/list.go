@@ -98,7 +98,7 @@ func (l list[T]) page(ctx context.Context, c *Client, r request, n, size int) (a
 		return a
 	}
 	a.sent, a.rows = got.Sent, len(rows)
-	a.total, a.pages = count(&row, "total"), count(&row, "totalPages")
+	a.total, a.pages = number(&row, "total"), number(&row, "totalPages")
 	a.entries = make([]T, 0, len(rows))
 	for _, v := range rows {
 		row.Read(v)
@@ -112,8 +112,8 @@ func (l list[T]) page(ctx context.Context, c *Client, r request, n, size int) (a
 	return a
 }
 
-// count reads a number of things, or -1.
-func count(row *strictjson.Row, key string) int {
+// number reads a number of things, or -1.
+func number(row *strictjson.Row, key string) int {
 	n, err := row.Value(key).Int()
 	if err != nil || n < 0 || row.Err() != nil {
 		return -1

@@ -51,8 +51,13 @@ func (c *Client) Stock(ctx context.Context, productIDs ...string) iter.Seq2[chan
 }
 
 // Count returns how many products ECOSIRE has. It costs one request.
-func (c *Client) Count(ctx context.Context) (int, error) {
-	v, r, err := c.get(ctx, c.products().path, url.Values{"limit": {"1"}})
+func (c *Client) Count(ctx context.Context) (int, error) { return c.count(ctx, "") }
+
+// count counts the products in a warehouse, or in all.
+func (c *Client) count(ctx context.Context, warehouse string) (int, error) {
+	query := url.Values{"limit": {"1"}}
+	set(query, "warehouseId", warehouse)
+	v, r, err := c.get(ctx, c.products().path, query)
 	if err != nil {
 		return 0, err
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"net/url"
 	"slices"
 	"sync"
 
@@ -218,12 +219,16 @@ func (e *warehouseError) Unwrap() error { return e.err }
 
 // catalogue reads all products, with what is in the warehouses that ctx names.
 func (c *Client) catalogue(ctx context.Context) iter.Seq2[channel.Stock, error] {
-	warehouses, _ := channel.Warehouses(ctx)
+	warehouses, total := channel.Warehouses(ctx)
 	return func(yield func(channel.Stock, error) bool) {
 		l := c.products()
 		l.cost = 1 + len(warehouses)
+		only := ""
+		if len(warehouses) == 1 && !total && c.hasAll(ctx, warehouses[0]) {
+			only, l.cost, l.query = warehouses[0], 1, url.Values{"warehouseId": warehouses}
+		}
 		for p, err := range l.pages(ctx, c) {
-			if err == nil {
+			if err == nil && only == "" {
 				err = c.split(ctx, p.entries, warehouses)
 			}
 			if err != nil {
@@ -231,10 +236,24 @@ func (c *Client) catalogue(ctx context.Context) iter.Seq2[channel.Stock, error] 
 				return
 			}
 			for _, s := range p.entries {
+				if only != "" {
+					put(&s, only, s, true)
+				}
 				if !yield(s, nil) {
 					return
 				}
 			}
 		}
 	}
+}
+
+// hasAll reports whether every product is in a warehouse, so that its list is
+// that of all products.
+func (c *Client) hasAll(ctx context.Context, warehouse string) bool {
+	all, err := c.count(ctx, "")
+	if err != nil {
+		return false
+	}
+	there, err := c.count(ctx, warehouse)
+	return err == nil && there >= all
 }

@@ -100,6 +100,23 @@ func TestOneWarehouseAlone(t *testing.T) {
 	assert.Len(t, s.Requests(), 2)
 }
 
+// The catalogue of one warehouse that has every product is one list.
+func TestTheCatalogueOfOneWarehouse(t *testing.T) {
+	s, _ := spread(250, ecosiretest.FilterQuantities)
+	for warehouse, requests := range map[string]int{"koeln": 2 + 3, "berlin": 2 + 6} {
+		s.Forget()
+		got, err := collect(client(t, s, io.Discard).Stock(channel.WithWarehouses(t.Context(), false, warehouse)))
+		require.NoError(t, err)
+		require.Len(t, got, 250)
+		for _, p := range got {
+			q, err := p.In(warehouse)
+			require.NoError(t, err)
+			assert.Equal(t, at(s, p.ProductID, warehouse), q)
+		}
+		assert.Len(t, s.Requests(), requests, warehouse)
+	}
+}
+
 // A filter that says nothing about quantities must not multiply them.
 func TestAWarehouseFilterThatMeansSomethingElse(t *testing.T) {
 	for _, filter := range []ecosiretest.WarehouseFilter{ecosiretest.FilterRows, ecosiretest.FilterNothing} {
