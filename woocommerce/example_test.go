@@ -12,7 +12,7 @@ import (
 	"github.com/ecosire/stocksync/woocommerce/woocommercetest"
 )
 
-// Show two figures in a shop. The shop is one in memory here.
+// Show two quantities in a shop. The shop is one in memory here.
 func Example() {
 	shop := woocommercetest.New(woocommercetest.Config{})
 	shop.Add(woocommercetest.Product{SKU: "MUG-BLUE", Quantity: 3}, woocommercetest.Product{SKU: "MUG-RED", Quantity: 8})

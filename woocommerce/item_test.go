@@ -51,7 +51,7 @@ func TestQuantity(t *testing.T) {
 		return readQuantity(v)
 	}
 	for data, want := range map[string]quantity{
-		`7`: {n: 7}, `-5`: {n: -5}, `5.0`: {n: 5}, `"12"`: {n: 12}, `"-12"`: {n: -12}, `"12.00"`: {n: 12}, `1.2e1`: {n: 12}, `9007199254740991`: {n: 9007199254740991},
+		`7`: {n: 7}, `-5`: {n: -5}, `5.0`: {n: 5}, `"12"`: {n: 12}, `"-12"`: {n: -12}, `"12.00"`: {n: 12}, `1.2e1`: {n: 12}, `2147483647`: {n: 2147483647},
 		`null`: {none: true}, `2.5`: {n: 2, fraction: true}, `-2.5`: {n: -3, fraction: true}, `"0.5"`: {fraction: true},
 	} {
 		got, err := read(data)

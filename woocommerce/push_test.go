@@ -83,8 +83,9 @@ func TestPushErrorsBySKU(t *testing.T) {
 	shop.Add(woocommercetest.Product{SKU: `TWICE"`}, woocommercetest.Product{SKU: `TWICE"`},
 		woocommercetest.Product{SKU: "EXT", Type: "external"})
 	ch := open(t, shop, woocommerce.ChannelConfig{})
+	huge := math.MaxInt32
 	updates := append(unread(5, "S-1", "NONE", "s-2", `TWICE"`, "EXT", "0"),
-		channel.Update{SKU: "HUGE", Quantity: math.MaxInt32 + 1}, channel.Update{SKU: "TINY", Quantity: math.MinInt32},
+		channel.Update{SKU: "HUGE", Quantity: huge + 1}, channel.Update{SKU: "TINY", Quantity: math.MinInt32},
 		channel.Update{SKU: "S-2", Quantity: -math.MaxInt32})
 	errs := failures(t, ch.Push(t.Context(), updates))
 	for sku, want := range map[string]error{
@@ -204,7 +205,7 @@ func TestVariationsThatShowTheirParentsStock(t *testing.T) {
 		p, _ := shop.Product(12)
 		assert.Equal(t, woocommercetest.ByParent, p.Stock)
 	})
-	t.Run("WriteParents refuses different figures", func(t *testing.T) {
+	t.Run("WriteParents refuses different quantities", func(t *testing.T) {
 		shop := woocommercetest.New(woocommercetest.Config{})
 		_, skus := shared(shop, "PAR")
 		ch := open(t, shop, woocommerce.ChannelConfig{WriteParents: true})

@@ -27,17 +27,17 @@ func rewrite(body string) func(int, http.Header, []byte) (int, []byte) {
 // reading and not done again.
 func TestUnclearOutcomeThatWasApplied(t *testing.T) {
 	for name, fault := range map[string]channeltest.Fault{
-		"504 after apply":         {Status: 504, Body: page, Apply: true},
-		"500 after apply":         {Status: 500, Body: `{"code":"internal_server_error","message":"<p>critical</p>"}`, Apply: true},
-		"502 after apply":         {Status: 502, Body: page, Apply: true},
-		"lost answer":             {Cut: true, Apply: true},
-		"HTML 200":                {Rewrite: rewrite(page)},
-		"empty 200":               {Rewrite: rewrite("")},
-		"list in place of object": {Rewrite: rewrite("[]")},
-		"no items":                {Rewrite: rewrite(`{"update":[]}`)},
-		"items without stock":     {Rewrite: rewrite(`{"update":[{"id":11},{"id":12},{"id":13}]}`)},
-		"items without a figure":  {Rewrite: rewrite(`{"update":[{"id":11,"manage_stock":true},{"id":12,"manage_stock":true},{"id":13,"manage_stock":true}]}`)},
-		"other items":             {Rewrite: rewrite(`{"update":[{"id":1,"manage_stock":true,"stock_quantity":5},{"id":2,"manage_stock":true,"stock_quantity":5},{"id":3,"manage_stock":true,"stock_quantity":5}]}`)},
+		"504 after apply":          {Status: 504, Body: page, Apply: true},
+		"500 after apply":          {Status: 500, Body: `{"code":"internal_server_error","message":"<p>critical</p>"}`, Apply: true},
+		"502 after apply":          {Status: 502, Body: page, Apply: true},
+		"lost answer":              {Cut: true, Apply: true},
+		"HTML 200":                 {Rewrite: rewrite(page)},
+		"empty 200":                {Rewrite: rewrite("")},
+		"list in place of object":  {Rewrite: rewrite("[]")},
+		"no items":                 {Rewrite: rewrite(`{"update":[]}`)},
+		"items without stock":      {Rewrite: rewrite(`{"update":[{"id":11},{"id":12},{"id":13}]}`)},
+		"items without a quantity": {Rewrite: rewrite(`{"update":[{"id":11,"manage_stock":true},{"id":12,"manage_stock":true},{"id":13,"manage_stock":true}]}`)},
+		"other items":              {Rewrite: rewrite(`{"update":[{"id":1,"manage_stock":true,"stock_quantity":5},{"id":2,"manage_stock":true,"stock_quantity":5},{"id":3,"manage_stock":true,"stock_quantity":5}]}`)},
 		"PHP warning before JSON": {Rewrite: func(s int, _ http.Header, b []byte) (int, []byte) {
 			return s, append([]byte("<b>Warning</b>: x"), b...)
 		}},

@@ -3,6 +3,7 @@ package woocommercetest
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -71,7 +72,7 @@ func parseSelection(q params, parent int) (sel selection, _ *apiError) {
 	}
 	whole("page", 1, 0, &sel.page)
 	whole("per_page", 1, 100, &sel.perPage)
-	sel.byOffset = whole("offset", -1<<62, 0, &sel.offset)
+	sel.byOffset = whole("offset", math.MinInt, 0, &sel.offset)
 	sel.ascending = oneOf("order", []string{"asc", "desc"}) == "asc"
 	sel.orderBy = cmp.Or(oneOf("orderby", orders), "date")
 	if status := oneOf("status", listStatuses); status != "" && status != "any" {

@@ -11,11 +11,11 @@ import (
 type Stock int
 
 const (
-	// Managed: the product has a figure of its own.
+	// Managed: the product has a quantity of its own.
 	Managed Stock = iota
 	// Unmanaged: nothing is counted; quantities sent to it are ignored.
 	Unmanaged
-	// ByParent: a variation that shows the figure of its parent, which must
+	// ByParent: a variation that shows the quantity of its parent, which must
 	// be Managed. A variation that counts nothing under such a parent is one
 	// of these, whatever it was added as.
 	ByParent
@@ -40,7 +40,7 @@ type Product struct {
 	Status string
 	// Stock of a grouped or external product is always Unmanaged.
 	Stock Stock
-	// Quantity is the product's own figure; it may be negative. It means
+	// Quantity is the product's own quantity; it may be negative. It means
 	// nothing if the product is not Managed.
 	Quantity int
 	// Backorders is "no", "notify" or "yes"; "" means no.
@@ -153,9 +153,9 @@ func (s *Server) Product(id int) (Product, bool) {
 	return out, true
 }
 
-// Quantity returns the figure that the shop shows for an SKU, compared byte
+// Quantity returns the quantity that the shop shows for an SKU, compared byte
 // for byte: a variation whose stock is its parent's shows its parent's. ok is
-// false if no product, or several, have the SKU, or there is no figure.
+// false if no product, or several, have the SKU, or there is no quantity.
 // Products in the trash are not shown.
 func (s *Server) Quantity(sku string) (n int, ok bool) {
 	s.mu.Lock()
@@ -168,14 +168,14 @@ func (s *Server) Quantity(sku string) (n int, ok bool) {
 	return 0, false
 }
 
-// Set gives the product with this SKU another figure, as somebody does in the
+// Set gives the product with this SKU another quantity, as somebody does in the
 // shop's admin. It panics if there is not exactly one, or its stock is not
 // managed.
 func (s *Server) Set(sku string, n int) {
 	s.edit(sku, func(p *product) { p.stock = &n })
 }
 
-// Sell takes n from the figure of the product with this SKU, as an order does:
+// Sell takes n from the quantity of the product with this SKU, as an order does:
 // in the database, so that no sale is ever lost to another. It panics as Set
 // does.
 func (s *Server) Sell(sku string, n int) {
@@ -272,7 +272,7 @@ func (s *Server) touch(p *product) {
 	}
 }
 
-// owner is the product whose figure p shows: itself, its parent, or nil.
+// owner is the product whose quantity p shows: itself, its parent, or nil.
 func (s *Server) owner(p *product) *product {
 	if p.managed {
 		return p

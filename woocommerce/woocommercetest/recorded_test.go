@@ -27,7 +27,7 @@ import (
 // An exchange is a request to a real shop (WooCommerce 10.0.2) and what is
 // compared of its answer.
 type exchange struct {
-	Stock   map[int]int // figures of products before
+	Stock   map[int]int // quantities of products before
 	Request struct {
 		Method, Scheme, Path, Auth, Raw string
 		Headers                         map[string]string

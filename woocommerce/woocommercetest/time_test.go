@@ -58,8 +58,8 @@ func TestNoCompareAndSet(t *testing.T) {
 		name, body string
 		want       int
 	}{
-		{"an absolute figure forgets the order", `{"stock_quantity":90}`, 90},
-		{"the figure that was loaded is not written", `{"stock_quantity":100}`, 98},
+		{"an absolute quantity forgets the order", `{"stock_quantity":90}`, 90},
+		{"the quantity that was loaded is not written", `{"stock_quantity":100}`, 98},
 		{"a delta forgets the order", `{"inventory_delta":-5}`, 95},
 		{"another field leaves stock alone", `{"name":"x"}`, 98},
 	} {

@@ -96,7 +96,7 @@ func TestUnmanagedStockIgnoresQuantities(t *testing.T) {
 	assert.Equal(t, true, got.field(t, "manage_stock"))
 
 	got = put(`{"stock_quantity":6,"manage_stock":false}`)
-	assert.Nil(t, got.field(t, "stock_quantity"), "the figure is wiped")
+	assert.Nil(t, got.field(t, "stock_quantity"), "the quantity is wiped")
 	got = put(`{"manage_stock":true}`)
 	assert.Nil(t, got.field(t, "stock_quantity"), "and does not come back")
 	assert.Equal(t, "outofstock", got.field(t, "stock_status"))
@@ -252,7 +252,7 @@ func TestInventoryDelta(t *testing.T) {
 	s.Add(woocommercetest.Product{ID: 1, SKU: "A", Quantity: 100})
 	assert.EqualValues(t, 97, ask(t, s, "PUT", "products/1", `{"inventory_delta":-3}`).field(t, "stock_quantity"))
 	got := ask(t, s, "PUT", "products/1", `{"inventory_delta":-3,"stock_quantity":10}`)
-	assert.EqualValues(t, 10, got.field(t, "stock_quantity"), "the absolute figure wins")
+	assert.EqualValues(t, 10, got.field(t, "stock_quantity"), "the absolute quantity wins")
 }
 
 func TestUnknownID(t *testing.T) {
