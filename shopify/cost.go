@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/internal/strictjson"
 )
 
@@ -87,14 +88,15 @@ func seconds(s float64) time.Duration {
 
 // A bucket knows the points that the shop grants, as well as that can be known
 // from here: other processes of the same app draw on them too. All calls of a
-// client go through it, in the order in which they come.
+// client go through it, those of one urgency in the order in which they come.
+// What is less urgent leaves a share of the bucket to the rest, and so never
+// makes it wait.
 //
 // Its count is never higher than the shop's own, as far as it depends on this
 // client. An answer tells what was left when the shop made it; calls that were
 // under way meanwhile may or may not be counted in that, and are deducted here.
 type bucket struct {
-	turn chan struct{} // held by the first one in the queue
-	news chan struct{} // wakes it when an answer has come
+	queues [channel.Background + 1]queue // by urgency
 
 	mu      sync.Mutex
 	maximum float64
@@ -104,6 +106,12 @@ type bucket struct {
 	held    float64            // points of the calls under way
 	spent   float64            // points of all calls that ended
 	costs   map[string]float64 // what a document cost last
+}
+
+// A queue is of calls that wait for points.
+type queue struct {
+	turn chan struct{} // held by the first one
+	news chan struct{} // wakes it when an answer has come
 }
 
 // A debit is the points of one call under way.
@@ -116,30 +124,32 @@ type debit struct {
 // newBucket assumes the smallest plan, and that nobody else uses the points,
 // until the first answer tells.
 func newBucket() *bucket {
-	return &bucket{
-		turn: make(chan struct{}, 1), news: make(chan struct{}, 1),
-		maximum: 2000, rate: 100, points: 2000, costs: make(map[string]float64),
+	b := &bucket{maximum: 2000, rate: 100, points: 2000, costs: make(map[string]float64)}
+	for i := range b.queues {
+		b.queues[i] = queue{turn: make(chan struct{}, 1), news: make(chan struct{}, 1)}
 	}
+	return b
 }
 
 // take waits until the points suffice for the document, and takes them. guess
 // is what it costs if that was never told.
 func (b *bucket) take(ctx context.Context, query string, guess float64) (*debit, error) {
+	q, reserve := b.queues[channel.UrgencyOf(ctx)], channel.Reserve(ctx)
 	select {
-	case b.turn <- struct{}{}:
+	case q.turn <- struct{}{}:
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	defer func() { <-b.turn }()
+	defer func() { <-q.turn }()
 	for {
-		d, wait := b.try(query, guess)
+		d, wait := b.try(query, guess, reserve)
 		if d != nil {
 			return d, nil
 		}
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:
-		case <-b.news:
+		case <-q.news:
 			timer.Stop()
 		case <-ctx.Done():
 			timer.Stop()
@@ -148,8 +158,9 @@ func (b *bucket) take(ctx context.Context, query string, guess float64) (*debit,
 	}
 }
 
-// try takes the points, or says how long to wait.
-func (b *bucket) try(query string, guess float64) (*debit, time.Duration) {
+// try takes the points, or says how long to wait. It leaves a share of the
+// bucket.
+func (b *bucket) try(query string, guess, reserve float64) (*debit, time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
@@ -163,7 +174,7 @@ func (b *bucket) try(query string, guess float64) (*debit, time.Duration) {
 		price = guess
 	}
 	// One point more than needed makes up for figures that the shop rounds.
-	need := min(price+1, b.maximum)
+	need := min(price+1+reserve*b.maximum, b.maximum)
 	if free := b.points - b.held; free < need {
 		return nil, max(seconds((need-free)/b.rate), time.Millisecond)
 	}
@@ -192,8 +203,10 @@ func (b *bucket) settle(d *debit, k *cost) {
 			b.costs[d.query] = k.requested
 		}
 	}
-	select {
-	case b.news <- struct{}{}:
-	default:
+	for _, q := range b.queues {
+		select {
+		case q.news <- struct{}{}:
+		default:
+		}
 	}
 }

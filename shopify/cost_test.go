@@ -64,6 +64,40 @@ func TestPaceUsesTheRateFullyAndIsNeverThrottled(t *testing.T) {
 	})
 }
 
+// Work on the whole catalogue uses the rate fully, and an event does not wait
+// behind it.
+func TestWhatIsUrgentDoesNotWaitForTheRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shop := shopifytest.New(shopifytest.Config{Latency: 80 * time.Millisecond})
+		client := open(t, shop).client
+		const callers, calls = 8, 40
+		ctx := channel.WithUrgency(t.Context(), channel.Background)
+		search := func(ctx context.Context) {
+			var data struct{}
+			assert.NoError(t, client.Query(ctx, searchMany, map[string]any{"q": "sku:'none'"}, &data))
+		}
+		start := time.Now()
+		shop.Drain(1900)
+		var group sync.WaitGroup
+		for range callers {
+			group.Go(func() {
+				for range calls {
+					search(ctx)
+				}
+			})
+		}
+		for range 20 {
+			time.Sleep(500 * time.Millisecond)
+			sent := time.Now()
+			search(t.Context())
+			assert.LessOrEqual(t, time.Since(sent), 1200*time.Millisecond)
+		}
+		group.Wait()
+		assert.Less(t, time.Since(start), 30*time.Second)
+		assert.Less(t, shop.Count(nil), callers*calls+20+5, "hardly any is throttled")
+	})
+}
+
 func TestAnotherProcessDrainsTheBucket(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		shop := shopifytest.New(shopifytest.Config{})

@@ -83,7 +83,8 @@
 // Shopify grants points by time, 100 a second on its smallest plan. A client
 // learns the plan and the prices from each answer, and waits before a call
 // that the points left do not pay, so it is not throttled as long as it is
-// alone; if others use the points too, it waits as long as Shopify says.
+// alone; if others use the points too, it waits as long as Shopify says. What is
+// less urgent ([channel.WithUrgency]) leaves some points to the rest.
 //
 // What an answer says is believed within bounds: a rate of at least 10 points a
 // second, a bucket that is full again within 100 seconds, a price of at most

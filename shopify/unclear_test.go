@@ -193,6 +193,27 @@ func TestNoWriteOnTopOfAnUnclearOne(t *testing.T) {
 	})
 }
 
+// One item that the shop stumbles over does not keep the others of its write
+// unclear.
+func TestUnclearWriteThatFailsAgainAndAgainIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shop := shopifytest.New(shopifytest.Config{})
+		ch := open(t, shop)
+		skus := stock(shop, 2)
+		seen := levels(t, ch, skus...)
+		shop.Inject(channeltest.Fault{Match: doing(readLevels), Status: 500, Times: -1}, channeltest.Fault{Match: doing(setQuantities), Status: 500, Times: -1})
+		require.Error(t, ch.Push(t.Context(), updates(seen, 5)))
+		shop.Heal()
+		shop.Inject(channeltest.Fault{Match: shopifytest.Mentioning(seen[0].Ref), Status: 500, Times: -1})
+		var err error
+		for range openTries {
+			err = ch.Push(t.Context(), updates(seen[1:], 5))
+		}
+		require.NoError(t, err)
+		assert.Equal(t, 6, available(t, shop, skus[1]))
+	})
+}
+
 func TestSettledWriteThatIsNotShownAnyMoreIsWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		shop := shopifytest.New(shopifytest.Config{})

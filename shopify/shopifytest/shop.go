@@ -77,6 +77,18 @@ func (s *Server) Available(sku string) (n int, ok bool) { return s.AvailableAt(s
 // they are.
 func (s *Server) Set(sku string, n int) { s.SetAt(s.location, sku, n) }
 
+// Edit changes what is known of every item with the SKU, as somebody in the
+// shop's admin would. It must not change the SKU; see [Server.Rename].
+func (s *Server) Edit(sku string, change func(*Item)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, it := range s.bySKU[sku] {
+		change(&it.Item)
+		it.SKU, it.updated = sku, time.Now()
+	}
+	s.index = nil
+}
+
 // Rename gives another SKU to every item with this one.
 func (s *Server) Rename(sku, to string) {
 	s.mu.Lock()
