@@ -1,0 +1,68 @@
+package pgqueue_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecosire/stocksync/syncer"
+	"github.com/ecosire/stocksync/syncer/pgqueue"
+	"github.com/ecosire/stocksync/syncer/pgqueue/internal/pgtest"
+	"github.com/ecosire/stocksync/syncer/queuetest"
+)
+
+// unit is that of queuetest.Live: many times a call and Poll.
+const unit = 200 * time.Millisecond
+
+// lead returns a term that is resigned at the end of the test.
+func lead(t testing.TB, q *pgqueue.Queue) syncer.Term {
+	t.Helper()
+	term, err := q.Lead(context.Background(), t.Name())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, term.Resign(context.Background())) })
+	return term
+}
+
+func TestQueue(t *testing.T) {
+	t.Parallel()
+	s := server(t)
+	queuetest.TestQueue(t, func(t *testing.T) syncer.Queue {
+		return lead(t, open(t, pool(t, s, ""), pgqueue.Options{Queue: name()}))
+	}, queuetest.Live(unit))
+}
+
+func TestDurable(t *testing.T) {
+	t.Parallel()
+	s := server(t)
+	queuetest.TestDurable(t, func(t *testing.T) func() syncer.Queue {
+		o := pgqueue.Options{Queue: name(), Lease: 200 * time.Millisecond, Poll: 5 * time.Millisecond}
+		crash := func() {}
+		t.Cleanup(func() { crash() })
+		return func() syncer.Queue {
+			crash()
+			p := pool(t, s, "")
+			q := open(t, p, o)
+			term, err := q.Lead(context.Background(), t.Name())
+			require.NoError(t, err)
+			crash = p.Close // it is renewed no more
+			return term
+		}
+	}, queuetest.Live(unit))
+}
+
+func TestShared(t *testing.T) {
+	t.Parallel()
+	s := server(t)
+	queuetest.TestShared(t, func(t *testing.T) queuetest.Handles {
+		proxy, err := pgtest.NewProxy(s.Addr())
+		require.NoError(t, err)
+		t.Cleanup(proxy.Close)
+		o := pgqueue.Options{Queue: name()}
+		return queuetest.Handles{
+			A: open(t, pool(t, s, proxy.Addr()), o), B: open(t, pool(t, s, ""), o), Lease: lease,
+			Cut: func() func() { return proxy.Cut(pgtest.ToServer, pgtest.ToClient) },
+		}
+	}, queuetest.Live(unit))
+}

@@ -1,0 +1,22 @@
+-- Args: queue, holder, lanes, ids, tokens. Ends leases; what was marked since is
+-- due again. No row if the holder does not lead.
+WITH fence AS (
+    SELECT FROM stocksync.fences WHERE queue = $1::text AND holder = $2::bigint FOR NO KEY UPDATE
+), held AS (
+    SELECT t.lane, t.id, t.since_marks
+    FROM unnest($3::bytea[], $4::bytea[], $5::bigint[]) AS g (lane, id, lease)
+    JOIN stocksync.tasks AS t ON t.queue = $1::text AND t.lane = g.lane AND t.id = g.id AND t.lease = g.lease
+    WHERE t.lease <> 0 AND EXISTS (SELECT FROM fence)
+    FOR UPDATE OF t
+), done AS (
+    DELETE FROM stocksync.tasks AS t USING held
+    WHERE t.queue = $1::text AND t.lane = held.lane AND t.id = held.id AND held.since_marks = 0
+), again AS (
+    UPDATE stocksync.tasks AS t
+    SET first = t.since_first, last = t.since_last, why = t.since_why, trace = t.since_trace, marks = t.since_marks,
+        due = t.since_first, delayed = false, attempt = 0, lease = 0,
+        since_first = NULL, since_last = NULL, since_why = '', since_trace = '', since_marks = 0
+    FROM held
+    WHERE t.queue = $1::text AND t.lane = held.lane AND t.id = held.id AND held.since_marks > 0
+)
+SELECT 1 FROM fence

@@ -1,0 +1,178 @@
+package pgqueue
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"github.com/ecosire/stocksync/syncer"
+)
+
+const (
+	// maxAbsorb is how many marks one statement moves from the inbox. It is
+	// short, as other work of the term waits for it.
+	maxAbsorb = 2000
+	// maxRounds bounds what one Lease absorbs, if marks keep coming as fast.
+	maxRounds = 100
+	// maxDelay bounds the time for which tasks are put back.
+	maxDelay = 100 * 365 * 24 * time.Hour
+)
+
+// absorb coalesces the marks in the inbox, and reports which of the lanes have
+// a task that is due.
+func (t *term) absorb(ctx context.Context, lanes [][]byte) (due [][]byte, err error) {
+	for range maxRounds {
+		var marked bool
+		if err := t.pool.QueryRow(ctx, t.statements["look"], t.options.Queue, lanes).Scan(&marked, &due); err != nil {
+			return nil, err
+		}
+		if !marked {
+			return due, nil
+		}
+		if err := t.absorbSome(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return due, nil
+}
+
+func (t *term) absorbSome(ctx context.Context) error {
+	// Another call may be about to move the same marks. It is waited for, since
+	// they have to be there when this one returns.
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case t.absorbing <- struct{}{}:
+	}
+	defer func() { <-t.absorbing }()
+	for range maxRounds {
+		rows, err := t.pool.Query(ctx, t.statements["absorb"], t.options.Queue, t.holder, maxAbsorb)
+		if err != nil {
+			return err
+		}
+		moved, led := 0, false
+		for rows.Next() {
+			led = true
+			if err := rows.Scan(&moved); err != nil {
+				rows.Close()
+				return err
+			}
+		}
+		if err := rows.Err(); err != nil {
+			return err
+		}
+		if !led {
+			return syncer.ErrDeposed
+		}
+		if moved < maxAbsorb {
+			return nil
+		}
+	}
+	return nil
+}
+
+// Lease implements [syncer.Queue].
+func (t *term) Lease(ctx context.Context, lane string, n int) (tasks []syncer.Task, err error) {
+	if n <= 0 {
+		return nil, nil
+	}
+	err = t.sync(ctx, t.pool)
+	if err == nil {
+		err = t.work(ctx, func(ctx context.Context) error {
+			if _, err := t.absorb(ctx, nil); err != nil {
+				return err
+			}
+			tasks, err = t.lease(ctx, lane, n)
+			return err
+		})
+	}
+	if err != nil {
+		return nil, failed("lease", err)
+	}
+	return tasks, nil
+}
+
+func (t *term) lease(ctx context.Context, lane string, n int) ([]syncer.Task, error) {
+	// Each task has a number of its own, which is added.
+	token := 1 + rand.Int64N(1<<61)
+	rows, err := t.pool.Query(ctx, t.statements["lease"], t.options.Queue, t.holder, []byte(lane), n, token)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var tasks []syncer.Task
+	led := false
+	for rows.Next() {
+		led = true
+		var id, why, trace []byte
+		var first, last *time.Time
+		var marks, attempt *int
+		var lease *int64
+		if err := rows.Scan(&id, &first, &last, &why, &trace, &marks, &attempt, &lease); err != nil {
+			return nil, err
+		}
+		if id == nil {
+			continue // nothing is due
+		}
+		tasks = append(tasks, syncer.Task{
+			Key:   syncer.Key{Lane: lane, ID: string(id)},
+			First: t.clock.local(*first), Last: t.clock.local(*last),
+			Why: syncer.Cause(why), Trace: string(trace), Marks: *marks, Attempt: *attempt, Token: uint64(*lease),
+		})
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	if !led {
+		return nil, syncer.ErrDeposed
+	}
+	return tasks, nil
+}
+
+// Ack implements [syncer.Queue].
+func (t *term) Ack(ctx context.Context, tasks ...syncer.Task) error {
+	lanes, ids, tokens, _ := columns(tasks)
+	err := t.work(ctx, func(ctx context.Context) error {
+		return one(t.pool.Query(ctx, t.statements["ack"], t.options.Queue, t.holder, lanes, ids, tokens))
+	})
+	if err != nil {
+		return failed("acknowledge", err)
+	}
+	t.wake() // what was marked since is due
+	return nil
+}
+
+// Retry implements [syncer.Queue].
+func (t *term) Retry(ctx context.Context, at time.Time, tasks ...syncer.Task) error {
+	lanes, ids, tokens, attempts := columns(tasks)
+	err := t.work(ctx, func(ctx context.Context) error {
+		delay := min(max(time.Until(at), -maxDelay), maxDelay)
+		return one(t.pool.Query(ctx, t.statements["retry"], t.options.Queue, t.holder,
+			lanes, ids, tokens, attempts, (delay + time.Microsecond - 1).Microseconds()))
+	})
+	if err != nil {
+		return failed("put back", err)
+	}
+	t.wake()
+	return nil
+}
+
+// Save implements [syncer.Store]. It is fenced, as all work of a term.
+func (t *term) Save(ctx context.Context, set string, records ...syncer.Record) error {
+	err := t.work(ctx, func(ctx context.Context) error { return t.save(ctx, &t.holder, set, records) })
+	if err != nil {
+		return failed("save", err)
+	}
+	return nil
+}
+
+// columns are tasks as the database takes them.
+func columns(tasks []syncer.Task) (lanes, ids [][]byte, tokens, attempts []int64) {
+	lanes, ids = make([][]byte, len(tasks)), make([][]byte, len(tasks))
+	tokens, attempts = make([]int64, len(tasks)), make([]int64, len(tasks))
+	for i, t := range tasks {
+		lanes[i], ids[i] = []byte(t.Lane), []byte(t.ID)
+		tokens[i], attempts[i] = int64(t.Token), int64(t.Attempt)
+	}
+	return lanes, ids, tokens, attempts
+}
