@@ -21,6 +21,11 @@ import (
 // the tests that need it instead of skipping them.
 const requireEnv = "STOCKSYNC_PGTEST"
 
+// childEnv has TestMain run a replica that leads instead of tests.
+const childEnv = "STOCKSYNC_PGTEST_CHILD"
+
+var childMain func() error
+
 var shared struct {
 	sync.Mutex
 	server *pgtest.Server
@@ -29,7 +34,11 @@ var shared struct {
 
 func TestMain(m *testing.M) {
 	if os.Getenv(childEnv) != "" {
-		if err := child(); err != nil {
+		run := childMain
+		if os.Getenv("STOCKSYNC_PGTEST_MARK") != "" {
+			run = marker
+		}
+		if err := run(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -26,6 +27,7 @@ type term struct {
 	running sync.WaitGroup // its goroutines
 
 	absorbing chan struct{} // holds a token while marks are absorbed
+	absorbed  atomic.Int64  // how often that was done
 	look      chan struct{} // says that there may be something to see
 
 	mu      sync.Mutex

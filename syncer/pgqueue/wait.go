@@ -3,14 +3,22 @@ package pgqueue
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/ecosire/stocksync/syncer"
 )
 
-// minLook is the least time between two looks for work, as a part of Poll: marks
-// made by this process bring the next look forward, and there may be many.
-const minLook = 20
+const (
+	// minLook is the least time between two looks for work, as a part of Poll:
+	// marks made by this process bring the next look forward, and there may be
+	// many.
+	minLook = 20
+	// maxBusy is how many times longer than a look the next one is away, where a
+	// look takes long: such as when a transaction has been open for so long that
+	// the server keeps all rows that have been deleted meanwhile.
+	maxBusy = 4
+)
 
 // lookTimeout bounds one look, so that a connection that was cut off is given up
 // for another.
@@ -59,10 +67,7 @@ func (t *term) wake() {
 // watch looks for work on behalf of all calls of Wait, while there are any. It
 // absorbs marks meanwhile.
 func (t *term) watch() {
-	for {
-		if sleep(t.life, t.options.Poll/minLook) != nil {
-			return
-		}
+	for out := false; ; {
 		waiters, lanes := t.awaited()
 		if len(lanes) == 0 {
 			select {
@@ -72,17 +77,24 @@ func (t *term) watch() {
 				continue
 			}
 		}
-		ctx, cancel := context.WithTimeout(t.life, lookTimeout)
-		due, err := t.absorb(ctx, lanes)
-		cancel()
+		began := time.Now()
+		more, err := t.see(waiters, lanes)
+		took := time.Since(began)
 		switch {
 		case errors.Is(err, syncer.ErrDeposed):
 			t.end(errOtherTerm)
 			return
-		case err == nil:
-			t.release(waiters, due)
+		case err != nil && !out && t.life.Err() == nil:
+			t.logger.Warn("cannot look for work; goes on trying", slog.Any("err", err))
 		}
-		timer := time.NewTimer(t.options.Poll)
+		out = err != nil
+		if more {
+			continue
+		}
+		if sleep(t.life, max(t.options.Poll/minLook, took)) != nil {
+			return
+		}
+		timer := time.NewTimer(max(t.options.Poll, maxBusy*took))
 		select {
 		case <-t.life.Done():
 		case <-t.look:
@@ -90,6 +102,28 @@ func (t *term) watch() {
 		}
 		timer.Stop()
 	}
+}
+
+// see looks once, and moves marks if there are any. It reports whether more are
+// waiting than it moved.
+func (t *term) see(waiters []*waiter, lanes [][]byte) (more bool, err error) {
+	ctx, cancel := context.WithTimeout(t.life, lookTimeout)
+	defer cancel()
+	marked, due, err := t.peek(ctx, lanes)
+	if err != nil {
+		return false, err
+	}
+	t.release(waiters, due)
+	if !marked {
+		return false, nil
+	}
+	if more, err = t.absorb(ctx); err != nil || more {
+		return more, err
+	}
+	if _, due, err = t.peek(ctx, lanes); err == nil {
+		t.release(waiters, due)
+	}
+	return false, err
 }
 
 // awaited returns the calls of Wait under way, and their lanes.

@@ -2,8 +2,11 @@ package pgqueue
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/ecosire/stocksync/syncer"
 )
@@ -12,63 +15,40 @@ const (
 	// maxAbsorb is how many marks one statement moves from the inbox. It is
 	// short, as other work of the term waits for it.
 	maxAbsorb = 2000
-	// maxRounds bounds what one Lease absorbs, if marks keep coming as fast.
-	maxRounds = 100
+	// maxRounds is how many such statements, of all callers, one Lease waits for
+	// if it has tasks to return then. Where more marks than that have piled up,
+	// what is due does not wait until all are in their place.
+	maxRounds = 5
 	// maxDelay bounds the time for which tasks are put back.
 	maxDelay = 100 * 365 * 24 * time.Hour
 )
 
-// absorb coalesces the marks in the inbox, and reports which of the lanes have
+// peek reports whether there are marks in the inbox, and which of the lanes have
 // a task that is due.
-func (t *term) absorb(ctx context.Context, lanes [][]byte) (due [][]byte, err error) {
-	for range maxRounds {
-		var marked bool
-		if err := t.pool.QueryRow(ctx, t.statements["look"], t.options.Queue, lanes).Scan(&marked, &due); err != nil {
-			return nil, err
-		}
-		if !marked {
-			return due, nil
-		}
-		if err := t.absorbSome(ctx); err != nil {
-			return nil, err
-		}
-	}
-	return due, nil
+func (t *term) peek(ctx context.Context, lanes [][]byte) (marked bool, due [][]byte, err error) {
+	err = t.pool.QueryRow(ctx, t.statements["look"], t.options.Queue, lanes).Scan(&marked, &due)
+	return marked, due, err
 }
 
-func (t *term) absorbSome(ctx context.Context) error {
+// absorb moves some marks from the inbox to their tasks, where they coalesce. It
+// reports whether there were more than that; if not, all marks that were made
+// before the call are in their place.
+func (t *term) absorb(ctx context.Context) (more bool, err error) {
 	// Another call may be about to move the same marks. It is waited for, since
 	// they have to be there when this one returns.
 	select {
 	case <-ctx.Done():
-		return ctx.Err()
+		return false, ctx.Err()
 	case t.absorbing <- struct{}{}:
 	}
 	defer func() { <-t.absorbing }()
-	for range maxRounds {
-		rows, err := t.pool.Query(ctx, t.statements["absorb"], t.options.Queue, t.holder, maxAbsorb)
-		if err != nil {
-			return err
-		}
-		moved, led := 0, false
-		for rows.Next() {
-			led = true
-			if err := rows.Scan(&moved); err != nil {
-				rows.Close()
-				return err
-			}
-		}
-		if err := rows.Err(); err != nil {
-			return err
-		}
-		if !led {
-			return syncer.ErrDeposed
-		}
-		if moved < maxAbsorb {
-			return nil
-		}
+	var moved int
+	err = t.pool.QueryRow(ctx, t.statements["absorb"], t.options.Queue, t.holder, maxAbsorb).Scan(&moved)
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = syncer.ErrDeposed
 	}
-	return nil
+	t.absorbed.Add(1)
+	return moved == maxAbsorb, err
 }
 
 // Lease implements [syncer.Queue].
@@ -79,10 +59,16 @@ func (t *term) Lease(ctx context.Context, lane string, n int) (tasks []syncer.Ta
 	err = t.sync(ctx, t.pool)
 	if err == nil {
 		err = t.work(ctx, func(ctx context.Context) error {
-			if _, err := t.absorb(ctx, nil); err != nil {
-				return err
+			began := t.absorbed.Load()
+			more, _, err := t.peek(ctx, nil)
+			for err == nil {
+				if !more || t.absorbed.Load()-began >= maxRounds {
+					if tasks, err = t.lease(ctx, lane, n); err != nil || !more || len(tasks) > 0 {
+						break
+					}
+				}
+				more, err = t.absorb(ctx)
 			}
-			tasks, err = t.lease(ctx, lane, n)
 			return err
 		})
 	}

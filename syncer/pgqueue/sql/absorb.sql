@@ -1,11 +1,13 @@
 -- Args: queue, holder, limit. Moves marks from the inbox to their tasks, the
--- oldest rows first, and tells how many; no row if the holder does not lead.
+-- oldest rows first, and tells how many. No row if the holder does not lead.
 --
 -- A mark that says of no time when it was made counts as made now: only now can
 -- it be seen. Now is later than any mark of any task so far, whatever the clock
 -- says, so that who was given a task knows which marks it stands for.
 WITH batch AS MATERIALIZED (
-    SELECT seq, last FROM stocksync.inbox WHERE queue = $1::text ORDER BY seq LIMIT $3::bigint
+    SELECT ctid, last FROM stocksync.inbox
+    WHERE (queue, seq) >= ($1::text, 0) AND (queue, seq) <= ($1::text, 9223372036854775807)
+    ORDER BY queue, seq LIMIT $3::bigint
 ), fence AS (
     UPDATE stocksync.fences
     SET stamp = greatest(clock_timestamp(), tick + interval '1 microsecond'),
@@ -14,7 +16,7 @@ WITH batch AS MATERIALIZED (
     RETURNING stamp
 ), taken AS (
     DELETE FROM stocksync.inbox
-    WHERE queue = $1::text AND seq = ANY (ARRAY(SELECT seq FROM batch)) AND EXISTS (SELECT FROM fence)
+    WHERE ctid = ANY (ARRAY(SELECT ctid FROM batch)) AND EXISTS (SELECT FROM fence) -- rows here are never updated
     RETURNING lane, id, first, coalesce(last, (SELECT stamp FROM fence)) AS last, why, trace, marks, seq
 ), moved AS (
     INSERT INTO stocksync.tasks AS t (queue, lane, id, first, last, why, trace, marks, due, seq)

@@ -13,10 +13,14 @@ WITH fence AS (
     WHERE t.queue = $1::text AND t.lane = held.lane AND t.id = held.id AND held.since_marks = 0
 ), again AS (
     UPDATE stocksync.tasks AS t
-    SET first = t.since_first, last = t.since_last, why = t.since_why, trace = t.since_trace, marks = t.since_marks,
-        due = t.since_first, delayed = false, attempt = 0, lease = 0,
+    SET first = coalesce(t.since_first, t.first), last = coalesce(t.since_last, t.last), -- see below
+        why = t.since_why, trace = t.since_trace, marks = t.since_marks,
+        due = coalesce(t.since_first, t.first), delayed = false, attempt = 0, lease = 0,
         since_first = NULL, since_last = NULL, since_why = '', since_trace = '', since_marks = 0
     FROM held
     WHERE t.queue = $1::text AND t.lane = held.lane AND t.id = held.id AND held.since_marks > 0
 )
+-- A mark may be noted while the statement waits for the fence. The lock on the
+-- row tells. PostgreSQL then reckons the update twice: first with the row as it
+-- was, where since_first is NULL, which must be no error.
 SELECT 1 FROM fence

@@ -5,20 +5,22 @@ WITH fence AS (
     SELECT FROM stocksync.fences WHERE queue = $1::text AND holder = $2::bigint FOR NO KEY UPDATE
 ), marked AS (
     SELECT id, due, seq FROM stocksync.tasks
-    WHERE queue = $1::text AND lane = $3::bytea AND lease = 0 AND NOT delayed AND EXISTS (SELECT FROM fence)
-    ORDER BY due, seq LIMIT $4::bigint
+    WHERE (queue, lane, delayed) >= ($1::text, $3::bytea, false) AND (queue, lane, delayed) <= ($1::text, $3::bytea, false)
+          AND lease = 0 AND EXISTS (SELECT FROM fence)
+    ORDER BY queue, lane, delayed, due, seq LIMIT $4::bigint
     FOR UPDATE SKIP LOCKED
 ), retried AS (
     SELECT id, due, seq FROM stocksync.tasks
-    WHERE queue = $1::text AND lane = $3::bytea AND lease = 0 AND delayed AND due <= clock_timestamp()
-          AND EXISTS (SELECT FROM fence)
-    ORDER BY due, seq LIMIT $4::bigint
+    WHERE (queue, lane, delayed) >= ($1::text, $3::bytea, true)
+          AND (queue, lane, delayed, due) <= ($1::text, $3::bytea, true, statement_timestamp())
+          AND lease = 0 AND EXISTS (SELECT FROM fence)
+    ORDER BY queue, lane, delayed, due, seq LIMIT $4::bigint
     FOR UPDATE SKIP LOCKED
+), ready AS MATERIALIZED (
+    SELECT id FROM (SELECT * FROM marked UNION ALL SELECT * FROM retried) AS due ORDER BY due, seq LIMIT $4::bigint
 ), leased AS (
-    UPDATE stocksync.tasks SET lease = $5::bigint + seq
-    WHERE queue = $1::text AND lane = $3::bytea AND id = ANY (ARRAY(
-        SELECT id FROM (SELECT * FROM marked UNION ALL SELECT * FROM retried) AS due ORDER BY due, seq LIMIT $4::bigint
-    ))
-    RETURNING id, first, last, why, trace, marks, attempt, due, seq, lease
+    UPDATE stocksync.tasks AS t SET lease = $5::bigint + t.seq
+    FROM ready WHERE t.queue = $1::text AND t.lane = $3::bytea AND t.id = ready.id
+    RETURNING t.id, t.first, t.last, t.why, t.trace, t.marks, t.attempt, t.due, t.seq, t.lease
 )
 SELECT id, first, last, why, trace, marks, attempt, lease FROM fence LEFT JOIN leased ON true ORDER BY due, seq

@@ -1,13 +1,27 @@
 -- Args: queue, lanes. Whether there is anything in the inbox, and which of the
 -- lanes have a task that is due. Writes nothing and locks nothing.
-SELECT EXISTS (SELECT FROM stocksync.inbox WHERE queue = $1::text),
+--
+-- Here and in other statements, rows are compared as a whole and put in the full
+-- order of an index, so that PostgreSQL walks along it whatever it knows of how
+-- many rows there are. That may be wrong by far for tables that fill and empty.
+SELECT (
+           SELECT true FROM stocksync.inbox
+           WHERE (queue, seq) >= ($1::text, 0) AND (queue, seq) <= ($1::text, 9223372036854775807)
+           ORDER BY queue, seq LIMIT 1
+       ) IS NOT NULL,
        ARRAY(
-           SELECT l.lane FROM unnest($2::bytea[]) AS l (lane)
-           WHERE EXISTS (
-               SELECT FROM stocksync.tasks AS t
-               WHERE t.queue = $1::text AND t.lane = l.lane AND t.lease = 0 AND NOT t.delayed
-           ) OR EXISTS (
-               SELECT FROM stocksync.tasks AS t
-               WHERE t.queue = $1::text AND t.lane = l.lane AND t.lease = 0 AND t.delayed AND t.due <= clock_timestamp()
-           )
+           SELECT l.lane
+           FROM unnest($2::bytea[]) AS l (lane) CROSS JOIN LATERAL (
+               SELECT FROM (
+                   (SELECT FROM stocksync.tasks
+                    WHERE (queue, lane, delayed) >= ($1::text, l.lane, false) AND (queue, lane, delayed) <= ($1::text, l.lane, false)
+                          AND lease = 0
+                    ORDER BY queue, lane, delayed, due, seq LIMIT 1)
+                   UNION ALL
+                   (SELECT FROM stocksync.tasks
+                    WHERE (queue, lane, delayed) >= ($1::text, l.lane, true) AND (queue, lane, delayed, due) <= ($1::text, l.lane, true, statement_timestamp())
+                          AND lease = 0
+                    ORDER BY queue, lane, delayed, due, seq LIMIT 1)
+               ) AS either LIMIT 1
+           ) AS due
        )
