@@ -108,6 +108,10 @@ type bucket struct {
 	costs   map[string]float64 // what a document cost last
 }
 
+// reserves are the shares of the bucket that calls of an urgency leave to the
+// more urgent ones.
+var reserves = [...]float64{channel.Urgent: 0, channel.Soon: 1.0 / 9, channel.Background: 1.0 / 6}
+
 // A queue is of calls that wait for points.
 type queue struct {
 	turn chan struct{} // held by the first one
@@ -134,7 +138,8 @@ func newBucket() *bucket {
 // take waits until the points suffice for the document, and takes them. guess
 // is what it costs if that was never told.
 func (b *bucket) take(ctx context.Context, query string, guess float64) (*debit, error) {
-	q, reserve := b.queues[channel.UrgencyOf(ctx)], channel.Reserve(ctx)
+	urgency := channel.UrgencyOf(ctx)
+	q, reserve := b.queues[urgency], reserves[urgency]
 	select {
 	case q.turn <- struct{}{}:
 	case <-ctx.Done():
