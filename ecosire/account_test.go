@@ -126,7 +126,7 @@ func TestAccount(t *testing.T) {
 		},
 		"a clock set back counts": {
 			{at: 0, send: 1, left: 59, rest: 60}, {at: 0, answer: told(0, 59, 60), left: 59, rest: 61},
-			{at: 5, send: 1, left: 58, rest: 56}, {at: 5, answer: dated(-3595, told(5, 58, -3540)), left: 58, rest: 56},
+			{at: 5, send: 1, left: 58, rest: 56}, {at: 5, answer: dated(-3595, told(5, 10, -3540)), left: 58, rest: 56},
 			{at: 61, send: 1, left: 59, rest: 60}, {at: 61, answer: dated(-3539, told(61, 59, -3479)), left: 59, rest: 61},
 		},
 		"a refusal closes the window": {

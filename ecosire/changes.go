@@ -101,6 +101,10 @@ func (c *Client) advance(ctx context.Context, path, order string, state **feed) 
 			return nil, err
 		}
 		done := !full
+		if f.Since.After(now) { // as a cursor of another version may have it
+			f.Since = now.Add(-time.Hour)
+			f.Top, f.TopIDs, f.IDs = f.Since, nil, nil
+		}
 		for _, e := range entries {
 			if e.at.Before(f.Since) {
 				done = true

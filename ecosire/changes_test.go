@@ -1,9 +1,13 @@
 package ecosire_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
+	"net/http"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -100,4 +104,135 @@ func TestOnStockChange(t *testing.T) {
 	require.Error(t, c.ValidateTransfer(t.Context(), tr.ID))
 	require.Error(t, c.PostAdjustment(t.Context(), ecosire.Adjustment{ProductID: ids[0], LocationID: "nowhere", Quantity: 5}))
 	assert.Equal(t, [][]string{{ids[0]}, {ids[1], ids[0]}}, told)
+}
+
+// moves is an ECOSIRE with these stock moves, the newest first, and no orders.
+// An entry's time is seconds from now.
+type moves struct{ entries []string }
+
+func (m *moves) add(id, product string, at time.Duration) {
+	m.entries = append([]string{fmt.Sprintf(`{"id":%q,"productId":%q,"createdAt":%q}`, id, product, time.Now().Add(at).UTC().Format(time.RFC3339Nano))}, m.entries...)
+}
+
+func (m *moves) RoundTrip(r *http.Request) (*http.Response, error) {
+	number := 0
+	fmt.Sscan(r.URL.Query().Get("page"), &number)
+	rows := m.entries
+	if r.URL.Path != "/api/inventory/moves" {
+		rows = nil
+	}
+	from := min(len(rows), (number-1)*100)
+	body := fmt.Sprintf(`{"data":[%s],"meta":{"total":%d}}`, strings.Join(rows[from:min(len(rows), from+100)], ","), len(rows))
+	h := http.Header{"Date": {time.Now().UTC().Format(http.TimeFormat)}}
+	return &http.Response{StatusCode: 200, Header: h, Body: io.NopCloser(strings.NewReader(body))}, nil
+}
+
+// What is dated in the future is told of once, and hides nothing.
+func TestMovesOfTheFuture(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &moves{}
+		var logs bytes.Buffer
+		c := client(t, m, &logs)
+		m.add("m0", "p0", 0)
+		_, cursor, err := c.Changes(t.Context(), "")
+		require.NoError(t, err)
+		look := func() []string {
+			time.Sleep(30 * time.Second)
+			got, next, err := c.Changes(t.Context(), cursor)
+			require.NoError(t, err)
+			cursor = next
+			return got
+		}
+		assert.Empty(t, look())
+		m.add("m1", "next-year", 365*24*time.Hour)
+		assert.Equal(t, []string{"next-year"}, look())
+		assert.Empty(t, look())
+		m.entries = m.entries[1:] // it stays the newest
+		future := fmt.Sprintf(`{"id":"m1","productId":"next-year","createdAt":%q}`, time.Now().Add(365*24*time.Hour).UTC().Format(time.RFC3339))
+		for i := range 5 {
+			m.add(fmt.Sprint("n", i), fmt.Sprint("p", i), 0)
+			m.entries = append([]string{future}, m.entries...)
+			assert.Equal(t, []string{fmt.Sprint("p", i)}, look())
+			assert.Empty(t, look())
+			m.entries = m.entries[1:]
+		}
+		assert.Contains(t, logs.String(), "level=ERROR")
+		assert.Equal(t, 1, strings.Count(logs.String(), "in the future"))
+
+		// One that is ten minutes ahead is told of once, too, when its time comes.
+		m.entries = nil
+		m.add("soon", "early", 10*time.Minute)
+		assert.Equal(t, []string{"early"}, look())
+		for range 30 {
+			assert.Empty(t, look())
+		}
+		m.add("m9", "p9", 0)
+		assert.Equal(t, []string{"p9"}, look())
+
+		// A cursor that was left in the future is mended.
+		cursor = strings.ReplaceAll(cursor, `"Since":"2000-`, `"Since":"2099-`)
+		require.Contains(t, cursor, "2099")
+		m.add("m10", "p10", 0)
+		assert.Contains(t, look(), "p10")
+		m.add("m11", "p11", 0)
+		assert.Equal(t, []string{"p11"}, look())
+	})
+}
+
+// What makes no sense in a feed is left out, and everything else is told.
+func TestOddMoves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &moves{}
+		m.add("m0", "p0", 0)
+		var logs bytes.Buffer
+		c := client(t, m, &logs)
+		_, cursor, err := c.Changes(t.Context(), "")
+		require.NoError(t, err)
+		time.Sleep(time.Minute)
+		m.add("m1", "p1", 0)
+		m.entries = append([]string{
+			`{"id":7,"productId":"no-id","createdAt":"1999-01-01T00:00:00Z"}`, `null`, `7`, `{"id":"odd","productId":"no-date","createdAt":"yesterday"}`,
+			`{"id":"m2","productId":8,"createdAt":"2000-01-01T00:01:00Z"}`, `{"id":"m3","productId":"p3","createdAt":"2000-01-01T00:01:00Z","extra":{}}`,
+		}, m.entries...)
+		for _, want := range [][]string{{"no-date", "p1", "p3"}, nil, nil} {
+			got, next, err := c.Changes(t.Context(), cursor)
+			require.NoError(t, err)
+			assert.Equal(t, want, slices.Clip(got))
+			cursor = next
+			time.Sleep(time.Minute)
+		}
+		assert.Contains(t, logs.String(), "8, not text")
+
+		m.entries = []string{`{"id":"a","productId":"b"}`, `{"id":"c"}`}
+		_, _, err = c.Changes(t.Context(), cursor)
+		require.ErrorIs(t, err, channel.ErrUnavailable, "none of them has a date: moves look otherwise")
+	})
+}
+
+// A thousand moves of one moment are told of once.
+func TestManyMovesOfOneMoment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &moves{}
+		c := client(t, m, io.Discard)
+		_, cursor, err := c.Changes(t.Context(), "")
+		require.NoError(t, err)
+		time.Sleep(time.Minute)
+		for i := range 1000 {
+			m.add(fmt.Sprint("m", i), fmt.Sprint("p", i), 0)
+		}
+		told := map[string]int{}
+		for range 12 {
+			got, next, err := c.Changes(t.Context(), cursor)
+			require.NoError(t, err)
+			for _, id := range got {
+				told[id]++
+			}
+			cursor = next
+			time.Sleep(time.Minute)
+		}
+		assert.Len(t, told, 1000)
+		for id, n := range told {
+			assert.Equal(t, 1, n, id)
+		}
+	})
 }

@@ -9,9 +9,11 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/internal/httpx"
@@ -187,6 +189,24 @@ func (r reply) json() (strictjson.Value, error) {
 	}
 	return v, nil
 }
+
+// asOf is what an answer's quantities are at least as new as: when it was asked
+// for, or, if a cache says that it kept the answer, so much earlier.
+func (r reply) asOf(odd *oddities) time.Time {
+	cached := httpx.Cached(r.Header)
+	if cached == "" {
+		return r.Sent
+	}
+	odd.once(slog.LevelError, "ECOSIRE's answers come from a cache, and may be old", r.op, slog.String("op", r.op), slog.String("header", text.Clean(cached)))
+	age, err := strconv.Atoi(strings.TrimSpace(r.Header.Get("Age")))
+	if err != nil || age < 0 {
+		return r.Sent
+	}
+	return r.Sent.Add(-time.Duration(min(age, maxAge)) * time.Second)
+}
+
+// maxAge caps the age that a cache names, in seconds.
+const maxAge = 30 * 24 * 60 * 60
 
 // nonsense is the error of an answer that claims success and is none.
 func (r reply) nonsense(what string) error { return nonsense(r.op, r.Response, what) }

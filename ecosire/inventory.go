@@ -157,7 +157,8 @@ func (c *Client) changed(ctx context.Context, op string, productIDs ...string) {
 		return
 	}
 	if err := c.change(ctx, productIDs...); err != nil {
-		c.logger.Error("OnStockChange failed", slog.String("op", op), slog.Any("products", productIDs), slog.Any("err", err))
+		c.logger.Error("OnStockChange failed", slog.String("op", op), slog.Int("products", len(productIDs)),
+			slog.String("product", text.Clean(productIDs[0])), slog.Any("err", err))
 	}
 }
 

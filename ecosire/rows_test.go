@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -261,5 +262,33 @@ func TestAPageWithAPoisonedEntry(t *testing.T) {
 				assert.Len(t, got, 250)
 			})
 		})
+	}
+}
+
+// What a cache kept is as old as it says.
+func TestAnswersOfACache(t *testing.T) {
+	for _, tt := range []struct {
+		header http.Header
+		age    time.Duration
+		logged bool
+	}{
+		{http.Header{}, 0, false}, {http.Header{"Age": {"0"}}, 0, false}, {http.Header{"Age": {"90"}}, 90 * time.Second, true},
+		{http.Header{"X-Cache": {"HIT"}}, 0, true}, {http.Header{"Age": {"99999999999"}}, 30 * 24 * time.Hour, true},
+	} {
+		a := page(2)
+		var logs bytes.Buffer
+		c := client(t, roundTrip(func(r *http.Request) (*http.Response, error) {
+			resp, err := a.RoundTrip(r)
+			for k, v := range tt.header {
+				resp.Header[k] = v
+			}
+			return resp, err
+		}), &logs)
+		for _, ids := range [][]string{nil, {"p0", "p1"}} {
+			got, err := collect(c.Stock(t.Context(), ids...))
+			require.NoError(t, err)
+			assert.WithinDuration(t, time.Now().Add(-tt.age), got[0].AsOf, 10*time.Second)
+		}
+		assert.Equal(t, tt.logged, strings.Contains(logs.String(), "cache"))
 	}
 }
