@@ -135,7 +135,8 @@ func (ch *Channel) question() question { return question{ch.location, ch.product
 // [ChannelConfig].Products is set; Push finds out, reports [channel.ErrShared],
 // and Levels says so for a week.
 //
-// A location that is closed, or not the shop's, is an error.
+// A location that is closed, or not the shop's, is an error. It is looked at
+// again after ten seconds.
 func (ch *Channel) Levels(ctx context.Context, skus []string) ([]channel.Level, error) {
 	wanted := make([]string, 0, len(skus))
 	seen := make(map[string]bool, len(skus))
@@ -169,6 +170,9 @@ func (ch *Channel) Levels(ctx context.Context, skus []string) ([]channel.Level, 
 
 // find reads the items of SKUs, and makes sure of the location.
 func (ch *Channel) find(ctx context.Context, skus []string) (map[string]match, error) {
+	if ok, err := ch.place.known(); ok && err != nil {
+		return nil, err
+	}
 	found, err := ch.client.find(ctx, ch.question(), skus)
 	if err != nil {
 		return nil, err

@@ -28,48 +28,53 @@ func TestLocationThatIsClosedOrWrong(t *testing.T) {
 	} {
 		for _, activate := range []bool{false, true} {
 			t.Run(fmt.Sprint(name, " activate ", activate), func(t *testing.T) {
-				shop := shopifytest.New(shopifytest.Config{})
-				for i := range int64(3) {
-					shop.AddLocation(i + 2)
-				}
-				right := open(t, shop)
-				ch := open(t, shop, func(_ *Config, c *ChannelConfig) { c.LocationID, c.Activate = test.location, activate })
-				skus := stock(shop, 40)
-				seen := levels(t, right, skus...)
-				if test.close {
-					shop.CloseLocation(shop.Location())
-				}
-				check := func(err error) {
-					t.Helper()
-					fault, ok := err.(*Error)
-					require.True(t, ok, "%T %v", err, err)
-					assert.ErrorContains(t, fault, test.says)
-					assert.ErrorContains(t, fault, "ChannelConfig.LocationID")
-					assert.ErrorIs(t, fault, channel.ErrUnavailable)
-					assert.NotErrorIs(t, fault, channel.ErrNotStocked)
-					assert.False(t, channel.Permanent(fault))
+				synctest.Test(t, func(t *testing.T) {
+					shop := shopifytest.New(shopifytest.Config{})
+					for i := range int64(3) {
+						shop.AddLocation(i + 2)
+					}
+					right := open(t, shop)
+					ch := open(t, shop, func(_ *Config, c *ChannelConfig) { c.LocationID, c.Activate = test.location, activate })
+					skus := stock(shop, 40)
+					seen := levels(t, right, skus...)
+					if test.close {
+						shop.CloseLocation(shop.Location())
+					}
+					check := func(err error) {
+						t.Helper()
+						fault, ok := err.(*Error)
+						require.True(t, ok, "%T %v", err, err)
+						assert.ErrorContains(t, fault, test.says)
+						assert.ErrorContains(t, fault, "ChannelConfig.LocationID")
+						assert.ErrorIs(t, fault, channel.ErrUnavailable)
+						assert.NotErrorIs(t, fault, channel.ErrNotStocked)
+						assert.False(t, channel.Permanent(fault))
+						assert.Contains(t, fault.Codes, "INVALID_LOCATION")
+					}
+					for _, requests := range []int{4, 0, 0} { // two searches for 40, a read, and where it is
+						shop.Forget()
+						got, err := ch.Levels(t.Context(), skus)
+						check(err)
+						assert.Nil(t, got)
+						assert.Equal(t, requests, shop.Count(nil))
+					}
+					unseen := make([]channel.Update, len(skus))
+					for i, sku := range skus {
+						unseen[i] = channel.Update{SKU: sku, Quantity: 4}
+					}
+					check(ch.Push(t.Context(), unseen))
+					assert.Zero(t, shop.Count(doing(activateItem)))
+					fault, ok := ch.Push(t.Context(), updates(seen, 1)).(*Error)
+					require.True(t, ok, "what was seen before it was closed")
 					assert.Contains(t, fault.Codes, "INVALID_LOCATION")
-				}
-				for range 2 {
-					got, err := ch.Levels(t.Context(), skus)
-					check(err)
-					assert.Nil(t, got)
-				}
-				unseen := make([]channel.Update, len(skus))
-				for i, sku := range skus {
-					unseen[i] = channel.Update{SKU: sku, Quantity: 4}
-				}
-				check(ch.Push(t.Context(), unseen))
-				assert.Zero(t, shop.Count(doing(activateItem)))
-				fault, ok := ch.Push(t.Context(), updates(seen, 1)).(*Error)
-				require.True(t, ok, "what was seen before it was closed")
-				assert.Contains(t, fault.Codes, "INVALID_LOCATION")
-				assert.Empty(t, shop.History())
+					assert.Empty(t, shop.History())
 
-				if test.close {
-					shop.OpenLocation(shop.Location())
-					assert.Equal(t, seen, levels(t, ch, skus...))
-				}
+					if test.close {
+						shop.OpenLocation(shop.Location())
+						time.Sleep(closedLife)
+						assert.Equal(t, seen, levels(t, ch, skus...))
+					}
+				})
 			})
 		}
 	}

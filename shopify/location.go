@@ -11,33 +11,41 @@ import (
 	"github.com/ecosire/stocksync/internal/strictjson"
 )
 
-// placeLife is how long a location that was seen to be active counts as such.
-const placeLife = 10 * time.Minute
+const (
+	// placeLife is how long a location that was seen to be active counts as such.
+	placeLife = 10 * time.Minute
+	// closedLife is the same for one that is not: whoever asks for part after
+	// part of a catalogue gets the same answer without a request.
+	closedLife = 10 * time.Second
+)
 
 // A place is what is known of the location.
 type place struct {
 	mu    sync.Mutex
-	until time.Time // it is active until then
+	until time.Time // what follows holds until then
+	err   error     // nil if it is active
 }
 
-func (p *place) good() {
+func (p *place) is(err error, life time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.until = time.Now().Add(placeLife)
+	p.until, p.err = time.Now().Add(life), err
 }
 
-func (p *place) known() bool {
+func (p *place) good() { p.is(nil, placeLife) }
+
+func (p *place) known() (ok bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return time.Now().Before(p.until)
+	return time.Now().Before(p.until), p.err
 }
 
 // locate returns an error if the location is closed or not the shop's. It is
 // asked when no item is stocked there, which most often has this one reason,
 // and would otherwise be reported for each item.
 func (ch *Channel) locate(ctx context.Context) error {
-	if ch.place.known() {
-		return nil
+	if ok, err := ch.place.known(); ok {
+		return err
 	}
 	vars := findLocationVars{ID: ch.location}
 	for range 20 { // no plan has 5000 locations
@@ -81,6 +89,8 @@ func (ch *Channel) locate(ctx context.Context) error {
 
 // wrongPlace is the one error for the location as a whole.
 func (ch *Channel) wrongPlace(why string) *Error {
-	return &Error{Op: findLocation.name, Status: http.StatusOK, Codes: []string{"INVALID_LOCATION"},
+	err := &Error{Op: findLocation.name, Status: http.StatusOK, Codes: []string{"INVALID_LOCATION"},
 		Message: ch.location + " " + why + ": nothing can be stocked there; open it in the shop, or set ChannelConfig.LocationID to another one"}
+	ch.place.is(err, closedLife)
+	return err
 }

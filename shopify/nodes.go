@@ -2,6 +2,7 @@ package shopify
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -142,12 +143,12 @@ func (c *Client) readRows(ctx context.Context, ask question, ids []uint64, put f
 	var r nodeReader
 	for i, row := range rows {
 		if message, ok := failed[i]; ok {
-			put(ids[i], &node{number: ids[i], err: odd(ids[i], fmt.Errorf("%s", c.said(message, a.token)))})
+			put(ids[i], &node{number: ids[i], err: odd(ids[i], errors.New(c.said(message, a.token)))})
 			continue
 		}
 		n := r.read(row, ids[i], ask.products)
 		if n != nil && n.err != nil {
-			n.err = odd(n.number, fmt.Errorf("%s", c.said(n.err.Error(), a.token)))
+			n.err = odd(n.number, errors.New(c.said(n.err.Error(), a.token)))
 		}
 		if n != nil && n.err == nil && n.sku != "" && n.duplicates == 0 {
 			c.fromZero.Store(true)
@@ -163,12 +164,7 @@ func (c *Client) readRows(ctx context.Context, ask question, ids []uint64, put f
 // failedRows finds out whether all errors of an answer are about single rows
 // of "nodes", beside good data. Data may be null in place of such a row.
 func failedRows(a *answer, err error, rows int) (messages map[int]string, ok bool) {
-	fault, isFault := err.(*Error)
-	if !isFault {
-		if u, isUnsure := err.(*unsure); isUnsure {
-			fault, isFault = u.error.(*Error)
-		}
-	}
+	fault, isFault := errors.AsType[*Error](err)
 	if !isFault || a == nil || fault != a.fault || fault.Status != 200 || fault.fatal() || a.data.Missing() || a.data.Null() || len(a.parts) == 0 {
 		return nil, false
 	}
