@@ -39,117 +39,117 @@ func lower(limit *atomic.Int64, n int) {
 	}
 }
 
-// A figure is a stock, rounded down.
-type figure struct {
+// A quantity is what is in stock, rounded down.
+type quantity struct {
 	n       int
 	inexact bool // there is a fraction on top
 	err     error
 }
 
 // atMost reports whether it is at most n units.
-func (f figure) atMost(n int) bool { return f.n < n || f.n == n && !f.inexact }
+func (q quantity) atMost(n int) bool { return q.n < n || q.n == n && !q.inexact }
 
-func (f figure) equals(n int) bool { return f.n == n && !f.inexact }
+func (q quantity) equals(n int) bool { return q.n == n && !q.inexact }
 
-func (f figure) String() string {
-	if f.inexact {
-		return fmt.Sprintf("somewhat more than %d", f.n)
+func (q quantity) String() string {
+	if q.inexact {
+		return fmt.Sprintf("somewhat more than %d", q.n)
 	}
-	return strconv.Itoa(f.n)
+	return strconv.Itoa(q.n)
 }
 
-// maxFigure is far beyond any stock, and exact in every number format.
-const maxFigure = 1 << 53
+// maxCount is far beyond any stock, and exact in every number format.
+const maxCount = 1 << 53
 
-// parseFigure reads a decimal, such as "79", "-3" or "3.75".
-func parseFigure(text string) (figure, bool) {
+// parseQuantity reads a decimal, such as "79", "-3" or "3.75".
+func parseQuantity(text string) (quantity, bool) {
 	digits, negative := strings.CutPrefix(text, "-")
 	whole, fraction, point := strings.Cut(digits, ".")
 	if whole == "" || point && fraction == "" || strings.Trim(whole+fraction, "0123456789") != "" {
-		return figure{}, false
+		return quantity{}, false
 	}
 	n, err := strconv.ParseInt(whole, 10, 64)
-	if err != nil || n > maxFigure || int64(int(n)) != n {
-		return figure{}, false
+	if err != nil || n > maxCount || int64(int(n)) != n {
+		return quantity{}, false
 	}
-	f := figure{n: int(n), inexact: strings.Trim(fraction, "0") != ""}
+	q := quantity{n: int(n), inexact: strings.Trim(fraction, "0") != ""}
 	if negative {
-		if f.n = -f.n; f.inexact {
-			f.n--
+		if q.n = -q.n; q.inexact {
+			q.n--
 		}
 	}
-	return f, true
+	return q, true
 }
 
-// figures are the stocks of variations at one location.
-type figures struct {
+// quantities are what is in stock of variations at one location.
+type quantities struct {
 	location string
-	byID     map[string]figure
+	byID     map[string]quantity
 	odd      int // rows that could not be told apart
 }
 
 // read takes in the rows of an answer. Others than those of the location and
 // of what is in stock come where a filter is not obeyed, and after a write.
-func (f *figures) read(rows []strictjson.Value) {
-	told := make(map[string]figure, len(rows))
+func (q *quantities) read(rows []strictjson.Value) {
+	told := make(map[string]quantity, len(rows))
 	for _, v := range rows {
 		var r strictjson.Row
 		r.Read(v)
 		id := r.Text("catalog_object_id")
 		if r.Err() != nil {
-			f.odd++
+			q.odd++
 			continue
 		}
 		state, location := r.Text("state"), r.Text("location_id")
-		if r.Err() == nil && (state != inStock || location != f.location) {
+		if r.Err() == nil && (state != inStock || location != q.location) {
 			continue
 		}
-		got := figure{}
-		if quantity := r.Text("quantity"); r.Err() != nil {
+		got := quantity{}
+		if text := r.Text("quantity"); r.Err() != nil {
 			got.err = fmt.Errorf("%w: its count cannot be understood: %w", channel.ErrInvalid, r.Err())
-		} else if n, ok := parseFigure(quantity); ok {
+		} else if n, ok := parseQuantity(text); ok {
 			got = n
 		} else {
-			got.err = fmt.Errorf("%w: its count is %.40q, which is no quantity", channel.ErrInvalid, quantity)
+			got.err = fmt.Errorf("%w: its count is %.40q, which is no quantity", channel.ErrInvalid, text)
 		}
 		if before, twice := told[id]; twice && before != got {
-			got = figure{err: fmt.Errorf("%w: it has two counts in one answer", channel.ErrInvalid)}
+			got = quantity{err: fmt.Errorf("%w: it has two counts in one answer", channel.ErrInvalid)}
 		}
 		told[id] = got
 	}
 	for id, got := range told {
-		f.byID[id] = got // of several pages the later one was read later
+		q.byID[id] = got // of several pages the later one was read later
 	}
 }
 
 // counts reads the stock of variations at a location. Those without a row are
 // not in it: they never had a stock there.
-func (c *Client) counts(ctx context.Context, location string, ids []string) (map[string]figure, error) {
-	f := &figures{location: location, byID: make(map[string]figure, len(ids))}
-	if err := c.readCounts(ctx, f, ids); err != nil {
+func (c *Client) counts(ctx context.Context, location string, ids []string) (map[string]quantity, error) {
+	q := &quantities{location: location, byID: make(map[string]quantity, len(ids))}
+	if err := c.readCounts(ctx, q, ids); err != nil {
 		return nil, err
 	}
 	// Pages are sorted by when a count changed last, so that a sale between two
 	// of them can make rows slip through.
-	missing := f.missing(ids)
+	missing := q.missing(ids)
 	if len(missing) == 0 {
-		return f.byID, nil
+		return q.byID, nil
 	}
-	f.odd = 0
-	if err := c.readCounts(ctx, f, missing); err != nil {
+	q.odd = 0
+	if err := c.readCounts(ctx, q, missing); err != nil {
 		return nil, err
 	}
-	if f.odd > 0 { // it may be theirs
-		for _, id := range f.missing(missing) {
-			f.byID[id] = figure{err: fmt.Errorf("%w: it has no count, and %d rows of Square's answer could not be understood", channel.ErrInvalid, f.odd)}
+	if q.odd > 0 { // it may be theirs
+		for _, id := range q.missing(missing) {
+			q.byID[id] = quantity{err: fmt.Errorf("%w: it has no count, and %d rows of Square's answer could not be understood", channel.ErrInvalid, q.odd)}
 		}
 	}
-	return f.byID, nil
+	return q.byID, nil
 }
 
-func (f *figures) missing(ids []string) (missing []string) {
+func (q *quantities) missing(ids []string) (missing []string) {
 	for _, id := range ids {
-		if _, ok := f.byID[id]; !ok {
+		if _, ok := q.byID[id]; !ok {
 			missing = append(missing, id)
 		}
 	}
@@ -164,21 +164,21 @@ type countsBody struct {
 	Cursor    string   `json:"cursor,omitempty"`
 }
 
-func (c *Client) readCounts(ctx context.Context, f *figures, ids []string) error {
+func (c *Client) readCounts(ctx context.Context, q *quantities, ids []string) error {
 	var mu sync.Mutex
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(c.parallel)
 	for some := range slices.Chunk(ids, int(c.limits.ids.Load())) {
-		group.Go(func() error { return c.readSome(ctx, f, &mu, some) })
+		group.Go(func() error { return c.readSome(ctx, q, &mu, some) })
 	}
 	return whole(group.Wait())
 }
 
 // readSome reads the counts of as many ids as a request may have. Where Square
 // refuses them, it asks for parts: it may take fewer, or object to one.
-func (c *Client) readSome(ctx context.Context, f *figures, mu *sync.Mutex, ids []string) error {
+func (c *Client) readSome(ctx context.Context, q *quantities, mu *sync.Mutex, ids []string) error {
 	return halve(ids, func(some []string) (refused *Error, err error) {
-		err = c.readPages(ctx, f, mu, some)
+		err = c.readPages(ctx, q, mu, some)
 		if e, ok := errors.AsType[*Error](err); ok && e.refusal() && !e.general() {
 			if e.tooLong() || len(some) > fewIDs {
 				lower(&c.limits.ids, max(fewIDs, len(some)/2))
@@ -189,13 +189,13 @@ func (c *Client) readSome(ctx context.Context, f *figures, mu *sync.Mutex, ids [
 	}, func(id string, refused *Error) {
 		mu.Lock()
 		defer mu.Unlock()
-		f.byID[id] = figure{err: ofItem(refused.Details[0])}
+		q.byID[id] = quantity{err: ofItem(refused.Details[0])}
 	})
 }
 
-func (c *Client) readPages(ctx context.Context, f *figures, mu *sync.Mutex, ids []string) error {
+func (c *Client) readPages(ctx context.Context, q *quantities, mu *sync.Mutex, ids []string) error {
 	// One page holds all: there is one row for each id.
-	ask := countsBody{IDs: ids, Locations: []string{f.location}, States: []string{inStock}, Limit: maxIDs}
+	ask := countsBody{IDs: ids, Locations: []string{q.location}, States: []string{inStock}, Limit: maxIDs}
 	seen := map[string]bool{}
 	for {
 		r, err := post(countsPath, ask)
@@ -214,7 +214,7 @@ func (c *Client) readPages(ctx context.Context, f *figures, mu *sync.Mutex, ids 
 			return err
 		}
 		mu.Lock()
-		f.read(rows)
+		q.read(rows)
 		mu.Unlock()
 		switch cursor, err := a.text("cursor"); {
 		case err != nil || cursor == "":

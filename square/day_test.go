@@ -36,7 +36,7 @@ type day struct {
 	skus   map[string]string // by variation
 
 	answers, high, low int // counts in Square's answers, and those that are not what lies there
-	excess, missing    int // the most units too many, and all that were too few
+	excess, missing    int // the largest number of units too many, and all that were too few
 	empty              int // counts of 0 or less although something lies there
 	sales              int
 }

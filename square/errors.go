@@ -243,7 +243,7 @@ func details(body *strictjson.Row, plain func(string) string) []Detail {
 	for _, e := range list[:min(len(list), maxDetails)] {
 		var r strictjson.Row
 		r.Read(e)
-		word := func(name string, most int) string { return text.Cut(plain(r.Value(name).Name()), most) }
+		word := func(name string, limit int) string { return text.Cut(plain(r.Value(name).Name()), limit) }
 		all = append(all, Detail{word("category", 60), word("code", 60), word("detail", text.Max), word("field", 120)})
 	}
 	return all

@@ -167,12 +167,12 @@ func TestPreciseQuantities(t *testing.T) {
 	assert.False(t, level(t, ch, "KILO").Inexact)
 }
 
-func TestParseFigure(t *testing.T) {
-	for text, want := range map[string]figure{
+func TestParseQuantity(t *testing.T) {
+	for text, want := range map[string]quantity{
 		"0": {}, "79": {n: 79}, "-3": {n: -3}, "3.7": {n: 3, inexact: true}, "-3.7": {n: -4, inexact: true}, "12.00000": {n: 12},
 		"00012": {n: 12}, "-0": {}, "0.00001": {inexact: true}, "9007199254740992": {n: 1 << 53},
 	} {
-		got, ok := parseFigure(text)
+		got, ok := parseQuantity(text)
 		assert.True(t, ok, text)
 		assert.Equal(t, want, got, text)
 	}
@@ -180,7 +180,7 @@ func TestParseFigure(t *testing.T) {
 		"", "-", ".", "1.", ".5", "+1", "1e3", "0x1", " 1", "1 ", "1,000", "NaN", "Infinity", "--1", "1-", "½", "١", "9007199254740993",
 		"99999999999999999999999999", "1.2.3", "null",
 	} {
-		_, ok := parseFigure(text)
+		_, ok := parseQuantity(text)
 		assert.False(t, ok, text)
 	}
 }
@@ -204,7 +204,7 @@ func TestOneOddRowIsOneProductsTrouble(t *testing.T) {
 		"text":            `"ID"`,
 		"null row":        `null`,
 		"a list":          `[]`,
-		"two figures":     `{"catalog_object_id":"ID","state":"IN_STOCK","location_id":"LMAIN","quantity":"7"},{"catalog_object_id":"ID","state":"IN_STOCK","location_id":"LMAIN","quantity":"8"}`,
+		"two quantities":  `{"catalog_object_id":"ID","state":"IN_STOCK","location_id":"LMAIN","quantity":"7"},{"catalog_object_id":"ID","state":"IN_STOCK","location_id":"LMAIN","quantity":"8"}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			till := squaretest.New(squaretest.Config{})

@@ -352,12 +352,12 @@ func (p *push) judge(a *answer, rows []row) error {
 	if err != nil {
 		return err
 	}
-	f := &figures{location: p.location, byID: make(map[string]figure, len(rows))}
-	f.read(list)
+	q := &quantities{location: p.location, byID: make(map[string]quantity, len(rows))}
+	q.read(list)
 	named := (&Error{Details: a.details}).rows(len(rows))
 	vague := len(a.details) > 0 && len(named) == 0
 	for i, r := range rows {
-		got, counted := f.byID[r.id]
+		got, counted := q.byID[r.id]
 		d, refused := named[i]
 		switch {
 		case refused:

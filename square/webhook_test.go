@@ -220,13 +220,13 @@ func FuzzReceive(f *testing.F) {
 	})
 }
 
-func FuzzParseFigure(f *testing.F) {
+func FuzzParseQuantity(f *testing.F) {
 	for _, seed := range []string{"0", "79", "-3", "3.75", "1e3", "", "-", "99999999999999999999999999", "0.00001"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		got, ok := parseFigure(text)
-		if ok && (got.n > maxFigure || got.n < -maxFigure-1 || strings.ContainsAny(text, "eE+ ,_")) {
+		got, ok := parseQuantity(text)
+		if ok && (got.n > maxCount || got.n < -maxCount-1 || strings.ContainsAny(text, "eE+ ,_")) {
 			t.Fatalf("%q is %v", text, got)
 		}
 	})

@@ -86,7 +86,7 @@ func (s *Server) Add(variations ...Variation) (ids []string) {
 		s.byID[full.id] = full
 		ids = append(ids, full.id)
 		s.touch(full)
-		qty, ok := quantity(v.Count)
+		qty, ok := parseDecimal(v.Count)
 		if v.Count == "" {
 			qty, ok = int64(v.Quantity)*unit, true
 		}
@@ -235,7 +235,7 @@ func (s *Server) overrides(v *variation) (all []answer) {
 		if on, ok := v.TrackedAt[id]; ok {
 			o["track_inventory"] = on
 		}
-		if qty, ok := s.ledgers[place{v.id, id}].figure(s.cfg.Doubts); slices.Contains(v.SoldOutAt, id) || ok && qty <= 0 && v.tracked(id) {
+		if qty, ok := s.ledgers[place{v.id, id}].quantity(s.cfg.Doubts); slices.Contains(v.SoldOutAt, id) || ok && qty <= 0 && v.tracked(id) {
 			o["sold_out"] = true
 		}
 		if len(o) > 1 {

@@ -18,10 +18,10 @@ type Change struct {
 	ReceivedAt        time.Time // in Square's clock
 	ReferenceID       string
 	Key               string // the request's idempotency key
-	// Effective reports whether the figure stands on it: no count with a later
+	// Effective reports whether the quantity stands on it: no count with a later
 	// OccurredAt was there.
 	Effective bool
-	// Shown is the figure after it.
+	// Shown is the quantity after it.
 	Shown string
 }
 
@@ -149,7 +149,7 @@ func (s *Server) objections(c *count) []fault {
 	if c.State != "IN_STOCK" {
 		return []fault{unsupported("counts of the state " + c.State)}
 	}
-	qty, ok := quantity(c.Quantity)
+	qty, ok := parseDecimal(c.Quantity)
 	occurred, err := time.Parse(time.RFC3339, c.OccurredAt)
 	now := s.now()
 	v, l := s.byID[c.ID], s.locate(c.Location)
@@ -182,7 +182,7 @@ func (s *Server) objections(c *count) []fault {
 
 // count takes a count in, and reports whether it made a change of it.
 func (s *Server) count(c *count, key string, ignoreUnchanged bool) bool {
-	qty, _ := quantity(c.Quantity)
+	qty, _ := parseDecimal(c.Quantity)
 	occurred, _ := time.Parse(time.RFC3339, c.OccurredAt)
 	v := s.byID[c.ID]
 	id := c.ID
@@ -194,7 +194,7 @@ func (s *Server) count(c *count, key string, ignoreUnchanged bool) bool {
 		return false
 	}
 	effective := l.add(entry{at: occurred, count: true, qty: qty}, s.now(), s.cfg.Doubts)
-	shown, _ := l.figure(s.cfg.Doubts)
+	shown, _ := l.quantity(s.cfg.Doubts)
 	s.history = append(s.history, Change{
 		SKU: v.SKU, ID: c.ID, Location: c.Location, Quantity: c.Quantity, OccurredAt: occurred, ReceivedAt: s.now(),
 		ReferenceID: c.ReferenceID, Key: key, Effective: effective, Shown: decimal(shown),

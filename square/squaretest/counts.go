@@ -38,7 +38,7 @@ func (s *Server) rows(v *variation, location string) (rows []row) {
 	if v.StockedAs != "" {
 		return nil // its stock is the other's
 	}
-	if qty, ok := l.figure(s.cfg.Doubts); ok {
+	if qty, ok := l.quantity(s.cfg.Doubts); ok {
 		rows = append(rows, row{at, "IN_STOCK", decimal(qty), l.calculated})
 	} else if s.cfg.Doubts.NeverCountedIsZero && v.tracked(location) {
 		rows = append(rows, row{at, "IN_STOCK", "0", v.updated})

@@ -9,7 +9,7 @@ import (
 // unit is one whole unit: quantities have up to five decimals.
 const unit = 100_000
 
-// A ledger is what Square knows of one variation at one location. The figure
+// A ledger is what Square knows of one variation at one location. The quantity
 // is made of it whenever it is asked for: the count with the latest time that
 // it is of, and all moves after that time.
 type ledger struct {
@@ -26,8 +26,8 @@ type entry struct {
 	qty   int64
 }
 
-// figure is the stock, or whether there never was any.
-func (l *ledger) figure(d Doubts) (qty int64, ok bool) {
+// quantity is the stock, or whether there never was any.
+func (l *ledger) quantity(d Doubts) (qty int64, ok bool) {
 	if l == nil || len(l.entries) == 0 {
 		return 0, false
 	}
@@ -43,7 +43,7 @@ func (l *ledger) figure(d Doubts) (qty int64, ok bool) {
 	return qty, true
 }
 
-// governing is the count on which the figure stands, or -1.
+// governing is the count on which the quantity stands, or -1.
 func (l *ledger) governing(d Doubts) int {
 	base := -1
 	for i, e := range l.entries {
@@ -56,7 +56,7 @@ func (l *ledger) governing(d Doubts) int {
 	return base
 }
 
-// counts reports whether the entry i changes the figure that stands on base.
+// counts reports whether the entry i changes the quantity that stands on base.
 func (l *ledger) counts(i, base int, d Doubts) bool {
 	e := l.entries[i]
 	switch {
@@ -124,8 +124,8 @@ func decimal(qty int64) string {
 // maxDigits is how many digits a quantity may have before its point.
 const maxDigits = 10
 
-// quantity reads what decimal writes.
-func quantity(text string) (qty int64, ok bool) {
+// parseDecimal reads what decimal writes.
+func parseDecimal(text string) (qty int64, ok bool) {
 	digits, negative := strings.CutPrefix(text, "-")
 	left, right, point := strings.Cut(digits, ".")
 	if left == "" || len(left) > maxDigits || point && right == "" || len(right) > 5 || strings.Trim(left+right, "0123456789") != "" {

@@ -41,7 +41,7 @@ type Config struct {
 // Doubts are behaviours that Square does not document. The zero value is the
 // likeliest or, where none is, the stricter one.
 type Doubts struct {
-	// CountsReplace: a count replaces the figure when it arrives, and sales
+	// CountsReplace: a count replaces the quantity when it arrives, and sales
 	// that arrived before it are not deducted from it even if they occurred
 	// after the time that it is of.
 	CountsReplace bool

@@ -15,7 +15,7 @@ func (s *Server) Quantity(sku string) (n int, ok bool) {
 	if len(all) != 1 || !all[0].tracked(s.cfg.LocationID) {
 		return 0, false
 	}
-	qty, ok := s.ledgers[place{all[0].id, s.cfg.LocationID}].figure(s.cfg.Doubts)
+	qty, ok := s.ledgers[place{all[0].id, s.cfg.LocationID}].quantity(s.cfg.Doubts)
 	whole := qty / unit
 	if qty < 0 && qty%unit != 0 {
 		whole--
@@ -28,7 +28,7 @@ func (s *Server) Quantity(sku string) (n int, ok bool) {
 func (s *Server) Stock(id, location string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	qty, ok := s.ledgers[place{id, location}].figure(s.cfg.Doubts)
+	qty, ok := s.ledgers[place{id, location}].quantity(s.cfg.Doubts)
 	if !ok {
 		return ""
 	}
