@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -242,7 +243,7 @@ func TestPolicies(t *testing.T) {
 		{"buffer larger than stock", syncer.Available().Buffer(9), 5, 0},
 		{"cap", syncer.Available().Cap(3), 5, 3},
 		{"share rounds down", syncer.Available().Share(33), 5, 1},
-		{"share of much", syncer.Available().Share(50), 1 << 62, 1 << 61},
+		{"share of much", syncer.Available().Share(50), math.MaxInt/2 + 1, math.MaxInt/4 + 1},
 		{"order matters", syncer.Available().Buffer(1).Share(50), 5, 2},
 		{"own", syncer.Custom("less ten", func(s channel.Stock) (int, error) { return s.Available - 10, nil }), 5, 0},
 	} {

@@ -124,7 +124,7 @@ func TestASKUThatIsANumber(t *testing.T) {
 	shop := woocommercetest.New(woocommercetest.Config{})
 	id := shop.Add(woocommercetest.Product{SKU: "4006381333931", Quantity: 7})[0]
 	skus := append(simple(shop, 99), "4006381333931")
-	shop.Disguise(id, func(row map[string]any) { row["sku"] = 4006381333931 })
+	shop.Disguise(id, func(row map[string]any) { row["sku"] = int64(4006381333931) })
 	levels, err := open(t, shop, woocommerce.ChannelConfig{}).Levels(t.Context(), skus)
 	require.NoError(t, err)
 	require.Len(t, levels, 100)

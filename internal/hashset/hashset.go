@@ -129,7 +129,7 @@ func search(r io.ReaderAt, n int, h uint64, buf []byte) (bool, error) {
 	place, _ := bits.Mul64(h, uint64(n))
 	at := int(place) - block/2
 	for first, end := 0, n; first < end; {
-		at = max(first, min(at, end-block))
+		at = max(first, at)
 		some := min(block, end-at)
 		if _, err := r.ReadAt(buf[:some*size], int64(at)*size); err != nil {
 			return false, err

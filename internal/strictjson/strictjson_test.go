@@ -24,14 +24,18 @@ func row(t *testing.T, text string) *strictjson.Row {
 }
 
 func TestInt(t *testing.T) {
-	for text, want := range map[string]int{
+	for text, want := range map[string]int64{
 		"0": 0, "-0": 0, "7": 7, "-12": -12, "5.0": 5, "3e0": 3, "1.2e1": 12, "1200e-2": 12, "0e999999999999": 0, "0.000": 0,
 		"9007199254740992": 1 << 53, "-9007199254740992": -1 << 53, "9.007199254740992e15": 1 << 53, "1E+3": 1000, "0.5e1": 5,
 	} {
 		r := row(t, `{"n":`+text+`}`)
 		n := r.Int("n")
+		if int64(int(want)) != want { // on a machine of 32 bits
+			assert.Error(t, r.Err(), text)
+			continue
+		}
 		assert.NoError(t, r.Err(), text)
-		assert.Equal(t, want, n, text)
+		assert.EqualValues(t, want, n, text)
 	}
 	for _, text := range []string{
 		"2.5", "-0.1", "1e-400", "0.99999999999999999999", "9007199254740993", "9007199254740993.0", "-9007199254740993", "1e30", "1e999999999999",

@@ -36,7 +36,7 @@ func TestValidate(t *testing.T) {
 		"a variable of other type":  {`query($id: String!) { inventoryItem(id: $id) { sku } }`, object{"id": item}, "id"},
 		"a number in quotes":        {`query($n: Int!) { inventoryItems(first: $n) { nodes { id } } }`, object{"n": "5"}, "$n"},
 		"a fraction":                {`query($n: Int!) { inventoryItems(first: $n) { nodes { id } } }`, object{"n": 5.5}, "$n"},
-		"more than 32 bits":         {`query($n: Int!) { inventoryItems(first: $n) { nodes { id } } }`, object{"n": 3_000_000_000}, "$n"},
+		"more than 32 bits":         {`query($n: Int!) { inventoryItems(first: $n) { nodes { id } } }`, object{"n": int64(3_000_000_000)}, "$n"},
 		"a boolean that is a text":  {`query($b: Boolean!) { shop { name @skip(if: $b) } }`, object{"b": "true"}, "$b"},
 		"an unknown enum value":     {`query($k: LocationSortKeys!) { locations(first: 1, sortKey: $k) { nodes { id } } }`, object{"k": "name"}, "$k"},
 		"an unknown input field":    {setMutation, object{"key": "k", "input": object{"name": "", "reason": "", "quantities": []any{}, "ignoreCompareQuantity": true}}, "$input"},

@@ -16,7 +16,7 @@ func TestValues(t *testing.T) {
 	const refused = -99999
 	for _, tt := range []struct {
 		value      string
-		batch, put int
+		batch, put int64
 	}{
 		{"0", 0, 0},
 		{"-5", -5, -5},
@@ -43,12 +43,15 @@ func TestValues(t *testing.T) {
 		{"1e20", 7766279631452241920, 7766279631452241920},
 	} {
 		t.Run(tt.value, func(t *testing.T) {
+			if int64(int(tt.batch)) != tt.batch {
+				t.Skip("PHP's integers have 64 bits")
+			}
 			s := woocommercetest.New(woocommercetest.Config{})
 			s.Add(woocommercetest.Product{ID: 1, SKU: "A", Quantity: 200}, woocommercetest.Product{ID: 2, SKU: "B", Quantity: 200})
 			got := ask(t, s, "POST", "products/batch", `{"update":[{"id":1,"stock_quantity":`+tt.value+`}]}`)
 			require.Equal(t, 200, got.status)
 			n, _ := s.Quantity("A")
-			assert.Equal(t, tt.batch, n)
+			assert.EqualValues(t, tt.batch, n)
 			want := map[bool]string{true: "instock", false: "outofstock"}[n > 0]
 			assert.Equal(t, want, got.field(t, "update", 0, "stock_status"))
 
@@ -62,7 +65,7 @@ func TestValues(t *testing.T) {
 					assert.Equal(t, 200, n)
 				} else {
 					assert.Equal(t, 200, got.status, method)
-					assert.Equal(t, tt.put, n)
+					assert.EqualValues(t, tt.put, n)
 				}
 			}
 		})
