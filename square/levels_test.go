@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -170,11 +171,16 @@ func TestPreciseQuantities(t *testing.T) {
 func TestParseQuantity(t *testing.T) {
 	for text, want := range map[string]quantity{
 		"0": {}, "79": {n: 79}, "-3": {n: -3}, "3.7": {n: 3, inexact: true}, "-3.7": {n: -4, inexact: true}, "12.00000": {n: 12},
-		"00012": {n: 12}, "-0": {}, "0.00001": {inexact: true}, "9007199254740992": {n: 1 << 53},
+		"00012": {n: 12}, "-0": {}, "0.00001": {inexact: true},
 	} {
 		got, ok := parseQuantity(text)
 		assert.True(t, ok, text)
 		assert.Equal(t, want, got, text)
+	}
+	largest, ok := parseQuantity("9007199254740992")
+	assert.Equal(t, strconv.IntSize == 64, ok, "a machine of 32 bits has no such quantity")
+	if ok {
+		assert.Equal(t, int64(maxCount), int64(largest.n))
 	}
 	for _, text := range []string{
 		"", "-", ".", "1.", ".5", "+1", "1e3", "0x1", " 1", "1 ", "1,000", "NaN", "Infinity", "--1", "1-", "½", "١", "9007199254740993",

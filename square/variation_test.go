@@ -19,7 +19,7 @@ import (
 
 func TestOneOddObjectIsOneProductsTrouble(t *testing.T) {
 	for name, edit := range map[string]func(o, data map[string]any){
-		"a number for the SKU":   func(_, data map[string]any) { data["sku"] = 4006381333931 },
+		"a number for the SKU":   func(_, data map[string]any) { data["sku"] = int64(4006381333931) },
 		"tracked by word":        func(_, data map[string]any) { data["track_inventory"] = "yes" },
 		"stockable by word":      func(_, data map[string]any) { data["stockable"] = "no" },
 		"overrides of an object": func(_, data map[string]any) { data["location_overrides"] = map[string]any{} },

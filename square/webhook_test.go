@@ -226,7 +226,7 @@ func FuzzParseQuantity(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		got, ok := parseQuantity(text)
-		if ok && (got.n > maxCount || got.n < -maxCount-1 || strings.ContainsAny(text, "eE+ ,_")) {
+		if ok && (int64(got.n) > maxCount || int64(got.n) < -maxCount-1 || strings.ContainsAny(text, "eE+ ,_")) {
 			t.Fatalf("%q is %v", text, got)
 		}
 	})
