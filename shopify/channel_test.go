@@ -171,10 +171,8 @@ func TestWhatIsReadOfProducts(t *testing.T) {
 		{SKU: "FREE, AWAY", Unset: true},
 	}, got)
 
-	without := open(t, shopifytest.New(shopifytest.Config{}), func(_ *Config, c *ChannelConfig) { c.Products = true })
-	stock(shop, 1)
-	_, err := without.Levels(t.Context(), []string{"NONE"})
-	assert.NoError(t, err)
+	shop.Edit("PLAIN", func(i *shopifytest.Item) { i.Draft = true })
+	assert.True(t, levels(t, ch, "PLAIN")[0].OffSale)
 }
 
 func TestProductsWithoutTheScope(t *testing.T) {

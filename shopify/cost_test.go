@@ -226,10 +226,10 @@ func TestOddPointsAreBelievedUpToABound(t *testing.T) {
 				var log bytes.Buffer
 				ch := open(t, shop, func(c *Config, _ *ChannelConfig) { c.Logger = logger(&log) })
 				shop.Inject(shopifytest.OddPoints(status))
-				skus := stock(shop, 600)
+				skus := stock(shop, 260)
 				start := time.Now()
 				for range 3 {
-					require.Len(t, levels(t, ch, skus...), 600)
+					require.Len(t, levels(t, ch, skus...), 260)
 				}
 				assert.Less(t, time.Since(start), 8*time.Minute)
 				shop.Heal()

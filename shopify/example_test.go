@@ -73,3 +73,33 @@ func ExampleClient_Query() {
 	fmt.Println(data.Locations.Nodes, err)
 	// Output: [{gid://shopify/Location/1}] <nil>
 }
+
+// A sale in the shop is noticed by its webhook: the receiver says which SKU to
+// look at.
+func ExampleChannel_Webhooks() {
+	shop := shopifytest.New(shopifytest.Config{Shop: "acme", ClientSecret: "app-secret"})
+	shop.Add(shopifytest.Item{SKU: "MUG-RED", Available: 5})
+	client, err := shopify.New(shopify.Config{Shop: "acme", Token: shopify.StaticToken("shpat_test"), HTTPClient: shop.Client()})
+	if err != nil {
+		log.Fatal(err)
+	}
+	store, err := client.Channel(shopify.ChannelConfig{LocationID: "1"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	hooks, err := store.Webhooks("app-secret", "the one before it")
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	header, body := shop.Delivery("MUG-RED")
+	event, err := hooks.Receive(context.Background(), header, body)
+	fmt.Println(event.Type, event.SKUs, err)
+
+	header.Set("X-Shopify-Hmac-Sha256", shopify.SignWebhook("guessed", body))
+	_, err = hooks.Receive(context.Background(), header, body)
+	fmt.Println(errors.Is(err, channel.ErrUnauthorized))
+	// Output:
+	// inventory_levels/update [MUG-RED] <nil>
+	// true
+}

@@ -24,7 +24,7 @@ func heap() uint64 {
 }
 
 func TestIndexIsCompact(t *testing.T) {
-	const n = 200_000
+	const n = 100_000
 	sku := func(i uint64) string { return fmt.Sprintf("PRODUCT-LINE-%07d-BLUE", i) }
 	before := heap()
 	x := newIndex()

@@ -96,7 +96,7 @@ func TestOneBrokenRow(t *testing.T) {
 	require.GreaterOrEqual(t, len(brokenRows), 40)
 	for name, breakRow := range brokenRows {
 		t.Run(name, func(t *testing.T) {
-			for place := range 5 { // first, last, between
+			for _, place := range []int{0, 2, 4} { // first, between, last
 				shop := shopifytest.New(shopifytest.Config{})
 				ch := open(t, shop)
 				skus := stock(shop, 4)
