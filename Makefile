@@ -32,6 +32,7 @@ lint: ## gofmt, golangci-lint, go mod tidy, in all modules; builds for other sys
 		(cd $$m && $(GO) run $(GOLANGCI) run --config $(CURDIR)/.golangci.yml ./...) || exit 1; done
 	@for m in $(MODULES); do echo "go vet, go mod tidy: $$m"; (cd $$m && $(GO) vet ./... && $(GO) mod tidy -diff) || exit 1; done
 	@for os in darwin windows; do echo "go vet for $$os"; GOOS=$$os $(GO) vet ./... || exit 1; done
+	@for arch in 386 arm; do echo "go vet for $$arch"; GOOS=linux GOARCH=$$arch $(GO) vet ./... || exit 1; done
 
 vuln: ## known vulnerabilities in what is linked, where the database can be reached
 	@for m in $(RELEASED); do echo "govulncheck: $$m"; (cd $$m && $(GO) run $(GOVULNCHECK) ./...) || exit 1; done
