@@ -226,6 +226,8 @@ func (d *download) fetch(ctx context.Context, done *bulkOperation) error {
 	if err != nil || u.Hostname() == "" || u.User != nil || u.Scheme != "https" && !(u.Scheme == "http" && httpx.Loopback(u)) {
 		return unusable(downloadName, "its address is not an https URL")
 	}
+	ctx, release := context.WithTimeoutCause(ctx, bulkLimit, fmt.Errorf("it took longer than %s", bulkLimit))
+	defer release()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	// The whole may take long; a minute without a line is a broken connection.
@@ -258,6 +260,9 @@ func (d *download) fetch(ctx context.Context, done *bulkOperation) error {
 		}
 		if line = bytes.TrimSpace(line); len(line) > 0 {
 			if n++; n > d.rows {
+				if d.rows >= maxKept || done.count >= 0 && d.rows > done.count {
+					return unusable(downloadName, "it has more lines than it should")
+				}
 				if cut && !json.Valid(line) {
 					return fmt.Errorf("%w: shopify: the result of the bulk operation ends within a line", channel.ErrIncomplete)
 				}

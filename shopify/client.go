@@ -36,6 +36,7 @@ type Client struct {
 	floods   memory[hardSearch] // SKUs, by hash
 	vain     memory[vain]       // SKUs, by hash
 	poison   memory[struct{}]   // items that are read alone
+	venom    memory[struct{}]   // items that are written alone
 	open     openWrites
 	names    names
 	outdated sync.Once
@@ -72,6 +73,7 @@ func New(cfg Config) (*Client, error) {
 		floods:   memory[hardSearch]{max: 10_000, life: 24 * time.Hour},
 		vain:     memory[vain]{max: 50_000, life: 24 * time.Hour},
 		poison:   memory[struct{}]{max: 1000, life: 24 * time.Hour},
+		venom:    memory[struct{}]{max: 1000, life: 24 * time.Hour},
 		names:    names{known: memory[string]{max: 20_000, life: namesLife}},
 	}
 	if c.logger == nil {

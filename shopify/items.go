@@ -15,8 +15,14 @@ const parallel = 4
 // is not printed whole.
 const maxSKU = 255
 
-// clip bounds an SKU for a text.
-func clip(sku string) string { return text.Cut(sku, maxSKU) }
+// clip bounds an SKU for a text in which it is quoted: that it is the exact one
+// matters more than what it looks like.
+func clip(sku string) string {
+	if len(sku) <= 4*maxSKU {
+		return sku
+	}
+	return text.Cut(sku, maxSKU)
+}
 
 // A match is what was found for one SKU.
 type match struct {

@@ -87,6 +87,19 @@ func TestNearMissIsReportedWithWhatItNearlyIs(t *testing.T) {
 	assert.ErrorContains(t, err, `"Mug Red"`)
 }
 
+func TestBlanksOfAnSKUAreInItsError(t *testing.T) {
+	shop := shopifytest.New(shopifytest.Config{})
+	ch := open(t, shop)
+	shop.Add(shopifytest.Item{SKU: "MUG RED"})
+	for _, sku := range []string{" MUG RED", "MUG  RED", "MUG\tRED", "MUGRED"} {
+		got := levels(t, ch, sku)
+		require.Len(t, got, 1)
+		assert.EqualError(t, got[0].Err, fmt.Sprintf(`unknown SKU %q: did you mean "MUG RED"? SKUs must match exactly`, sku))
+	}
+	long := strings.Repeat("x\n", 100_000)
+	assert.Less(t, len(levels(t, ch, long)[0].Err.Error()), 2000)
+}
+
 func TestKnownNearMissDoesNotHideANewItem(t *testing.T) {
 	shop := shopifytest.New(shopifytest.Config{})
 	ch := open(t, shop)

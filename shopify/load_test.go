@@ -249,6 +249,47 @@ func TestDownloadIsTriedAgain(t *testing.T) {
 	}
 }
 
+// drip sends a line every half minute, for ever.
+type drip struct{ http.RoundTripper }
+
+func (d drip) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := d.RoundTripper.RoundTrip(r)
+	if err == nil && r.Method == http.MethodGet {
+		resp.Body = io.NopCloser(&dripping{r.Context(), 0})
+	}
+	return resp, err
+}
+
+type dripping struct {
+	ctx context.Context
+	n   int
+}
+
+func (d *dripping) Read(p []byte) (int, error) {
+	if err := pause(d.ctx, 30*time.Second); err != nil {
+		return 0, err
+	}
+	d.n++
+	return copy(p, fmt.Sprintf(`{"id":"gid://shopify/InventoryItem/%d","sku":"D-%d"}`+"\n", d.n, d.n)), nil
+}
+
+func TestDownloadWithoutAnEnd(t *testing.T) {
+	for _, items := range []int{3, 100_000} { // more lines than there are items, or too few in a day
+		synctest.Test(t, func(t *testing.T) {
+			shop := shopifytest.New(shopifytest.Config{})
+			ch := open(t, shop, func(c *Config, _ *ChannelConfig) { c.HTTPClient.Transport = drip{c.HTTPClient.Transport} })
+			unlisted(shop)
+			stock(shop, 3)
+			shop.Inject(channeltest.Fault{Match: doing(pollBulk), Times: -1, Rewrite: func(status int, _ http.Header, body []byte) (int, []byte) {
+				return status, []byte(strings.Replace(string(body), `"rootObjectCount":"3"`, fmt.Sprintf(`"rootObjectCount":"%d"`, items), 1))
+			}})
+			start := time.Now()
+			require.ErrorIs(t, ch.Preload(t.Context()), channel.ErrUnavailable)
+			assert.LessOrEqual(t, time.Since(start), maxDownloads*(bulkLimit+time.Minute))
+		})
+	}
+}
+
 func TestOddLinesOfABulkResult(t *testing.T) {
 	for name, line := range map[string]string{
 		"a number as SKU": `{"id":"gid://shopify/InventoryItem/9","sku":7}`, "no id": `{"sku":"B"}`, "no JSON": `{"id":`, "text": `"B"`, "null": `null`,

@@ -62,10 +62,12 @@ func (m *memory[V]) shed() {
 	}
 }
 
-func (m *memory[V]) drop(key uint64) {
+func (m *memory[V]) drop(keys ...uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.m, key)
+	for _, key := range keys {
+		delete(m.m, key)
+	}
 }
 
 // keys returns the keys of what is remembered.

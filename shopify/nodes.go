@@ -56,19 +56,19 @@ func (c *Client) nodes(ctx context.Context, ask question, ids []uint64, into map
 		defer mu.Unlock()
 		into[id] = n
 	}
-	var together [][]uint64
+	var parts [][]uint64
 	rest := ids[:0:0]
 	for _, id := range ids {
 		if _, alone := c.poison.get(id); alone {
-			together = append(together, []uint64{id})
+			parts = append(parts, []uint64{id})
 		} else {
 			rest = append(rest, id)
 		}
 	}
-	together = append(together, slices.Collect(slices.Chunk(rest, maxInput))...)
+	parts = append(parts, slices.Collect(slices.Chunk(rest, maxInput))...)
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(parallel)
-	for _, some := range together {
+	for _, some := range parts {
 		group.Go(func() error { return c.readSome(ctx, ask, some, put) })
 	}
 	return group.Wait()
@@ -82,9 +82,12 @@ func (c *Client) readSome(ctx context.Context, ask question, ids []uint64, put f
 		c.poison.put(id, struct{}{})
 	}
 	since := time.Now()
-	err := c.readRows(ctx, ask, ids, put, true)
+	known := false
 	if len(ids) == 1 {
-		_, known := c.poison.get(ids[0])
+		_, known = c.poison.get(ids[0])
+	}
+	err := c.readRows(ctx, ask, ids, put, !known)
+	if len(ids) == 1 {
 		switch {
 		case !known:
 		case err == nil:

@@ -38,7 +38,7 @@ func (ch *Channel) Push(ctx context.Context, updates []channel.Update) error {
 	rows = p.prepare(ctx, rows)
 	var group errgroup.Group
 	group.SetLimit(parallel)
-	for some := range slices.Chunk(rows, maxInput) {
+	for _, some := range p.parts(rows) {
 		group.Go(func() error { p.write(ctx, some); return nil })
 	}
 	group.Wait()
@@ -138,6 +138,20 @@ func (p *push) rows(ctx context.Context, updates []channel.Update) []row {
 		}
 	}
 	return append(rows, p.search(ctx, unknown)...)
+}
+
+// parts divides rows among requests. Those that the shop stumbled over before
+// get one each.
+func (p *push) parts(rows []row) (parts [][]row) {
+	var rest []row
+	for _, r := range rows {
+		if _, alone := p.client.venom.get(r.item); alone {
+			parts = append(parts, []row{r})
+		} else {
+			rest = append(rest, r)
+		}
+	}
+	return append(parts, slices.Collect(slices.Chunk(rest, maxInput))...)
 }
 
 // seen returns the item that was seen, if nothing speaks against relying on it.

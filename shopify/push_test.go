@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -239,6 +240,23 @@ func TestRowThatTheShopStumblesOverIsFound(t *testing.T) {
 		assert.ErrorIs(t, errs[skus[300]], channel.ErrUnavailable)
 		assert.ErrorIs(t, errs[skus[300]], channel.ErrUnclear)
 		assert.Len(t, shop.History(), 749)
+
+		// It is written alone from then on.
+		time.Sleep(openLife)
+		shop.Forget()
+		seen = levels(t, ch, skus...)
+		start := time.Now()
+		errs, ok = ch.Push(t.Context(), updates(seen, 1)).(channel.Errors)
+		require.True(t, ok)
+		assert.Len(t, errs, 1)
+		assert.Len(t, sent(t, shop), 4)
+		assert.Zero(t, time.Since(start), "the others do not wait for it")
+		shop.Heal()
+		time.Sleep(openLife)
+		require.NoError(t, ch.Push(t.Context(), updates(levels(t, ch, skus...), 1)))
+		shop.Forget()
+		require.NoError(t, ch.Push(t.Context(), updates(levels(t, ch, skus...), 1)))
+		assert.Len(t, sent(t, shop), 3, "and with the others when it is well")
 	})
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/internal/strictjson"
+	"github.com/ecosire/stocksync/internal/text"
 )
 
 const (
@@ -84,15 +85,18 @@ func (c *Client) searchSome(ctx context.Context, skus []string, blame func(strin
 			hard = hardSearch{err: fmt.Errorf("%w: shopify: the search for %q finds %d other items that are like it, and was given up: a run over the whole catalogue finds it all the same",
 				channel.ErrIncomplete, clip(sku), maxPagesAlone*maxInput)}
 			err = hard.err
-			c.logger.Warn("the search for an SKU finds too many other items; it is not searched for again until tomorrow", "channel", c.shop, "sku", clip(sku))
+			c.logger.Warn("the search for an SKU finds too many other items; it is not searched for again until tomorrow", "shop", c.shop, "sku", text.Clean(sku))
 		}
 		c.floods.put(hashOf(sku), hard)
 		blame(sku, err)
 	}
 	since := time.Now()
-	err := c.search(ctx, skus, maxPages, blame, true)
+	known := false
 	if len(skus) == 1 {
-		_, known := c.floods.get(hashOf(skus[0]))
+		_, known = c.floods.get(hashOf(skus[0]))
+	}
+	err := c.search(ctx, skus, maxPages, blame, !known)
+	if len(skus) == 1 {
 		switch {
 		case errors.Is(err, errFlood):
 			spoils(skus[0], err)

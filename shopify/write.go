@@ -23,7 +23,8 @@ func (p *push) write(ctx context.Context, rows []row) {
 		return
 	}
 	since := time.Now()
-	f := p.submit(ctx, rows, true)
+	_, known := p.client.venom.get(rows[0].item)
+	f := p.submit(ctx, rows, !known || len(rows) > 1)
 	if f == nil {
 		return
 	}
@@ -56,6 +57,7 @@ func (p *push) write(ctx context.Context, rows []row) {
 		}
 		return part.rows, part.err
 	}, func(r row, err error) {
+		p.client.venom.put(r.item, struct{}{})
 		if part := failures[r.item]; part.unclear {
 			p.done()
 			p.lose(ctx, part)
@@ -121,7 +123,7 @@ func (p *push) submit(ctx context.Context, rows []row, repeat bool) *failure {
 		case o.err != nil:
 			return &failure{err: o.err, rows: slices.Clone(rows)}
 		case o.byRow == nil && o.general == nil:
-			p.done()
+			p.written(rows)
 			return nil
 		}
 		var rest []row
@@ -141,6 +143,17 @@ func (p *push) submit(ctx context.Context, rows []row, repeat bool) *failure {
 		rows = rest
 	}
 	return &failure{err: tooOften(setQuantities), rows: slices.Clone(rows)}
+}
+
+// written notes that rows were written, so that nothing speaks against that.
+func (p *push) written(rows []row) {
+	items := make([]uint64, len(rows))
+	for i, r := range rows {
+		items[i] = r.item
+	}
+	p.client.venom.drop(items...)
+	p.refused.drop(items...)
+	p.done()
 }
 
 // tooOften ends what the shop refuses in ever other ways.
