@@ -33,6 +33,14 @@ type Approval struct {
 	Expires time.Time `json:"expires"`
 }
 
+// approvalRecord is how the store keeps an approval. Used ones are kept for a
+// month, for whoever asks who it was.
+type approvalRecord struct {
+	Approval
+	Due  bool `json:"due,omitempty"`  // lines are marked with it, and not done yet
+	Used bool `json:"used,omitempty"` // it covers nothing any more
+}
+
 // ErrOtherLines: the lines held are not those that were shown to whoever
 // approves. Look again.
 var ErrOtherLines = errors.New("the lines held are not those that were approved")
@@ -83,10 +91,11 @@ func (s *Syncer) Approve(ctx context.Context, a Approval) error {
 		}
 		records[i].Key = l.SKU
 	}
-	if h != nil { // used up by these lines
-		a.Hash, a.UpTo = h.Hash, 0
+	rec := approvalRecord{Approval: a}
+	if h != nil {
+		rec.Hash, rec.Due, rec.Used = h.Hash, true, true
 	}
-	value, err := json.Marshal(a)
+	value, err := json.Marshal(rec)
 	if err != nil {
 		return err
 	}
@@ -109,59 +118,93 @@ func (s *Syncer) Approve(ctx context.Context, a Approval) error {
 
 // execute does what was approved.
 func (s *Syncer) execute(ctx context.Context) error {
-	for _, t := range s.targets {
-		h, lines, err := s.holding(ctx, t)
+	due := make(map[string][]Record) // by channel
+	var stale []Record
+	for rec, err := range s.queue.Records(ctx, approvalSet, "") {
 		if err != nil {
 			return err
 		}
-		if h == nil {
+		var a approvalRecord
+		if json.Unmarshal(rec.Value, &a) != nil || time.Since(a.Expires) > 30*24*time.Hour {
+			stale = append(stale, Record{Key: rec.Key})
 			continue
 		}
-		plan := &Plan{Run: h.Run, Made: h.Since, Approved: true, Channels: []PlanChannel{{Channel: t.name, OnSale: h.OnSale}}}
-		open := 0
-		for _, l := range lines {
-			if l.Approved == nil || time.Now().After(l.Approved.Expires) {
-				open++
-				continue
-			}
-			plan.Lines = append(plan.Lines, l.Line)
-		}
-		if len(plan.Lines) == 0 {
+		if !a.Due {
 			continue
 		}
-		r, err := s.Apply(ctx, plan)
-		if r == nil || ctx.Err() != nil {
+		a.Due = false
+		value, err := json.Marshal(a)
+		if err != nil {
 			return err
 		}
-		s.logger.LogAttrs(ctx, slog.LevelInfo, "what was approved is done", slog.String("run", r.Run), slog.String("channel", t.name),
-			slog.Int("lines", len(plan.Lines)), slog.Any("err", err))
-		// What has changed since is not covered, and what failed is left to the
-		// next run; neither is held any more.
-		var gone []Record
-		retry := 0
-		failed := make(map[string]bool)
-		for _, c := range r.Channels {
-			for _, p := range c.Problems {
-				if !channel.Permanent(p.Err) {
-					failed[p.SKU] = true
-				}
-			}
-		}
-		for _, l := range plan.Lines {
-			if failed[l.SKU] {
-				retry++
-				continue
-			}
-			gone = append(gone, Record{Key: l.SKU})
-		}
-		if err := s.queue.Save(ctx, heldSet+t.name, gone...); err != nil {
+		due[a.Channel] = append(due[a.Channel], Record{rec.Key, value})
+	}
+	if len(stale) > 0 {
+		if err := s.queue.Save(ctx, approvalSet, stale...); err != nil {
 			return err
 		}
-		if open+retry == 0 {
-			if err := t.clear(ctx, s); err != nil {
-				return err
-			}
+	}
+	for _, t := range s.targets {
+		if len(due[t.name]) == 0 {
+			continue
 		}
+		if err := s.executeOn(ctx, t); err != nil {
+			return err
+		}
+		if err := s.queue.Save(ctx, approvalSet, due[t.name]...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// executeOn writes the lines of one channel that are approved.
+func (s *Syncer) executeOn(ctx context.Context, t *target) error {
+	h, lines, err := s.holding(ctx, t)
+	if err != nil || h == nil {
+		return err
+	}
+	plan := &Plan{Run: h.Run, Made: h.Since, Approved: true, Channels: []PlanChannel{{Channel: t.name, OnSale: h.OnSale}}}
+	open := 0
+	for _, l := range lines {
+		if l.Approved == nil || time.Now().After(l.Approved.Expires) {
+			open++
+			continue
+		}
+		plan.Lines = append(plan.Lines, l.Line)
+	}
+	if len(plan.Lines) == 0 {
+		return nil
+	}
+	r, err := s.Apply(ctx, plan)
+	if r == nil || ctx.Err() != nil {
+		return err
+	}
+	s.logger.LogAttrs(ctx, slog.LevelInfo, "what was approved is done", slog.String("run", r.Run), slog.String("channel", t.name),
+		slog.Int("lines", len(plan.Lines)), slog.Any("err", err))
+	// What has changed since is not covered. What failed is tried again.
+	failed := make(map[string]bool)
+	for _, c := range r.Channels {
+		for _, p := range c.Problems {
+			failed[p.SKU] = failed[p.SKU] || !channel.Permanent(p.Err)
+		}
+	}
+	var gone []Record
+	for _, l := range plan.Lines {
+		if failed[l.SKU] {
+			open++
+			continue
+		}
+		gone = append(gone, Record{Key: l.SKU})
+	}
+	if err := s.queue.Save(ctx, heldSet+t.name, gone...); err != nil {
+		return err
+	}
+	if open == 0 {
+		return t.clear(ctx, s)
+	}
+	if len(failed) > 0 && err != nil {
+		return err // the approval stays due
 	}
 	return nil
 }
@@ -173,11 +216,13 @@ func (s *Syncer) covered(ctx context.Context, t *target, products int) bool {
 		if err != nil || !strings.HasPrefix(rec.Key, t.name+"/") {
 			return false
 		}
-		var a Approval
-		if json.Unmarshal(rec.Value, &a) != nil || a.UpTo < products || time.Now().After(a.Expires) {
+		var a approvalRecord
+		if json.Unmarshal(rec.Value, &a) != nil || a.Used || a.UpTo < products || time.Now().After(a.Expires) {
 			continue
 		}
-		if err := s.queue.Save(ctx, approvalSet, Record{Key: rec.Key}); err != nil {
+		a.Used = true
+		value, err := json.Marshal(a)
+		if err != nil || s.queue.Save(ctx, approvalSet, Record{rec.Key, value}) != nil {
 			return false
 		}
 		s.logger.LogAttrs(ctx, slog.LevelInfo, "an approval covers what the guard would hold", slog.String("run", channel.Run(ctx)),

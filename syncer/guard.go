@@ -2,6 +2,7 @@ package syncer
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"sync"
 	"time"
@@ -175,6 +176,25 @@ func (p *pass) notice(w *want, l *channel.Level) {
 	}
 	if last, known := p.t.memory.last(w.sku); known && l.Quantity < last {
 		p.s.sales.add(w.stock.ProductID, (last-max(0, l.Quantity))*units)
+		p.sold = append(p.sold, w.stock.ProductID)
+	}
+}
+
+// reconsider marks products again on the channels whose guards hold them: a
+// sale that was just noticed may explain their losses.
+func (s *Syncer) reconsider(ctx context.Context, sold []string) {
+	var marks []Mark
+	for _, t := range s.targets {
+		t.keeper.mu.Lock()
+		for _, id := range sold {
+			if t.keeper.products[id] {
+				marks = append(marks, Mark{Key: Key{Lane: t.eventLane(), ID: id}, Why: Retried})
+			}
+		}
+		t.keeper.mu.Unlock()
+	}
+	if len(marks) > 0 {
+		_ = s.insist(ctx, "Mark", func() error { return s.queue.Mark(ctx, marks...) })
 	}
 }
 

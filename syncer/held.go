@@ -74,11 +74,12 @@ func (h Holding) String() string {
 
 // A keeper keeps what a target's guard holds, in the store and in memory.
 type keeper struct {
-	mu     sync.Mutex
-	read   time.Time // when the store was read last; zero for never
-	trip   *Trip
-	held   map[string]string // SKUs of lines held, with their products
-	onSale int               // counted in the last run over the catalogue; -1 if there was none
+	mu       sync.Mutex
+	read     time.Time // when the store was read last; zero for never
+	trip     *Trip
+	held     map[string]string // SKUs of lines held, with their products
+	products map[string]bool   // those products
+	onSale   int               // counted in the last run over the catalogue; -1 if there was none
 }
 
 // keptFor is how long what the store says of a guard is believed without
@@ -120,7 +121,10 @@ func (t *target) kept(ctx context.Context, s *Syncer) error {
 			}
 		}
 	}
-	k.trip, k.onSale, k.held, k.read = r.Trip, r.OnSale, held, time.Now()
+	k.trip, k.onSale, k.held, k.products, k.read = r.Trip, r.OnSale, held, make(map[string]bool), time.Now()
+	for _, id := range held {
+		k.products[id] = true
+	}
 	return nil
 }
 
@@ -173,6 +177,7 @@ func (t *target) hold(ctx context.Context, s *Syncer, trip *Trip, lines []Line) 
 	for _, l := range lines {
 		if len(k.held) < maxListed {
 			k.held[l.SKU] = l.ProductID
+			k.products[l.ProductID] = true
 		}
 	}
 	if tripped {
@@ -226,7 +231,7 @@ func (t *target) clear(ctx context.Context, s *Syncer) error {
 		return err
 	}
 	was := k.trip
-	k.trip, k.held = nil, make(map[string]string)
+	k.trip, k.held, k.products = nil, make(map[string]string), make(map[string]bool)
 	if err := t.saveGuard(ctx, s); err != nil {
 		return err
 	}

@@ -56,6 +56,8 @@ type pass struct {
 	kitting kitting
 	// holdErr is why what the gate shut could not be kept as held.
 	holdErr error
+	// sold are products of which the pass noticed that the channel sold some.
+	sold []string
 	// unset makes the write an [channel.Unsetter]'s.
 	unset    bool
 	unsetter channel.Unsetter

@@ -278,7 +278,9 @@ func (s *Syncer) turn(ctx context.Context, r *reader, t *target, tasks []Task, n
 			}
 		}
 	}
-	out := s.realtime(ctx, t, marked, r.again).take(ctx, known)
+	p := s.realtime(ctx, t, marked, r.again)
+	out := p.take(ctx, known)
+	s.reconsider(ctx, p.sold)
 	a := &account{s: s, t: t, report: ChannelReport{Channel: t.name}}
 	a.add(ctx, out)
 
@@ -298,6 +300,8 @@ func (s *Syncer) turn(ctx context.Context, r *reader, t *target, tasks []Task, n
 			o.later(task, errStale, maxProductBackoff)
 		case res == nil || res.state <= updated:
 			o.done(task)
+		case res.state == held && res.err == nil && p.explained(&change{res.want, res.seen}): // by now
+			o.wait(task, 0)
 		case res.state == held && res.err == nil: // it is kept among what the guard holds
 			o.done(task)
 		case res.state == pending: // look again when it should show
