@@ -142,6 +142,12 @@ func (j *job) apply(ctx context.Context, g *group) []*outcome {
 	for i := range g.stocks {
 		stock := &g.stocks[i]
 		ours := false
+		if j.leftOut(stock) {
+			for _, l := range j.lines[stock.ProductID] {
+				j.done[l.SKU] = true
+			}
+			continue
+		}
 		for _, l := range j.lines[stock.ProductID] {
 			switch {
 			case j.held[l.SKU]:
@@ -181,6 +187,16 @@ func (j *job) apply(ctx context.Context, g *group) []*outcome {
 		}
 	}
 	return outs
+}
+
+// leftOut reports whether the target's Filter leaves a product out by now.
+func (j *job) leftOut(stock *channel.Stock) bool {
+	if j.t.Filter == nil || j.undo {
+		return false
+	}
+	keep := true // a panic is the pass's to report
+	_ = j.s.safely("a target's Filter", func() error { keep = j.t.Filter(*stock); return nil })
+	return !keep
 }
 
 // putBack makes the channel show no quantity for SKUs again, if it can.

@@ -50,8 +50,8 @@ type Guard struct {
 	// and a negative share no limit.
 	Gains float64
 	// Few is how many products may be lost or gain whatever the shares say,
-	// but never more than a third of those on sale are lost; 0 means 5, and a
-	// negative number none.
+	// but of those on sale never more than a third, or one, are lost; 0 means 5,
+	// and a negative number none.
 	Few int
 	// Times is how many times as much as before a product must show to count
 	// as a gain; 0 means 10.
@@ -118,7 +118,7 @@ func (g Guard) limit(d danger, onSale int) int {
 	case d == loss && g.Losses < 0, d == gain && g.Gains < 0:
 		return -1
 	case d == loss:
-		return max(int(g.Losses*float64(onSale)), min(g.Few, onSale/3))
+		return max(int(g.Losses*float64(onSale)), min(g.Few, max(1, onSale/3)))
 	default:
 		return max(int(g.Gains*float64(onSale)), g.Few)
 	}

@@ -88,11 +88,19 @@ func (c *calls) after(f func()) {
 	f()
 }
 
+// stuck returns an error while a call has been left behind.
+func (t *target) stuck() error {
+	if stuck := t.calls.left(); stuck != nil {
+		return fmt.Errorf("%w: %s has not returned since %s", errStuck, stuck.op, stuck.since.Format(time.RFC3339))
+	}
+	return nil
+}
+
 // call calls a method of the target's channel. It returns when that does, or
 // soon after ctx is done or the patience ends; then the call is left behind.
 func (t *target) call(ctx context.Context, s *Syncer, op string, f func(context.Context) error) error {
-	if stuck := t.calls.left(); stuck != nil {
-		return fmt.Errorf("%w: %s has not returned since %s", errStuck, stuck.op, stuck.since.Format(time.RFC3339))
+	if err := t.stuck(); err != nil {
+		return err
 	}
 	return t.attempt(ctx, s, op, s.patience, f)
 }

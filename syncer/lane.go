@@ -83,8 +83,10 @@ func (l *lane) end(began time.Time) {
 }
 
 // enter waits for the caller's turn at the SKUs, each of which occurs once.
-// leave must be called once, when the caller is done with them.
-func (l *lane) enter(ctx context.Context, skus []string) (leave func(), err error) {
+// leave must be called once, when the caller is done with them. It gives up
+// when ctx is done, or when hopeless, which it asks now and then and may be
+// nil, returns an error.
+func (l *lane) enter(ctx context.Context, skus []string, hopeless func() error) (leave func(), err error) {
 	me := &turn{skus: skus, ready: make(chan struct{})}
 	l.mu.Lock()
 	for _, sku := range skus {
@@ -105,10 +107,19 @@ func (l *lane) enter(ctx context.Context, skus []string) (leave func(), err erro
 		return func() { l.leave(me) }, nil
 	default:
 	}
-	select {
-	case <-me.ready:
-		return func() { l.leave(me) }, nil
-	case <-ctx.Done():
+	ask := time.NewTicker(time.Second)
+	defer ask.Stop()
+	for err == nil {
+		select {
+		case <-me.ready:
+			return func() { l.leave(me) }, nil
+		case <-ctx.Done():
+			err = ctx.Err()
+		case <-ask.C:
+			if hopeless != nil {
+				err = hopeless()
+			}
+		}
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -116,7 +127,7 @@ func (l *lane) enter(ctx context.Context, skus []string) (leave func(), err erro
 	if me.ahead == 0 { // it came all the same
 		l.release(me)
 	}
-	return nil, ctx.Err()
+	return nil, err
 }
 
 func (l *lane) leave(t *turn) {

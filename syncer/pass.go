@@ -87,8 +87,9 @@ func (p *pass) take(ctx context.Context, stocks []channel.Stock) *outcome {
 		return out
 	}
 	skus := skusOf(wants)
-	leave, err := p.t.lane.enter(ctx, skus)
+	leave, err := p.t.lane.enter(ctx, skus, p.t.stuck)
 	if err != nil {
+		p.broken(ctx, out, err, true)
 		out.fail(wants, err)
 		return out
 	}
@@ -150,6 +151,12 @@ func (p *pass) take(ctx context.Context, stocks []channel.Stock) *outcome {
 			out.fail(stale, err)
 			return out
 		}
+		if !newer(again, stale) {
+			for _, w := range stale {
+				out.add(result{want: w, state: superseded, err: errStale})
+			}
+			return out
+		}
 		wants = p.renewed(ctx, stale, again, ours, out)
 	}
 }
@@ -164,6 +171,18 @@ func (p *pass) survey(ctx context.Context, stocks []channel.Stock) ([]change, *o
 		out.fail(wants, err)
 	}
 	return changes, out
+}
+
+// newer reports whether any of the stocks is newer than what the wants rest on.
+func newer(stocks []channel.Stock, than []want) bool {
+	for i := range than {
+		for j := range stocks {
+			if stocks[j].AsOf.After(than[i].asOf) {
+				return true
+			}
+		}
+	}
+	return len(stocks) == 0 // what is gone is news, too
 }
 
 // differences looks and compares.

@@ -163,8 +163,9 @@ func (p *Plan) Drift() int {
 // it, and writes nothing. What the guards would hold is marked as held.
 //
 // The whole plan is in memory: it grows with what differs, not with the
-// catalogue. The error is not nil if something could not be compared; the plan
-// then says what was found until then. That a guard would hold lines is none.
+// catalogue. The error is not nil if the source or a channel as a whole could
+// not be read to the end; the plan then says what was found until then. What is
+// wrong with single products, and what a guard would hold, are lines.
 func (s *Syncer) Plan(ctx context.Context) (*Plan, error) {
 	return s.plan(ctx, func(e *entrance, f *fan, surveys []*survey) error {
 		known := s.newNames()
@@ -229,9 +230,6 @@ func (s *Syncer) plan(ctx context.Context, read func(*entrance, *fan, []*survey)
 		plan.Lines = append(plan.Lines, Line{ProductID: p.ProductID, SKU: p.SKU, Name: p.Name, Reason: Unread, Error: p.Err.Error()})
 	}
 	plan.Read = e.report.Read
-	if n := e.report.Unread; n > 0 && failed == nil {
-		failed = fmt.Errorf("%d products could not be read: %w", n, e.report.Problems[0].Err)
-	}
 	if failed == nil {
 		failed = e.ctx.Err()
 	}

@@ -124,8 +124,8 @@ func (o *settlement) giveUp(ctx context.Context, t Task, p Problem) {
 
 const (
 	// maxMisses is how often a product is asked for that the source does not
-	// answer.
-	maxMisses = 3
+	// answer, within some minutes: a list may come short for a while.
+	maxMisses = 8
 	// maxUnreadBackoff caps the wait for a product whose quantity cannot be
 	// read: only the source can mend that, and it tells.
 	maxUnreadBackoff = time.Hour
@@ -145,13 +145,12 @@ func (o *settlement) missing(ctx context.Context, t Task) {
 // one more.
 func (o *settlement) later(t Task, err error, limit time.Duration) {
 	wait := pause(err, t.Attempt, limit)
-	t.Attempt++
 	// What failed at different times is tried together: it costs one request.
-	if wait > 4*time.Second {
-		grid := wait / 4
+	if grid := min(firstBackoff<<min(t.Attempt, 20), limit) / 4; grid > time.Second {
 		now := time.Now()
-		wait = now.Add(wait).Truncate(grid.Round(time.Second)).Add(grid.Round(time.Second)).Sub(now)
+		wait = now.Add(wait).Truncate(grid).Add(grid).Sub(now)
 	}
+	t.Attempt++
 	o.retry(t, wait, err)
 }
 

@@ -95,12 +95,10 @@ func (s *Syncer) Run(ctx context.Context) error {
 		}})
 	}
 	start(&worker{s: s, lane: inboxLane, size: groupSize, do: func(tasks []Task) time.Duration {
-		urgent.saw(tasks)
 		s.dispatch(work, tasks, (*target).eventLane)
 		return 0
 	}})
 	start(&worker{s: s, lane: noticedLane, size: groupSize, do: func(tasks []Task) time.Duration {
-		quiet.saw(tasks)
 		s.dispatch(work, tasks, (*target).watchedLane)
 		return 0
 	}})
@@ -300,8 +298,8 @@ func (s *Syncer) turn(ctx context.Context, r *reader, t *target, tasks []Task, n
 			o.later(task, errStale, maxProductBackoff)
 		case res == nil || res.state <= updated:
 			o.done(task)
-		case res.state == held && res.err == nil && p.explained(&change{res.want, res.seen}): // by now
-			o.wait(task, 0)
+		case res.state == held && res.err == nil && res.quantity < res.seen.Quantity && p.explained(&change{res.want, res.seen}): // by now
+			o.wait(task, time.Second)
 		case res.state == held && res.err == nil: // it is kept among what the guard holds
 			o.done(task)
 		case res.state == pending: // look again when it should show
