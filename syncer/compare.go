@@ -49,13 +49,16 @@ func (p *pass) compare(wants []want, levels []channel.Level, out *outcome) []cha
 		case p.fixed != nil && (p.unset || level.Unset || level.Quantity != w.quantity):
 			changes = append(changes, change{*w, level})
 			continue
+		case !level.Unset && level.Quantity == w.quantity && p.t.memory.awaits(w):
+			changes = append(changes, change{*w, level}) // another quantity is on its way, and would land
+			continue
 		case !level.Unset && level.Quantity == w.quantity:
 			p.notice(w, level)
 			r.state = agreed
 			p.t.memory.found(w, w.quantity, p.purpose.catalogue())
 		default:
 			p.notice(w, level)
-			switch v, times := p.t.memory.judge(w, level, p.t.lag, p.purpose == surveying); v {
+			switch v, times := p.t.memory.judge(w, level, p.purpose == surveying); v {
 			case notYet:
 				r.state = pending
 			case undone:

@@ -32,7 +32,7 @@ const (
 )
 
 // groups is the number of groups that n products make.
-func groups(n int) int { return (n + groupSize - 1) / groupSize }
+func groups(n int) int { return groupsOf(n, groupSize) }
 
 // A group is products that were read together, on their way to all channels.
 type group struct {

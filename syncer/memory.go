@@ -22,12 +22,13 @@ const maxShown = 5000
 
 type shown struct {
 	quantity  int
-	productID string    // that the SKU stood for
-	before    int       // shown before it was written; meaningless if wrote is zero
-	wrote     time.Time // when it was written, or zero if it was only found
-	undone    int       // how often before was found again after a write
-	pending   bool      // accepted, and not seen yet
-	alone     bool      // it broke the batch that it was in
+	productID string        // that the SKU stood for
+	before    int           // shown before it was written; meaningless if wrote is zero
+	wrote     time.Time     // when it was written, or zero if it was only found
+	undone    int           // how often before was found again after a write
+	pending   bool          // accepted, and not seen yet
+	lag       time.Duration // how long that may take
+	alone     bool          // it broke the batch that it was in
 }
 
 func (m *memory) get(sku string) (shown, bool) {
@@ -58,11 +59,11 @@ func (m *memory) found(w *want, quantity int, catalogue bool) {
 }
 
 // wrote records what the channel was made to show.
-func (m *memory) wrote(c *change, pending bool) {
+func (m *memory) wrote(c *change, pending bool, lag time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	e, _ := m.get(c.sku)
-	n := shown{quantity: c.quantity, productID: c.stock.ProductID, wrote: time.Now(), pending: pending, alone: e.alone}
+	n := shown{quantity: c.quantity, productID: c.stock.ProductID, wrote: time.Now(), pending: pending, lag: lag, alone: e.alone}
 	if c.seen != nil {
 		n.before = c.seen.Quantity
 	}
@@ -106,7 +107,7 @@ const (
 )
 
 // judge says what a difference means. To peek changes nothing.
-func (m *memory) judge(w *want, seen *channel.Level, lag time.Duration, peek bool) (v verdict, times int) {
+func (m *memory) judge(w *want, seen *channel.Level, peek bool) (v verdict, times int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	e, ok := m.get(w.sku)
@@ -116,7 +117,7 @@ func (m *memory) judge(w *want, seen *channel.Level, lag time.Duration, peek boo
 	switch age := time.Since(e.wrote); {
 	case age > remembered:
 		return differs, 0
-	case e.pending && age < lag:
+	case e.pending && age < e.lag:
 		return notYet, 0
 	case !e.pending && e.undone >= maxUndone && age < undoneFor:
 		return undone, e.undone
@@ -131,6 +132,28 @@ func (m *memory) judge(w *want, seen *channel.Level, lag time.Duration, peek boo
 		m.set(w.sku, e)
 	}
 	return v, e.undone
+}
+
+// awaits reports whether another quantity than the one wanted was accepted and
+// does not show yet: what the channel shows now will not stay.
+func (m *memory) awaits(w *want) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e, ok := m.get(w.sku)
+	return ok && e.pending && e.quantity != w.quantity && time.Since(e.wrote) < e.lag
+}
+
+// expect forgets that a write of the SKU is pending: what became of it can be
+// read. It returns the product.
+func (m *memory) expect(sku string) (productID string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e, ok := m.get(sku)
+	if ok && e.pending {
+		e.lag = 0
+		m.set(sku, e)
+	}
+	return e.productID
 }
 
 // rivals returns, for SKUs that were lately known as another product's, that

@@ -41,7 +41,9 @@ type PlanChannel struct {
 	Channel string `json:"channel"`
 	Checked int    `json:"checked"` // listings compared
 	Agreed  int    `json:"agreed"`  // of them, those that show the right quantity
-	OnSale  int    `json:"onSale"`  // products that customers can buy
+	// OnSale is the number of products that customers can buy. A plan of some
+	// products has what the last run over the catalogue has counted.
+	OnSale int `json:"onSale"`
 	// Extra is the number of SKUs on the channel that no product of the source
 	// has, where the channel can list them and the plan is for the whole
 	// catalogue, and ExtraSKUs are the first 10,000 of these.
@@ -219,7 +221,7 @@ func (s *Syncer) plan(ctx context.Context, read func(*entrance, *fan, []*survey)
 		f.wait()
 	}
 	for _, sv := range surveys {
-		sv.guard(e.ctx)
+		sv.guard(e.ctx, kits == withoutKits)
 		plan.Channels = append(plan.Channels, sv.PlanChannel)
 		plan.Lines = append(plan.Lines, sv.lines...)
 		if sv.err != nil {
@@ -285,8 +287,14 @@ func (sv *survey) add(ctx context.Context, stocks []channel.Stock, kits kitting)
 }
 
 // guard marks as held what the target's guard would hold.
-func (sv *survey) guard(ctx context.Context) {
-	trip, _, err := sv.target.tripped(ctx, sv.s)
+func (sv *survey) guard(ctx context.Context, whole bool) {
+	trip, onSale, err := sv.target.tripped(ctx, sv.s)
+	if !whole { // a part says little of how many are on sale
+		if onSale < 0 {
+			onSale = assumedOnSale
+		}
+		sv.OnSale = max(sv.OnSale, onSale)
+	}
 	for d := loss; d <= gain; d++ {
 		products := make(map[string]bool)
 		for i, l := range sv.lines {
@@ -333,6 +341,9 @@ func (sv *survey) extras(ctx context.Context, known *hashset.Set) {
 		}
 		return nil
 	})
+	if errors.Is(err, errors.ErrUnsupported) {
+		return // a lister that was switched off
+	}
 	if err != nil {
 		sv.Error = "listing: " + err.Error() // what was compared holds
 		return

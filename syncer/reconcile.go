@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/ecosire/stocksync/channel"
 )
 
@@ -135,8 +137,9 @@ type night struct {
 	t       *target
 	account *account
 	tell    func(*account)
-	missed  []string // products to be compared yet
-	lost    bool     // there were too many of these
+	mu      sync.Mutex // of aside, which two passes may add to
+	missed  []string   // products to be compared yet
+	lost    bool       // there were too many of these
 	aside   [gain + 1]aside
 	whole   bool // everything was compared
 	rounds  int  // of catching up
@@ -177,6 +180,8 @@ func (n *night) kits(ctx context.Context) {
 // divide lets pass what is harmless or explained, and puts the rest aside.
 func (n *night) divide(changes []change) (open, shut []change) {
 	p := &pass{s: n.s, t: n.t}
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	for _, c := range changes {
 		d := n.t.Guard.danger(&c)
 		if d == harmless || d == loss && p.explained(&c) || n.t.Guard.limit(d, 0) < 0 {
@@ -204,8 +209,32 @@ func (n *night) take(ctx context.Context, g *group) {
 		n.miss(idsOfStocks(g.stocks))
 		return
 	}
-	n.add(ctx, n.pass().take(ctx, g.stocks))
+	if n.t.size <= 0 || len(g.stocks) <= n.t.size {
+		n.add(ctx, n.pass().take(ctx, g.stocks))
+		return
+	}
+	// A channel that takes little at a time is slow. An event must not wait for
+	// a whole group of it, so each of its batches is a pass; the next one is
+	// read while one is written.
+	var passes errgroup.Group
+	passes.SetLimit(2)
+	outs := make([]*outcome, groupsOf(len(g.stocks), n.t.size))
+	i := 0
+	for some := range slices.Chunk(g.stocks, n.t.size) {
+		at := i
+		i++
+		passes.Go(func() error {
+			outs[at] = n.pass().take(ctx, some)
+			return nil
+		})
+	}
+	_ = passes.Wait()
+	for _, o := range outs {
+		n.add(ctx, o)
+	}
 }
+
+func groupsOf(n, size int) int { return (n + size - 1) / size }
 
 // add adds what came of a pass. If the channel failed as a whole, what was not
 // done, and what is not known to be done, is looked at again.
@@ -287,7 +316,7 @@ func (n *night) catchUp(ctx context.Context) {
 		n.missed = nil
 		n.rounds++
 		n.groups(ctx, ids)
-		if n.t.state.wait() == 0 {
+		if since, _ := n.t.state.down(); since.IsZero() {
 			down = time.Time{}
 		}
 	}

@@ -190,11 +190,6 @@ func (p Problem) String() string {
 	return fmt.Sprintf("%s: %s: %v", where, name, p.Err)
 }
 
-// down reports whether a channel as a whole failed.
-func (r *Report) down() bool {
-	return slices.ContainsFunc(r.Channels, func(c ChannelReport) bool { return c.Err != nil })
-}
-
 // Err returns nil if every channel shows what it should of the products that
 // it has, and else an error that counts what is amiss and matches the errors
 // of the problems.

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -48,6 +49,7 @@ type target struct {
 	preloading atomic.Bool
 	memory     memory  // what the channel was found or made to show
 	state      breaker // whether the channel works
+	barren     barren  // writes that came to nothing, in a row
 	window     window  // what was lately lost and gained in real time
 	keeper     keeper  // what the guard holds
 }
@@ -75,6 +77,12 @@ func newTarget(t Target) (*target, error) {
 		full.lag = l.Lag()
 	}
 	return full, nil
+}
+
+// barren has the SKUs whose writes failed in passing since anything succeeded.
+type barren struct {
+	mu   sync.Mutex
+	skus map[string]bool
 }
 
 // nothing reports whether an interface value is nil, or holds a nil pointer.

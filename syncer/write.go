@@ -92,22 +92,69 @@ func (w *writing) push(ctx context.Context, some []change) error {
 	if err != nil {
 		return err
 	}
+	if err := t.fruitless(some, errs); err != nil {
+		return err
+	}
 	w.worked, w.out.answered = true, true
-	t.worked(ctx, w.p.s, true)
+	t.worked(ctx, w.p.s, len(errs) < len(some) || !passing(errs))
 	for i := range some {
 		w.account(&some[i], errs[some[i].sku])
 	}
 	return nil
 }
 
+// maxFruitless is how many SKUs in a row may fail in passing, each for itself,
+// before that is the channel's trouble: one product never is.
+const maxFruitless = 3
+
+// fruitless counts the SKUs that failed in passing since anything succeeded. It
+// returns an error when these are too many to be the products' own.
+func (t *target) fruitless(some []change, errs channel.Errors) error {
+	t.barren.mu.Lock()
+	defer t.barren.mu.Unlock()
+	if len(errs) < len(some) || !passing(errs) {
+		t.barren.skus = nil
+		return nil
+	}
+	if t.barren.skus == nil {
+		t.barren.skus = make(map[string]bool)
+	}
+	var err error
+	for sku, e := range errs {
+		err = e
+		if len(t.barren.skus) < maxFruitless {
+			t.barren.skus[sku] = true
+		}
+	}
+	if len(t.barren.skus) < maxFruitless {
+		return nil
+	}
+	return fmt.Errorf("nothing that is written is applied: %w", err)
+}
+
+// passing reports whether all of the errors are a service's that may be down.
+func passing(errs channel.Errors) bool {
+	for _, err := range errs {
+		if channel.Permanent(err) || errors.Is(err, channel.ErrConflict) || errors.Is(err, channel.ErrPending) ||
+			!errors.Is(err, channel.ErrUnavailable) && !errors.Is(err, channel.ErrUnclear) {
+			return false
+		}
+	}
+	return true
+}
+
 // account records what came of a change that the channel answered for.
 func (w *writing) account(c *change, err error) {
 	switch {
 	case err == nil:
-		w.p.t.memory.wrote(c, false)
+		w.p.t.memory.wrote(c, false, 0)
 		w.out.add(result{want: c.want, seen: c.seen, state: updated})
 	case errors.Is(err, channel.ErrPending):
-		w.p.t.memory.wrote(c, true)
+		lag := w.p.t.lag
+		if longer, ok := channel.LagOf(err); ok {
+			lag = max(lag, longer)
+		}
+		w.p.t.memory.wrote(c, true, lag)
 		w.out.add(result{want: c.want, seen: c.seen, state: pending, err: err})
 	case w.again && w.p.t.reader != nil && errors.Is(err, channel.ErrConflict):
 		w.conflicts = append(w.conflicts, *c)
