@@ -49,8 +49,8 @@ func (p *pass) compare(wants []want, levels []channel.Level, out *outcome) []cha
 		case p.fixed != nil && (p.unset || level.Unset || level.Quantity != w.quantity):
 			changes = append(changes, change{*w, level})
 			continue
-		case !level.Unset && level.Quantity == w.quantity && p.t.memory.awaits(w):
-			changes = append(changes, change{*w, level}) // another quantity is on its way, and would land
+		case !level.Unset && level.Quantity == w.quantity && (level.Inexact || p.t.memory.awaits(w)):
+			changes = append(changes, change{*w, level}) // a fraction more, or another quantity that will land
 			continue
 		case !level.Unset && level.Quantity == w.quantity:
 			p.notice(w, level)

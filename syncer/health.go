@@ -11,7 +11,8 @@ import (
 type Health struct {
 	// Running reports whether Run runs.
 	Running bool `json:"running"`
-	// Inbox is the backlog of marks that are not yet with the channels.
+	// Inbox is the backlog of marks that are not yet with the channels. It
+	// counts among what waits for each of them, too.
 	Inbox Depth `json:"inbox"`
 	// Orders is the backlog of orders not yet resolved to products.
 	Orders Depth `json:"orders"`
@@ -114,7 +115,7 @@ func (s *Syncer) Health(ctx context.Context) (Health, error) {
 	depth(&h.Orders, orderLane)
 	for _, t := range s.targets {
 		c := ChannelHealth{Channel: t.name}
-		depth(&c.Depth, t.eventLane(), t.watchedLane())
+		depth(&c.Depth, t.eventLane(), t.watchedLane(), inboxLane, noticedLane)
 		c.DownSince, c.Err = t.state.down()
 		if stuck := t.calls.left(); stuck != nil {
 			c.Stuck = stuck.op

@@ -229,7 +229,7 @@ func (st *stream) next(flush <-chan time.Time) (it item, flushed, more bool) {
 		case <-flush:
 			return it, true, true
 		case <-st.idle.C:
-			it, more = item{err: fmt.Errorf("%w: the source has said nothing for %s", channel.ErrUnavailable, st.s.patience)}, true
+			it, more = item{err: fmt.Errorf("%w, %w: the source has said nothing for %s", channel.ErrUnavailable, channel.ErrIncomplete, st.s.patience)}, true
 		}
 	}
 	if !more || it.err != nil {

@@ -114,6 +114,11 @@ func (s *Syncer) Run(ctx context.Context) error {
 	for _, r := range []*reader{urgent, quiet} {
 		group.Go(func() error { r.tidy(ctx); return nil })
 	}
+	for _, t := range s.targets {
+		if r, ok := channel.As[channel.Resumer](t.Channel); ok {
+			group.Go(func() error { s.resume(ctx, work, t, r); return nil })
+		}
+	}
 	group.Go(func() error { s.executeApproved(ctx, work); return nil })
 	group.Go(func() error { s.keepSchedule(ctx); return nil })
 	_ = group.Wait()
@@ -413,4 +418,42 @@ func (s *Syncer) urgentOrders(ctx context.Context) context.Context {
 		return ctx
 	}
 	return channel.WithUrgency(ctx, channel.Soon)
+}
+
+// resumeEvery is how often a channel is asked for work that outlasts calls
+// when it last had none.
+const resumeEvery = time.Minute
+
+// resume lets a channel go on with work that outlasts its calls, and marks the
+// products whose outcome is known by then.
+func (s *Syncer) resume(ctx, work context.Context, t *target, r channel.Resumer) {
+	for failures := 0; ; {
+		var skus []string
+		var again time.Duration
+		err := t.call(work, s, "Resume", func(ctx context.Context) (err error) {
+			skus, again, err = r.Resume(ctx)
+			return err
+		})
+		wait := resumeEvery
+		switch {
+		case err != nil:
+			wait = pause(err, failures, maxProductBackoff)
+			failures++
+			s.logger.LogAttrs(work, slog.LevelWarn, "work that outlasts calls could not go on", slog.String("channel", t.name), slog.Any("err", err))
+		case again > 0:
+			wait, failures = min(again, resumeEvery), 0
+		}
+		var marks []Mark
+		for _, sku := range skus {
+			if id := t.memory.expect(sku); id != "" {
+				marks = append(marks, Mark{Key: Key{Lane: t.eventLane(), ID: id}, Why: Retried})
+			}
+		}
+		if len(marks) > 0 && s.insist(ctx, "Mark", func() error { return s.queue.Mark(ctx, marks...) }) != nil {
+			return
+		}
+		if sleep(ctx, wait) != nil {
+			return
+		}
+	}
 }

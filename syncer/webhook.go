@@ -71,7 +71,10 @@ func (s *Syncer) deliver(w http.ResponseWriter, r *http.Request) int {
 	})
 	if err != nil {
 		s.logger.LogAttrs(ctx, slog.LevelWarn, "webhook refused", slog.Any("err", err))
-		if errors.Is(err, channel.ErrUnauthorized) {
+		switch {
+		case errors.Is(err, channel.ErrUnavailable): // the receiver had to ask somebody
+			return http.StatusServiceUnavailable
+		case errors.Is(err, channel.ErrUnauthorized):
 			return http.StatusUnauthorized
 		}
 		return http.StatusBadRequest
