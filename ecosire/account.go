@@ -144,12 +144,9 @@ func (a *account) window(resp *httpx.Response, now time.Time) (reset int64, end 
 	if err != nil {
 		return 0, end, false
 	}
-	date, err := http.ParseTime(resp.Header.Get("Date"))
-	if err != nil {
-		date = now
-	}
+	date, _ := http.ParseTime(resp.Header.Get("Date"))
 	for _, clock := range []time.Time{date, now} {
-		if rest := time.Unix(reset+1, 0).Sub(clock); reset > 0 && rest >= 0 && rest <= maxWait {
+		if rest := time.Unix(reset+1, 0).Sub(clock); rest >= 0 && rest <= maxWait {
 			return reset, now.Add(rest), true
 		}
 	}

@@ -170,6 +170,9 @@ func TestAccount(t *testing.T) {
 		"a reset just now": {
 			{at: 0, send: 1, left: 59, rest: 60}, {at: 1.5, answer: told(0, 59, 1), left: 59, rest: .5},
 		},
+		"a reset this very moment": {
+			{at: 0, send: 1, left: 59, rest: 60}, {at: 2, answer: told(0, 59, 1), left: 60, rest: 60},
+		},
 		"negative and too large": {
 			{at: 0, send: 2, left: 58, rest: 60}, {at: 0, answer: told(0, 99, 60), left: 58, rest: 61}, {at: 0, answer: told(0, -99, 60), left: 0, rest: 61},
 		},

@@ -183,11 +183,8 @@ func (r *reading[T]) pass(ctx context.Context) error {
 		}
 		got, n := make(chan answer[T], 1), asked
 		coming = append(coming, got)
-		ctx, leave := r.c.quota.line(ctx)
-		r.fetching.Go(func() {
-			defer leave()
-			got <- r.fetch(ctx, n)
-		})
+		ctx := r.c.quota.line(ctx)
+		r.fetching.Go(func() { got <- r.fetch(ctx, n) })
 	}
 	again := false
 	r.last = ""

@@ -54,18 +54,18 @@ type place struct{ urgency channel.Urgency }
 
 type placeKey struct{}
 
-// line gives the one request that will be made with the context returned its
-// place now. leave gives up what was not used of it.
-func (s *scheduler) line(ctx context.Context) (in context.Context, leave func()) {
+// line gives the request that will be made with the context returned its place
+// now.
+func (s *scheduler) line(ctx context.Context) context.Context {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return context.WithValue(ctx, placeKey{}, s.stand(ctx))
+}
+
+func (s *scheduler) stand(ctx context.Context) *place {
 	p := &place{channel.UrgencyOf(ctx)}
 	s.waiting[p.urgency] = append(s.waiting[p.urgency], p)
-	return context.WithValue(ctx, placeKey{}, p), func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.leave(p)
-	}
+	return p
 }
 
 func (s *scheduler) leave(p *place) {
@@ -79,8 +79,7 @@ func (s *scheduler) wait(ctx context.Context) error {
 	defer s.mu.Unlock()
 	me, ok := ctx.Value(placeKey{}).(*place)
 	if !ok || !slices.Contains(s.waiting[me.urgency], me) {
-		me = &place{channel.UrgencyOf(ctx)}
-		s.waiting[me.urgency] = append(s.waiting[me.urgency], me)
+		me = s.stand(ctx)
 	}
 	defer s.leave(me)
 	for {

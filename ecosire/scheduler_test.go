@@ -1,15 +1,12 @@
 package ecosire_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -22,113 +19,6 @@ import (
 	"github.com/ecosire/stocksync/ecosire"
 	"github.com/ecosire/stocksync/ecosire/ecosiretest"
 )
-
-// A minute is an ECOSIRE that only counts requests. What it tells, and when, is
-// for a test to change.
-type minute struct {
-	mu     sync.Mutex
-	limit  int
-	begin  time.Time // windows are a minute from here on; zero means from the first request of each
-	end    time.Time
-	count  int
-	total  int
-	most   int                                              // in a window
-	over   int                                              // refused
-	taken  int                                              // of each window, by others
-	before func(n int) time.Duration                        // a request's way there
-	after  func(n int) time.Duration                        // and its answer's way back
-	tell   func(n int, h http.Header)                       // changes what is told
-	answer func(n int) (status int, body string, told bool) // in place of a page; false for none
-	at     []time.Time
-}
-
-const emptyPage = `{"data":[],"meta":{"total":0,"page":1,"limit":100,"totalPages":0}}`
-
-func (m *minute) RoundTrip(r *http.Request) (*http.Response, error) {
-	m.mu.Lock()
-	m.total++
-	n := m.total
-	m.mu.Unlock()
-	if m.before != nil {
-		time.Sleep(m.before(n))
-	}
-	m.mu.Lock()
-	now := time.Now()
-	for !now.Before(m.end) {
-		if m.begin.IsZero() || m.end.IsZero() {
-			m.end = now
-			if !m.begin.IsZero() {
-				m.end = m.begin
-			}
-		}
-		for m.end = m.end.Add(time.Minute); !m.begin.IsZero() && !now.Before(m.end); {
-			m.end = m.end.Add(time.Minute)
-		}
-		m.count = m.taken
-	}
-	limit := m.limit
-	if limit == 0 {
-		limit = 60
-	}
-	status := 200
-	if m.count++; m.count > limit {
-		status = 429
-		m.over++
-		m.count--
-	}
-	m.most = max(m.most, m.count)
-	m.at = append(m.at, now)
-	h := http.Header{}
-	h.Set("X-RateLimit-Limit", strconv.Itoa(limit))
-	h.Set("X-RateLimit-Remaining", strconv.Itoa(limit-m.count))
-	h.Set("X-RateLimit-Reset", strconv.FormatInt(m.end.Unix(), 10))
-	h.Set("Date", now.UTC().Format(http.TimeFormat))
-	m.mu.Unlock()
-	body := emptyPage
-	if m.answer != nil {
-		if s, b, ok := m.answer(n); ok {
-			status, body = s, b
-		}
-	}
-	if m.tell != nil {
-		m.tell(n, h)
-	}
-	if m.after != nil {
-		time.Sleep(m.after(n))
-	}
-	return &http.Response{StatusCode: status, Header: h, Body: io.NopCloser(strings.NewReader(body))}, nil
-}
-
-// count is how many requests came within a time of the beginning.
-func (m *minute) within(start time.Time, d time.Duration) (n int) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, at := range m.at {
-		if at.Sub(start) <= d {
-			n++
-		}
-	}
-	return n
-}
-
-func scheduled(t *testing.T, m http.RoundTripper, edit func(*ecosire.Config)) *ecosire.Client {
-	t.Helper()
-	cfg := ecosire.Config{APIKey: "eco_live_test", HTTPClient: &http.Client{Transport: m}}
-	if edit != nil {
-		edit(&cfg)
-	}
-	c, err := ecosire.New(cfg)
-	require.NoError(t, err)
-	return c
-}
-
-// ask makes one request.
-func ask(ctx context.Context, c *ecosire.Client) error {
-	for _, err := range c.Locations(ctx) {
-		return err
-	}
-	return nil
-}
 
 // Never more than the limit, whatever the ways take, in whatever windows, with
 // and without what answers tell.
@@ -331,7 +221,7 @@ func TestARunLeavesWhatUrgentWorkTakes(t *testing.T) {
 		s, c, run := catalogue(t, 40, nil)
 		for range 20 { // one in three seconds
 			time.Sleep(3 * time.Second)
-			require.NoError(t, ask(t.Context(), c))
+			require.NoError(t, look(t.Context(), c))
 		}
 		time.Sleep(time.Second)
 		s.Forget()
@@ -339,7 +229,7 @@ func TestARunLeavesWhatUrgentWorkTakes(t *testing.T) {
 		done := run()
 		for range 19 {
 			asked := time.Now()
-			require.NoError(t, ask(t.Context(), c))
+			require.NoError(t, look(t.Context(), c))
 			assert.LessOrEqual(t, time.Since(asked), 1500*time.Millisecond)
 			time.Sleep(3 * time.Second)
 		}
@@ -349,7 +239,7 @@ func TestARunLeavesWhatUrgentWorkTakes(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) {
 		_, c, run := catalogue(t, 59, nil)
-		require.NoError(t, ask(t.Context(), c))
+		require.NoError(t, look(t.Context(), c))
 		time.Sleep(9 * time.Minute)
 		start := time.Now()
 		<-run()
@@ -467,272 +357,5 @@ func TestReadingTime(t *testing.T) {
 		}
 		assert.Zero(t, c.ReadingTime(t.Context(), 5_000))
 		assert.InDelta(t, 60, c.ReadingTime(t.Context(), 5_001).Seconds(), 1)
-	})
-}
-
-// What ECOSIRE says about its quota has caps.
-func TestQuotaIsBelievedWithinLimits(t *testing.T) {
-	for name, tell := range map[string]func(int, http.Header){
-		"a day":                       func(_ int, h http.Header) { h.Set("Retry-After", "86400") },
-		"a day, and nothing else":     func(_ int, h http.Header) { clear(h); h.Set("Retry-After", "86400") },
-		"a date":                      func(_ int, h http.Header) { clear(h); h.Set("Retry-After", "Fri, 01 Jan 2100 00:00:00 GMT") },
-		"a reset in 2100":             func(_ int, h http.Header) { h.Set("X-RateLimit-Reset", "4102444800") },
-		"a reset in milliseconds":     func(_ int, h http.Header) { h.Set("X-RateLimit-Reset", h.Get("X-RateLimit-Reset")+"000") },
-		"a reset in 1970":             func(_ int, h http.Header) { h.Set("X-RateLimit-Reset", "1") },
-		"a date in 2100":              func(_ int, h http.Header) { h.Set("Date", "Fri, 01 Jan 2100 00:00:00 GMT") },
-		"nothing":                     func(_ int, h http.Header) { clear(h) },
-		"nonsense":                    func(_ int, h http.Header) { h.Set("X-RateLimit-Reset", "soon"); h.Set("X-RateLimit-Remaining", "-") },
-		"a limit of none":             func(_ int, h http.Header) { h.Set("X-RateLimit-Limit", "0") },
-		"less than nothing is left":   func(_ int, h http.Header) { h.Set("X-RateLimit-Remaining", "-999999999") },
-		"more than the limit is left": func(_ int, h http.Header) { h.Set("X-RateLimit-Remaining", "999999999") },
-	} {
-		for _, status := range []int{200, 429} {
-			t.Run(fmt.Sprint(name, " ", status), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					m := &minute{}
-					odd := 5 // after so many answers one is odd, and those after it are well again
-					m.tell = func(n int, h http.Header) {
-						if n == odd {
-							tell(n, h)
-						}
-					}
-					m.answer = func(n int) (int, string, bool) { return status, emptyPage, n == odd }
-					var logs bytes.Buffer
-					c := scheduled(t, m, func(cfg *ecosire.Config) { cfg.Logger = slog.New(slog.NewTextHandler(&logs, nil)) })
-					start := time.Now()
-					for range 5 {
-						_ = ask(t.Context(), c) // the odd one may give up
-					}
-					require.NoError(t, ask(t.Context(), c))
-					assert.LessOrEqual(t, time.Since(start), 2*time.Minute+time.Second)
-					if strings.HasPrefix(name, "a day") && status == 429 || strings.HasPrefix(name, "a reset") {
-						assert.Contains(t, logs.String(), "level=ERROR")
-						assert.Contains(t, logs.String(), "not believed")
-					}
-					// And it goes on at full speed.
-					for range 59 {
-						require.NoError(t, ask(t.Context(), c))
-					}
-					assert.LessOrEqual(t, time.Since(start), 3*time.Minute+5*time.Second)
-					assert.Zero(t, m.over)
-				})
-			})
-		}
-	}
-}
-
-// After a refusal nothing is sent until the window is over.
-func TestARefusalClosesTheWindow(t *testing.T) {
-	for name, tt := range map[string]struct {
-		tell func(int, http.Header)
-		wait time.Duration
-	}{
-		"headers":     {func(_ int, h http.Header) {}, 40 * time.Second},
-		"Retry-After": {func(_ int, h http.Header) { clear(h); h.Set("Retry-After", "7") }, 7 * time.Second},
-		"nothing":     {func(_ int, h http.Header) { clear(h) }, 40 * time.Second},
-		"left":        {func(_ int, h http.Header) { h.Set("X-RateLimit-Remaining", "50") }, 40 * time.Second},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				m := &minute{}
-				m.answer = func(n int) (int, string, bool) { return 429, `{"message":"slow"}`, n == 10 }
-				m.tell = func(n int, h http.Header) {
-					if n == 10 {
-						tt.tell(n, h)
-					}
-				}
-				c := scheduled(t, m, nil)
-				for range 9 {
-					require.NoError(t, ask(t.Context(), c))
-				}
-				time.Sleep(20 * time.Second)
-				start := time.Now()
-				var wg sync.WaitGroup
-				for range 20 {
-					wg.Go(func() {
-						time.Sleep(time.Millisecond)
-						assert.NoError(t, ask(t.Context(), c))
-					})
-				}
-				require.NoError(t, ask(t.Context(), c))
-				assert.InDelta(t, tt.wait.Seconds(), time.Since(start).Seconds(), 1.1)
-				assert.Equal(t, 10, m.within(start, tt.wait-time.Second))
-				wg.Wait()
-			})
-		})
-	}
-}
-
-// A refusal that comes late is of a window that is over.
-func TestALateRefusalIsNoNews(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := &minute{}
-		m.after = func(n int) time.Duration {
-			if n == 2 {
-				return 70 * time.Second
-			}
-			return 0
-		}
-		m.answer = func(n int) (int, string, bool) { return 429, `{}`, n == 2 }
-		c := scheduled(t, m, func(cfg *ecosire.Config) { cfg.HTTPClient.Timeout = 2 * time.Minute })
-		require.NoError(t, ask(t.Context(), c))
-		go ask(t.Context(), c)
-		time.Sleep(65 * time.Second)
-		for range 20 {
-			require.NoError(t, ask(t.Context(), c))
-		}
-		time.Sleep(10 * time.Second)
-		start := time.Now()
-		require.NoError(t, ask(t.Context(), c))
-		assert.Zero(t, time.Since(start))
-	})
-}
-
-// Where ECOSIRE's clock is set back its windows are other ones, and time passes
-// all the same.
-func TestAClockSetBack(t *testing.T) {
-	for _, by := range []time.Duration{-time.Hour, time.Hour, -20 * time.Second} {
-		synctest.Test(t, func(t *testing.T) {
-			m := &minute{}
-			m.tell = func(n int, h http.Header) {
-				if n <= 30 {
-					return
-				}
-				reset, _ := strconv.ParseInt(h.Get("X-RateLimit-Reset"), 10, 64)
-				h.Set("X-RateLimit-Reset", strconv.FormatInt(reset+int64(by.Seconds()), 10))
-				date, _ := http.ParseTime(h.Get("Date"))
-				h.Set("Date", date.Add(by).Format(http.TimeFormat))
-			}
-			c := scheduled(t, m, nil)
-			start := time.Now()
-			for range 150 {
-				require.NoError(t, ask(t.Context(), c))
-			}
-			assert.InDelta(t, 122, time.Since(start).Seconds(), 6, by)
-			assert.Zero(t, m.over)
-		})
-	}
-}
-
-// steady marks something at random times, so many times a second, and reads it
-// as a syncer's Run does. It returns how long it took until each mark was read.
-func steady(ctx context.Context, c *ecosire.Client, perSecond float64, seed uint64) (delays []time.Duration) {
-	random := rand.New(rand.NewPCG(seed, 7))
-	var mu sync.Mutex
-	var marks []time.Time
-	marked := make(chan struct{}, 1)
-	go func() {
-		for ctx.Err() == nil {
-			select {
-			case <-ctx.Done():
-				return
-			case <-time.After(time.Duration(random.ExpFloat64() / perSecond * float64(time.Second))):
-			}
-			mu.Lock()
-			marks = append(marks, time.Now())
-			mu.Unlock()
-			select {
-			case marked <- struct{}{}:
-			default:
-			}
-		}
-	}()
-	for {
-		select {
-		case <-ctx.Done():
-			return delays
-		case <-marked:
-		}
-		time.Sleep(100 * time.Millisecond)
-		if c.Pace(ctx) != nil {
-			return delays
-		}
-		mu.Lock()
-		some := marks
-		marks = nil
-		mu.Unlock()
-		if len(some) == 0 {
-			continue
-		}
-		if ask(ctx, c) != nil {
-			return delays
-		}
-		for _, at := range some {
-			delays = append(delays, time.Since(at))
-		}
-	}
-}
-
-func percentile(ds []time.Duration, p int) time.Duration {
-	sorted := append([]time.Duration(nil), ds...)
-	for i := range sorted { // few
-		for j := i; j > 0 && sorted[j] < sorted[j-1]; j-- {
-			sorted[j], sorted[j-1] = sorted[j-1], sorted[j]
-		}
-	}
-	return sorted[(len(sorted)-1)*p/100]
-}
-
-// Events wait for ECOSIRE no longer than its quota makes them, from the first
-// minute on, alone and beside a run that was there before them or comes after.
-func TestHowLongEventsWait(t *testing.T) {
-	const least = 200 * time.Millisecond // to gather, and to be answered
-	for _, tt := range []struct {
-		perSecond float64
-		run       bool
-		p50, p99  time.Duration // beyond that
-	}{
-		{0.2, false, 0, 300 * time.Millisecond}, {1, false, 100 * time.Millisecond, 1000 * time.Millisecond}, {10, false, 600 * time.Millisecond, 1150 * time.Millisecond},
-		{90, false, 600 * time.Millisecond, 1150 * time.Millisecond},
-		{0.2, true, 0, 500 * time.Millisecond}, {1, true, 600 * time.Millisecond, 1400 * time.Millisecond}, {10, true, 700 * time.Millisecond, 1250 * time.Millisecond},
-	} {
-		t.Run(fmt.Sprint(tt.perSecond, " ", tt.run), func(t *testing.T) {
-			for seed := range uint64(3) {
-				synctest.Test(t, func(t *testing.T) {
-					s := ecosiretest.New(ecosiretest.Config{Latency: 100 * time.Millisecond})
-					for i := range 30_000 {
-						s.Add(ecosiretest.Product{SKU: fmt.Sprint(i)})
-					}
-					c := scheduled(t, s, nil)
-					ctx, cancel := context.WithCancel(t.Context())
-					defer cancel()
-					if tt.run {
-						go func() {
-							for ctx.Err() == nil {
-								collect(c.Stock(channel.WithUrgency(ctx, channel.Background)))
-							}
-						}()
-						time.Sleep(time.Duration(10+seed*17) * time.Second)
-					}
-					for range 3 { // the first minutes are not excused
-						some, stop := context.WithTimeout(ctx, 60*time.Second)
-						ds := steady(some, c, tt.perSecond, seed)
-						stop()
-						assert.LessOrEqual(t, percentile(ds, 50)-least, tt.p50)
-						assert.LessOrEqual(t, percentile(ds, 99)-least, tt.p99)
-					}
-				})
-			}
-		})
-	}
-}
-
-func TestPaceLetsABurstGo(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := &minute{}
-		c := scheduled(t, m, nil)
-		start := time.Now()
-		var wg sync.WaitGroup
-		for range 25 {
-			wg.Go(func() {
-				assert.NoError(t, c.Pace(t.Context()))
-				assert.NoError(t, ask(t.Context(), c))
-			})
-		}
-		wg.Wait()
-		assert.Zero(t, time.Since(start))
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		assert.ErrorIs(t, c.Pace(ctx), context.Canceled)
 	})
 }
