@@ -37,6 +37,9 @@ lint: ## gofmt, golangci-lint, go mod tidy, in all modules; builds for other sys
 vuln: ## known vulnerabilities in what is linked, where the database can be reached
 	@for m in $(RELEASED); do echo "govulncheck: $$m"; (cd $$m && $(GO) run $(GOVULNCHECK) ./...) || exit 1; done
 
+pgtest: ## the tests of syncer/pgqueue, on a PostgreSQL of their own, which apt-get may install
+	bash syncer/pgqueue/pgtest
+
 bench: ## measure speed at real quotas, in virtual time, and our own cost
 	STOCKSYNC_BENCH=short $(GO) test -count 1 -v ./internal/bench
 
@@ -76,4 +79,4 @@ release-check: ## whether VERSION can be released after BASE; see docs/releasing
 	$(GO) test -run '^(TestDocument|Example)' ./...
 	test $(BASE) = none || bash .ci/api-diff $(BASE) $(VERSION)
 
-.PHONY: help test race lint vuln bench bench-full fuzz examples consumers tidy release-check
+.PHONY: help test race lint vuln pgtest bench bench-full fuzz examples consumers tidy release-check

@@ -77,7 +77,7 @@ func arrivesLate(t *testing.T, what string, fence bool) aftermath {
 	proxy, err := pgtest.NewProxy(s.Addr())
 	require.NoError(t, err)
 	t.Cleanup(proxy.Close)
-	o := pgqueue.Options{Queue: name()}
+	o := pgqueue.Options{Queue: name(), Lease: lease}
 	a := open(t, pool(t, s, proxy.Addr(), func(c *pgxpool.Config) {
 		c.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol // a message is a statement
 	}), o)
@@ -150,7 +150,7 @@ func TestAStuckSessionIsEnded(t *testing.T) {
 	t.Parallel()
 	p := pool(t, server(t), "")
 	schema := name()
-	q := open(t, p, pgqueue.Options{Schema: schema})
+	q := open(t, p, pgqueue.Options{Schema: schema, Lease: lease})
 	open(t, p, pgqueue.Options{Schema: schema, Queue: "other"})
 	term, err := q.Lead(t.Context(), "old")
 	require.NoError(t, err)
@@ -175,7 +175,7 @@ func TestAnExhaustedPool(t *testing.T) {
 	t.Parallel()
 	s := server(t)
 	p := pool(t, s, "", func(c *pgxpool.Config) { c.MaxConns = 3 })
-	o := pgqueue.Options{Queue: name()}
+	o := pgqueue.Options{Queue: name(), Lease: lease}
 	q := open(t, p, o)
 	term := lead(t, q)
 	var conns []*pgxpool.Conn

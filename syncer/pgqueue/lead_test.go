@@ -34,7 +34,7 @@ func TestALeaderIsCutOff(t *testing.T) {
 			proxy, err := pgtest.NewProxy(s.Addr())
 			require.NoError(t, err)
 			t.Cleanup(proxy.Close)
-			o := pgqueue.Options{Queue: name()}
+			o := pgqueue.Options{Queue: name(), Lease: lease}
 			// Its connections are many and idle, so that each attempt to renew has
 			// another one at hand.
 			a := open(t, pool(t, s, proxy.Addr(), func(c *pgxpool.Config) { c.MinConns = 6 }), o)
@@ -63,15 +63,15 @@ func TestALeaderIsCutOff(t *testing.T) {
 	}
 }
 
-// The server is killed in the middle of everything, and comes back, three times.
+// The server is killed in the middle of everything, and comes back, twice.
 func TestTheServerIsKilled(t *testing.T) {
 	t.Parallel()
 	s := ownServer(t, "fsync=off")
 	p := pool(t, s, "")
-	o := pgqueue.Options{Queue: name()}
+	o := pgqueue.Options{Queue: name(), Lease: lease}
 	q := open(t, p, o)
 	b := open(t, pool(t, s, ""), o)
-	marked := make(chan string, 10_000) // those that Mark returned nil for
+	marked := make(chan string, 100_000) // those that Mark returned nil for
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	for m := range 3 {
@@ -102,7 +102,7 @@ func TestTheServerIsKilled(t *testing.T) {
 		}
 		return nil
 	}
-	for range 3 {
+	for range 2 {
 		term, err := q.Lead(ctx, "a")
 		require.NoError(t, err)
 		for range 20 {
@@ -247,7 +247,7 @@ func TestATermLeavesNothingBehind(t *testing.T) {
 	require.NoError(t, err)
 	p, err := pgxpool.NewWithConfig(t.Context(), config)
 	require.NoError(t, err)
-	q := open(t, p, pgqueue.Options{Queue: name()})
+	q := open(t, p, pgqueue.Options{Queue: name(), Lease: lease})
 	term, err := q.Lead(t.Context(), "self")
 	require.NoError(t, err)
 	waiting := make(chan error, 1)

@@ -16,7 +16,7 @@ import (
 
 func newQueue(t *testing.T, p *pgxpool.Pool, o pgqueue.Options) *pgqueue.Queue {
 	t.Helper()
-	o.Poll, o.Lease = poll, lease
+	o.Poll = poll
 	q, err := pgqueue.New(p, o)
 	require.NoError(t, err)
 	return q

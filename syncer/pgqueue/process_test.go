@@ -83,7 +83,7 @@ func startChild(t *testing.T, s *pgtest.Server, queue string) (*os.Process, *buf
 func TestALeaderIsStopped(t *testing.T) {
 	t.Parallel()
 	s := server(t)
-	o := pgqueue.Options{Queue: name()}
+	o := pgqueue.Options{Queue: name(), Lease: lease}
 	q := open(t, pool(t, s, ""), o)
 	require.NoError(t, q.Mark(t.Context(), mark("a")))
 	process, lines := startChild(t, s, o.Queue)
@@ -106,7 +106,7 @@ func TestALeaderIsStopped(t *testing.T) {
 func TestALeaderIsKilled(t *testing.T) {
 	t.Parallel()
 	s := server(t)
-	o := pgqueue.Options{Queue: name()}
+	o := pgqueue.Options{Queue: name(), Lease: lease}
 	q := open(t, pool(t, s, ""), o)
 	require.NoError(t, q.Mark(t.Context(), mark("a")))
 	process, _ := startChild(t, s, o.Queue)

@@ -205,15 +205,30 @@ func sqlState(err error) string {
 	return ""
 }
 
-// again calls f once more, or twice, when nothing of it was done: the connection
-// turned out to be closed before anything was sent, or PostgreSQL chose it to
-// end a deadlock.
+const (
+	// maxDials is how often something is sent where nothing was, since the
+	// connection turned out to be closed.
+	maxDials = 3
+	// maxConflicts is how often something is done that PostgreSQL has undone to
+	// end a deadlock, or since the host's sessions have a stricter isolation than
+	// is needed here and rows changed meanwhile.
+	maxConflicts = 20
+)
+
+// again calls f until it succeeds or fails for a reason that stays, where
+// nothing of it was done.
 func again(ctx context.Context, f func() error) error {
-	for attempt := 0; ; attempt++ {
+	for attempt := 1; ; attempt++ {
 		err := f()
-		code := sqlState(err)
-		if err == nil || attempt == 2 || ctx.Err() != nil ||
-			!pgconn.SafeToRetry(err) && code != deadlock && code != serializationFailure {
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		switch code := sqlState(err); {
+		case code == deadlock || code == serializationFailure:
+			if attempt >= maxConflicts {
+				return err
+			}
+		case !pgconn.SafeToRetry(err) || attempt >= maxDials:
 			return err
 		}
 	}

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -25,12 +27,22 @@ func number(t syncer.Task) int {
 // Marks of a few keys arrive all the time while several workers lease,
 // acknowledge and put back the same keys: each mark is counted once in what is
 // acknowledged, whatever statement waits for whatever other.
-func TestEveryMarkIsCountedOnce(t *testing.T) {
-	t.Parallel()
+func TestEveryMarkIsCountedOnce(t *testing.T) { // not beside tests that measure time
+	for _, isolation := range []string{"read committed", "repeatable read", "serializable"} {
+		t.Run(strings.ReplaceAll(isolation, " ", "_"), func(t *testing.T) {
+			t.Parallel()
+			everyMarkIsCountedOnce(t, func(c *pgxpool.Config) {
+				c.ConnConfig.RuntimeParams["default_transaction_isolation"] = isolation
+			})
+		})
+	}
+}
+
+func everyMarkIsCountedOnce(t *testing.T, isolation func(*pgxpool.Config)) {
 	s := server(t)
 	o := pgqueue.Options{Queue: name(), Lease: pgqueue.DefaultLease} // it may be slow
-	q := open(t, pool(t, s, ""), o)
-	other := open(t, pool(t, s, ""), o)
+	q := open(t, pool(t, s, "", isolation), o)
+	other := open(t, pool(t, s, "", isolation), o)
 	term := lead(t, q)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
