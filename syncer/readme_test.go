@@ -58,7 +58,7 @@ func byItself(ctx context.Context, mux *http.ServeMux, source channel.Source, ta
 	s, err := syncer.New(syncer.Config{Source: source, Targets: targets, Queue: queue, Webhooks: webhooks})
 	check(err)
 	mux.Handle("POST /webhooks/ecosire", s.WebhookHandler())
-	go s.Run(ctx)                // real time, and every day at 02:00 UTC the whole catalogue
-	err = s.Notify(ctx, "018e…") // what ECOSIRE sends no event for: adjustments, transfers, returns
+	go func() { check(s.Run(ctx)) }() // real time, and every day at 02:00 UTC the whole catalogue
+	err = s.Notify(ctx, "018e…")      // what ECOSIRE sends no event for: adjustments, transfers, returns
 	return err
 }

@@ -79,7 +79,7 @@ func serve(ctx context.Context, cfg syncer.Config, queueFile, addr string) error
 	server := &http.Server{Addr: addr, Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return s.Run(ctx) }) // an error means that the queue is out of order
+	group.Go(func() error { return s.Run(ctx) }) // an error means that it runs already
 	group.Go(server.ListenAndServe)
 	group.Go(func() error {
 		<-ctx.Done()
