@@ -23,8 +23,8 @@ help: ## list the targets
 test: ## run all tests, in all released modules
 	@for m in $(RELEASED); do echo "go test: $$m"; (cd $$m && $(GO) test ./...) || exit 1; done
 
-race: ## run all tests under the race detector, in all released modules
-	@for m in $(RELEASED); do echo "go test -race: $$m"; (cd $$m && $(GO) test -race ./...) || exit 1; done
+race: ## run the tests under the race detector, months in virtual time left out, in all released modules
+	@for m in $(RELEASED); do echo "go test -race: $$m"; (cd $$m && $(GO) test -race -short ./...) || exit 1; done
 
 lint: ## gofmt, golangci-lint, go mod tidy, in all modules; builds for other systems
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run make tidy'; exit 1; }
