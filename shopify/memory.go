@@ -62,12 +62,17 @@ func (m *memory[V]) shed() {
 	}
 }
 
-func (m *memory[V]) drop(keys ...uint64) {
+// empty reports whether nothing is remembered.
+func (m *memory[V]) empty() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, key := range keys {
-		delete(m.m, key)
-	}
+	return len(m.m) == 0
+}
+
+func (m *memory[V]) drop(key uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.m, key)
 }
 
 // keys returns the keys of what is remembered.

@@ -1,6 +1,7 @@
 package shopify
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -149,7 +150,7 @@ func (c *Client) readRows(ctx context.Context, ask question, ids []uint64, put f
 			put(ids[i], &node{number: ids[i], err: odd(ids[i], errors.New(c.said(message, a.token)))})
 			continue
 		}
-		n := r.read(row, ids[i], ask.products)
+		n := r.read(row, ids[i], vars.IDs[i], ask.products)
 		if n != nil && n.err != nil {
 			n.err = odd(n.number, errors.New(c.said(n.err.Error(), a.token)))
 		}
@@ -188,9 +189,9 @@ func failedRows(a *answer, err error, rows int) (messages map[int]string, ok boo
 // A nodeReader reads rows one after the other.
 type nodeReader struct{ row, level, quantity, list, variant, product strictjson.Row }
 
-// read reads the row of an item. It returns nil for one that does not exist
-// any more.
-func (r *nodeReader) read(v strictjson.Value, id uint64, products bool) *node {
+// read reads the row of an item, whose id is name. It returns nil for one that
+// does not exist any more.
+func (r *nodeReader) read(v strictjson.Value, id uint64, name string, products bool) *node {
 	if v.Null() {
 		return nil
 	}
@@ -201,9 +202,9 @@ func (r *nodeReader) read(v strictjson.Value, id uint64, products bool) *node {
 		n.err = fmt.Errorf(format, args...)
 		return n
 	}
-	if got := row.Text("id"); row.Err() != nil {
+	if got := row.Value("id"); row.Err() != nil {
 		return fail("%w", row.Err())
-	} else if got != itemID(id) {
+	} else if !isText(got, name) {
 		return fail("the answer has another item")
 	}
 	sku := row.Value("sku")
@@ -250,15 +251,16 @@ func (r *nodeReader) readLevel(v strictjson.Value, n *node) error {
 	found := false
 	for _, q := range quantities {
 		r.quantity.Read(q)
-		name := r.quantity.Text("name")
-		if err := r.quantity.Err(); err != nil {
-			return err
-		}
-		if name != "available" {
+		name := r.quantity.Value("name")
+		if !isText(name, "available") {
+			r.quantity.Text("name")
+			if err := r.quantity.Err(); err != nil {
+				return err
+			}
 			continue
 		}
 		if found {
-			return fmt.Errorf("two quantities %q", name)
+			return errors.New(`two quantities "available"`)
 		}
 		found = true
 		n.available = r.quantity.Int("quantity")
@@ -267,7 +269,7 @@ func (r *nodeReader) readLevel(v strictjson.Value, n *node) error {
 		}
 		// The API's integers are written as such. What is not comes from
 		// something between.
-		if text := r.quantity.Value("quantity").JSON(); strings.ContainsAny(string(text), ".eE") {
+		if text := r.quantity.Value("quantity").JSON(); bytes.ContainsAny(text, ".eE") {
 			return fmt.Errorf("the quantity is written as %s", text)
 		}
 		if n.available < minQuantity || n.available > maxQuantity {
@@ -278,6 +280,19 @@ func (r *nodeReader) readLevel(v strictjson.Value, n *node) error {
 		return fmt.Errorf("the answer has no quantity")
 	}
 	return nil
+}
+
+// isText reports whether a value is a text, in most cases without a copy of it.
+func isText(v strictjson.Value, text string) bool {
+	b := v.JSON()
+	if len(b) == len(text)+2 && b[0] == '"' && string(b[1:len(b)-1]) == text {
+		return true
+	}
+	if bytes.IndexByte(b, '\\') < 0 {
+		return false
+	}
+	s, err := v.Text() // with escapes
+	return err == nil && s == text
 }
 
 func (r *nodeReader) readVariants(n *node) error {

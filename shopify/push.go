@@ -123,7 +123,7 @@ func (p *push) stopped(ctx context.Context) error {
 
 // rows finds the items of the updates.
 func (p *push) rows(ctx context.Context, updates []channel.Update) []row {
-	var rows []row
+	rows := make([]row, 0, len(updates))
 	var unknown []channel.Update
 	for _, u := range updates {
 		switch item, ok := p.seen(u); {
@@ -143,6 +143,9 @@ func (p *push) rows(ctx context.Context, updates []channel.Update) []row {
 // parts divides rows among requests. Those that the shop stumbled over before
 // get one each.
 func (p *push) parts(rows []row) (parts [][]row) {
+	if p.client.venom.empty() {
+		return slices.Collect(slices.Chunk(rows, maxInput))
+	}
 	var rest []row
 	for _, r := range rows {
 		if _, alone := p.client.venom.get(r.item); alone {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -17,6 +18,9 @@ type prepared struct{ tracked, activated bool }
 // prepare makes the items ready that are not, and returns the rows that can
 // be written.
 func (p *push) prepare(ctx context.Context, rows []row) []row {
+	if !slices.ContainsFunc(rows, func(r row) bool { return r.unready != nil }) {
+		return rows
+	}
 	var group errgroup.Group
 	group.SetLimit(parallel)
 	ready := make([]bool, len(rows))

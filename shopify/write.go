@@ -147,13 +147,14 @@ func (p *push) submit(ctx context.Context, rows []row, repeat bool) *failure {
 
 // written notes that rows were written, so that nothing speaks against that.
 func (p *push) written(rows []row) {
-	items := make([]uint64, len(rows))
-	for i, r := range rows {
-		items[i] = r.item
-	}
-	p.client.venom.drop(items...)
-	p.refused.drop(items...)
 	p.done()
+	if p.client.venom.empty() && p.refused.empty() {
+		return
+	}
+	for _, r := range rows {
+		p.client.venom.drop(r.item)
+		p.refused.drop(r.item)
+	}
 }
 
 // tooOften ends what the shop refuses in ever other ways.
