@@ -42,7 +42,7 @@ func TestNobodyLooksForAMonth(t *testing.T) {
 		cfg      syncer.Config
 		deploys  time.Duration // how often the process starts anew; 0 means never
 		down     bool          // whether another channel is down
-		}{
+	}{
 		{name: "nightly", products: 1000},
 		{name: "nightly, 10 products", products: 10},
 		{name: "nightly, 20 products", products: 20},
