@@ -12,7 +12,7 @@
 // [Syncer.Run] does it as things happen. Products get marked as changed by the
 // source's events, through the handler of [Syncer.WebhookHandler]; by the host,
 // through [Syncer.Notify]; and by watching what moved, if the source is a
-// [channel.Watcher]. A mark carries no figures. Run reads the present truth for what is
+// [channel.Watcher]. A mark carries no quantities. Run reads the present truth for what is
 // marked and pushes it, so that a lost, doubled, late or forged event cannot
 // make a wrong number, and many marks of one product cost one push.
 //
@@ -39,7 +39,7 @@
 //     differences are written: zeros first, then decreases, then increases.
 //   - Missing is not zero. A product that was not read, or was read badly, is
 //     changed nowhere.
-//   - For one channel and SKU an older figure never lands after a newer one,
+//   - For one channel and SKU an older quantity never lands after a newer one,
 //     and never are two writes in flight.
 //   - A channel is an island. What fails is tried again on that channel alone,
 //     and nobody waits for it.

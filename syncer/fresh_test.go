@@ -55,7 +55,7 @@ func TestAnIdleRunLetsTheLanesForget(t *testing.T) {
 	})
 }
 
-// once is a source whose figure cannot be read the first time.
+// once is a source whose quantity cannot be read the first time.
 type once struct {
 	one
 	asked int

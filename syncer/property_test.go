@@ -41,7 +41,7 @@ import (
 //   - What was acknowledged to the sender of an event is shown by every channel
 //     once the services work again, by Run alone.
 //   - What was not is shown after one reconciliation.
-//   - No channel was ever told a figure that ECOSIRE had only before it was read,
+//   - No channel was ever told a quantity that ECOSIRE had only before it was read,
 //     nor one that was read earlier than the one before, nor two of one SKU at a
 //     time.
 //
@@ -388,7 +388,7 @@ func (d *day) somethingBesideRun() {
 	})
 }
 
-// A run that has read a newer figure than Run holds Run's write back. If it
+// A run that has read a newer quantity than Run holds Run's write back. If it
 // then fails, what it held back must still be written.
 func TestAMarkSupersededByACallThatFailsIsNotLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

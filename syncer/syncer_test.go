@@ -190,7 +190,7 @@ func TestProblemsByNameAndTheOthersDone(t *testing.T) {
 	require.Error(t, err, "something was not done")
 	shows(t, m, 5)
 	n, ok := m.Quantity("new")
-	assert.True(t, ok && n == 0, "an item without a figure gets one, even if it is 0")
+	assert.True(t, ok && n == 0, "an item without a quantity gets one, even if it is 0")
 
 	c := r.Channels[0]
 	assert.Equal(t, 6, c.Checked)

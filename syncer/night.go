@@ -1,0 +1,366 @@
+package syncer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ecosire/stocksync/channel"
+)
+
+const (
+	// maxMissed bounds the products that a run remembers for a channel that is
+	// behind or does not work.
+	maxMissed = 1_000_000
+	// maxOutage is how long a run waits for a channel that does not work, after
+	// everything else is done.
+	maxOutage = 10 * time.Minute
+)
+
+// A night is what a run over the catalogue keeps for one channel.
+type night struct {
+	s       *Syncer
+	t       *target
+	account *account
+	tell    func(*account)
+	mu      sync.Mutex // of aside, which two passes may add to
+	missed  []string   // products to be compared yet
+	lost    bool       // there were too many of these
+	aside   [gain + 1]aside
+	whole   bool // everything was compared
+	rounds  int  // of catching up
+	// unsure are writes of which nothing is known yet, by SKU; their products
+	// are among the missed.
+	unsure map[string]result
+}
+
+// aside are the changes of one kind that wait for the end of a run. Products
+// are counted, lines are kept.
+type aside struct {
+	products map[string]bool
+	changes  []change
+}
+
+// pass is a pass that puts aside what is dangerous. It reads nothing again: a
+// read waits for its share of the source's quota, and would hold a thousand
+// SKUs meanwhile. What changed under it is made up for later.
+func (n *night) pass() *pass {
+	return &pass{s: n.s, t: n.t, purpose: nightly, gate: n.divide, kitting: withoutKits}
+}
+
+// kits takes the kits through the channel, when all their parts have been read
+// for the others: a part is read once more, since it may be in many kits.
+func (n *night) kits(ctx context.Context) {
+	if len(n.missed) > 0 { // the channel does not work
+		return
+	}
+	for g := range n.s.kitGroups(ctx, n.t) {
+		p := n.pass()
+		p.kitting = kitsAlone
+		n.add(ctx, p.take(ctx, g.stocks))
+		g.endAll()
+	}
+	n.catchUp(ctx)
+}
+
+// divide lets pass what is harmless or explained, and puts the rest aside.
+func (n *night) divide(changes []change) (open, shut []change) {
+	p := &pass{s: n.s, t: n.t}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, c := range changes {
+		d := n.t.Guard.danger(&c)
+		if d == harmless || d == loss && p.explained(&c) || n.t.Guard.limit(d, 0) < 0 {
+			open = append(open, c)
+			continue
+		}
+		a := &n.aside[d]
+		if a.products == nil {
+			a.products = make(map[string]bool)
+		}
+		a.products[c.stock.ProductID] = true
+		if len(a.changes) < maxListed {
+			stock, seen := *c.stock, *c.seen // the group that they are in shall not stay
+			c.stock, c.seen = &stock, &seen
+			a.changes = append(a.changes, c)
+		}
+	}
+	return open, nil
+}
+
+// take takes a group through the channel. If that does not work, the group is
+// made up for later.
+func (n *night) take(ctx context.Context, g *group) {
+	if n.t.state.wait() > 0 { // it does not work, and was asked moments ago
+		n.miss(idsOfStocks(g.stocks))
+		return
+	}
+	if n.t.size <= 0 || len(g.stocks) <= n.t.size {
+		n.add(ctx, n.pass().take(ctx, g.stocks))
+		return
+	}
+	// A channel that takes little at a time is slow. An event must not wait for
+	// a whole group of it, so each of its batches is a pass; the next one is
+	// read while one is written.
+	var passes errgroup.Group
+	passes.SetLimit(2)
+	outs := make([]*outcome, groupsOf(len(g.stocks), n.t.size))
+	i := 0
+	for some := range slices.Chunk(g.stocks, n.t.size) {
+		at := i
+		i++
+		passes.Go(func() error {
+			outs[at] = n.pass().take(ctx, some)
+			return nil
+		})
+	}
+	_ = passes.Wait()
+	for _, o := range outs {
+		n.add(ctx, o)
+	}
+}
+
+func groupsOf(n, size int) int { return (n + size - 1) / size }
+
+// add adds what came of a pass. If the channel failed as a whole, what was not
+// done, and what is not known to be done, is looked at again.
+func (n *night) add(ctx context.Context, o *outcome) {
+	for i := range o.results {
+		r := &o.results[i]
+		if before, ok := n.unsure[r.sku]; ok && r.state == agreed && r.quantity == before.quantity {
+			r.state, r.seen = updated, before.seen // it was applied
+		}
+		delete(n.unsure, r.sku)
+	}
+	if n.rounds < maxLooks {
+		var again []string
+		o.results = slices.DeleteFunc(o.results, func(r result) bool {
+			if r.state != superseded {
+				return false
+			}
+			again = append(again, productsOf([]want{r.want})...)
+			return true
+		})
+		n.miss(again)
+	}
+	if o.err != nil && !isContext(ctx, o.err) {
+		var again []string
+		o.results = slices.DeleteFunc(o.results, func(r result) bool {
+			if r.state == unclear {
+				if n.unsure == nil {
+					n.unsure = make(map[string]result)
+				}
+				stock := *r.stock
+				r.stock = &stock
+				n.unsure[r.sku] = r
+			} else if !r.unsent {
+				return false
+			}
+			again = append(again, productsOf([]want{r.want})...)
+			return true
+		})
+		slices.Sort(again)
+		n.miss(slices.Compact(again))
+		o.err = nil // unless it stays so
+	}
+	n.account.add(ctx, o)
+	n.tell(n.account)
+}
+
+func (n *night) miss(ids []string) {
+	if len(n.missed)+len(ids) > maxMissed {
+		n.lost = true
+		return
+	}
+	n.missed = append(n.missed, ids...)
+}
+
+func idsOfStocks(stocks []channel.Stock) []string {
+	ids := make([]string, len(stocks))
+	for i := range stocks {
+		ids[i] = stocks[i].ProductID
+	}
+	return ids
+}
+
+// catchUp compares the products that the channel has missed, read anew, until
+// that is done or the channel has not worked for too long. The next group is
+// read while one is compared.
+func (n *night) catchUp(ctx context.Context) {
+	var down time.Time // since when nothing works
+	n.rounds = 0
+	for len(n.missed) > 0 && ctx.Err() == nil {
+		if wait := n.t.state.wait(); wait > 0 {
+			if down.IsZero() {
+				down = time.Now()
+			}
+			if time.Since(down) > maxOutage || sleep(ctx, wait) != nil {
+				return
+			}
+		}
+		ids := n.missed
+		n.missed = nil
+		n.rounds++
+		n.groups(ctx, ids)
+		if since, _ := n.t.state.down(); since.IsZero() {
+			down = time.Time{}
+		}
+	}
+}
+
+// groups reads products and takes them through the channel, until it fails.
+func (n *night) groups(ctx context.Context, ids []string) {
+	type chunk struct {
+		*group
+		unread map[string]error
+	}
+	feed := make(chan chunk)
+	stop := make(chan struct{})
+	rest := make(chan []string, 1)
+	go func() { // ends before groups does
+		defer close(feed)
+		for len(ids) > 0 {
+			some := ids[:min(groupSize, len(ids))]
+			c := chunk{n.s.group(time.Now()), make(map[string]error)}
+			_ = c.read(ctx, n.s, some, func(id, _ string, err error) { c.unread[id] = err })
+			select {
+			case feed <- c:
+				ids = ids[len(some):]
+			case <-stop:
+				c.endAll()
+				rest <- ids
+				return
+			}
+		}
+	}()
+	for c := range feed {
+		n.account.unread(c.unread)
+		n.take(ctx, c.group)
+		c.endAll()
+		if n.t.state.wait() > 0 {
+			close(stop)
+			for c := range feed {
+				n.account.unread(c.unread)
+				n.miss(idsOfStocks(c.stocks))
+				c.endAll()
+			}
+			break
+		}
+	}
+	select {
+	case left := <-rest:
+		n.miss(left)
+	default:
+	}
+}
+
+// finish decides about what was put aside, and says whether the channel was
+// compared as a whole.
+func (n *night) finish(ctx context.Context, whole bool) {
+	r := &n.account.report
+	if missed := len(n.missed); missed > 0 || n.lost {
+		_, err := n.t.state.down()
+		if err == nil {
+			err = ctx.Err()
+		}
+		r.Err = errors.Join(fmt.Errorf("%w: %d are missing", ErrNotCompared, missed), err)
+		o := &outcome{}
+		unsure := make(map[string]bool)
+		for _, res := range n.unsure {
+			o.add(res)
+			unsure[res.stock.ProductID] = true
+		}
+		for _, id := range n.missed {
+			if !unsure[id] {
+				o.add(result{want: want{stock: &channel.Stock{ProductID: id}}, state: failed, err: r.Err})
+			}
+		}
+		n.account.add(ctx, o)
+	}
+	n.whole = whole && len(n.missed) == 0 && !n.lost && ctx.Err() == nil
+	over := false
+	for d := loss; d <= gain; d++ {
+		a := &n.aside[d]
+		count := len(a.products)
+		if count == 0 {
+			continue
+		}
+		limit := n.t.Guard.limit(d, r.OnSale)
+		switch {
+		case !n.whole:
+			n.hold(ctx, d, nil)
+		case count > limit && !n.s.covered(ctx, n.t, count):
+			over = true
+			t := &Trip{Since: time.Now(), Run: channel.Run(ctx), Limit: limit, OnSale: r.OnSale}
+			if d == loss {
+				t.Losses = count
+			} else {
+				t.Gains = count
+			}
+			n.hold(ctx, d, t)
+		default:
+			n.settle(ctx, a)
+		}
+	}
+	if !n.whole {
+		return
+	}
+	err := n.t.countOnSale(ctx, n.s, r.OnSale)
+	if err == nil && !over {
+		err = n.t.clear(ctx, n.s)
+	}
+	if err != nil {
+		r.Err = errors.Join(r.Err, err)
+	}
+}
+
+// hold leaves undone what was put aside. With a trip the guard remembers it.
+func (n *night) hold(ctx context.Context, d danger, trip *Trip) {
+	a := &n.aside[d]
+	o := &outcome{}
+	var lines []Line
+	for i := range a.changes {
+		c := &a.changes[i]
+		o.add(result{want: c.want, seen: c.seen, state: held})
+		line := lineOf(n.t.name, c)
+		line.Reason = Held
+		lines = append(lines, line)
+	}
+	n.account.add(ctx, o)
+	if more := len(a.products) - len(a.changes); more > 0 {
+		n.account.report.Checked += more
+		n.account.report.Held += more
+	}
+	if trip == nil {
+		return
+	}
+	if err := n.t.hold(ctx, n.s, trip, lines); err != nil {
+		n.account.report.Err = errors.Join(n.account.report.Err, err)
+	}
+}
+
+// settle writes what was put aside, read anew.
+func (n *night) settle(ctx context.Context, a *aside) {
+	ids := make([]string, 0, len(a.products))
+	for id := range a.products {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	for some := range slices.Chunk(ids, groupSize) {
+		g := n.s.group(time.Now())
+		unread := make(map[string]error)
+		_ = g.read(ctx, n.s, some, func(id, _ string, err error) { unread[id] = err })
+		n.account.unread(unread)
+		p := &pass{s: n.s, t: n.t, purpose: settling, again: n.s.readNow}
+		o := p.take(ctx, g.stocks)
+		o.compared, o.onSale = 0, 0 // counted before
+		n.account.add(ctx, o)
+		g.endAll()
+	}
+	n.tell(n.account)
+}

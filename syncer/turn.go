@@ -1,0 +1,155 @@
+package syncer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/ecosire/stocksync/channel"
+)
+
+// turn makes one channel show the products of tasks. If they were only
+// noticed, those are left out that the channel showed lately as it should.
+func (s *Syncer) turn(ctx context.Context, r *reader, t *target, tasks []Task, noticed bool) time.Duration {
+	run := newRunName("event")
+	ctx, done := s.hooks.work(channel.WithRun(ctx, run), s, Work{Kind: "turn", Run: run, Channel: t.name, Products: len(tasks), Links: linksOf(tasks)})
+	o := &settlement{s: s, channel: t.name, run: run}
+	stocks, stale, err := r.read(ctx, tasks)
+	if err != nil {
+		// The source's trouble: nothing is known of any product.
+		wait := r.pause(err)
+		for _, task := range tasks {
+			o.retry(task, wait, fmt.Errorf("reading the source: %w", err))
+		}
+		o.settle(ctx)
+		done(WorkDone{Err: err})
+		return wait
+	}
+
+	known := make([]channel.Stock, 0, len(stocks))
+	marked := make(map[string]time.Time, len(tasks))
+	for _, task := range tasks {
+		stock, ok := stocks[task.ID]
+		if !ok || stock.Err != nil || noticed && s.shown(t, &stock) {
+			continue
+		}
+		known = append(known, stock)
+		marked[task.ID] = task.Last
+	}
+	if t.Kits != nil {
+		for id, stock := range stocks {
+			if _, own := marked[id]; !own && stock.Err == nil {
+				known = append(known, stock) // a part of a kit
+			}
+		}
+	}
+	p := s.realtime(ctx, t, marked, r.again)
+	out := p.take(ctx, known)
+	s.reconsider(ctx, p.sold)
+	a := &account{s: s, t: t, report: ChannelReport{Channel: t.name}}
+	a.add(ctx, out)
+
+	results := worst(out.results)
+	wait := t.state.wait()
+	for _, task := range tasks {
+		stock, read := stocks[task.ID]
+		res := results[task.ID]
+		switch {
+		case !read:
+			o.missing(ctx, task)
+		case stock.Err != nil && channel.Permanent(stock.Err):
+			o.giveUp(ctx, task, Problem{Channel: t.name, ProductID: task.ID, SKU: stock.SKU, Name: stock.Name, Err: stock.Err})
+		case stock.Err != nil:
+			o.later(task, stock.Err, maxUnreadBackoff)
+		case (res == nil || res.state <= updated) && slices.Contains(stale, task.ID): // shown, but it may not be what the mark is about
+			o.later(task, errStale, maxProductBackoff)
+		case res == nil || res.state <= updated:
+			o.done(task)
+		case res.state == held && res.err == nil && res.quantity < res.seen.Quantity && p.explained(&change{res.want, res.seen}): // by now
+			o.wait(task, time.Second)
+		case res.state == held && res.err == nil: // it is kept among what the guard holds
+			o.done(task)
+		case res.state == pending: // look again when it should show
+			o.wait(task, max(t.lag/4, time.Second))
+		case out.err != nil && (res.unsent || res.state == unclear || errors.Is(res.err, channel.ErrUnauthorized)): // the channel's trouble
+			o.retry(task, max(wait, time.Second), res.err)
+		case channel.Permanent(res.err):
+			o.giveUp(ctx, task, Problem{Channel: t.name, ProductID: task.ID, SKU: res.sku, Name: stock.Name, Err: res.err})
+		default:
+			o.later(task, res.err, maxProductBackoff)
+		}
+	}
+	if len(known) > 0 {
+		pushed := Pushed{a.report, time.Since(oldest(tasks))}
+		s.hooks.pushed(ctx, s, pushed)
+		c := &a.report
+		s.logger.LogAttrs(ctx, slog.LevelInfo, "batch pushed", slog.String("run", run), slog.String("channel", t.name),
+			slog.Int("updated", c.Updated), slog.Int("unchanged", c.Unchanged), slog.Int("held", c.Held),
+			slog.Int("unknown", c.Unknown), slog.Int("failed", c.Failed+c.Unclear), slog.Duration("delay", pushed.Delay))
+	}
+	o.settle(ctx)
+	done(WorkDone{Channel: &a.report, Err: out.err})
+	if out.err != nil {
+		return wait
+	}
+	return 0
+}
+
+// errStale: the source's answer is from before the question.
+var errStale = errors.New("the source answered with a state from before it was asked")
+
+// shown reports whether the channel lately showed a product as it should.
+func (s *Syncer) shown(t *target, stock *channel.Stock) bool {
+	if !t.plain() {
+		return false
+	}
+	n, err := 0, error(nil)
+	if s.safely("a target's Policy", func() error { n, err = t.Policy.Quantity(*stock); return err }) != nil {
+		return false
+	}
+	return t.memory.shows(stock.SKU, n)
+}
+
+// worst is, for each product, the result of the listing that fared worst.
+func worst(results []result) map[string]*result {
+	by := make(map[string]*result, len(results))
+	for i := range results {
+		r := &results[i]
+		ids := []string{r.stock.ProductID}
+		if len(r.parts) > 1 {
+			ids = productsOf([]want{r.want})
+		}
+		for _, id := range ids {
+			if old := by[id]; old == nil || r.state > old.state {
+				by[id] = r
+			}
+		}
+	}
+	return by
+}
+
+func oldest(tasks []Task) time.Time {
+	first := tasks[0].First
+	for _, t := range tasks {
+		if t.First.Before(first) {
+			first = t.First
+		}
+	}
+	return first
+}
+
+// linksOf are the trace contexts of the marks, a few of them.
+func linksOf(tasks []Task) []string {
+	var links []string
+	for _, t := range tasks {
+		if t.Trace != "" && len(links) < maxLinks {
+			links = append(links, t.Trace)
+		}
+	}
+	return links
+}
+
+const maxLinks = 32
