@@ -8,9 +8,17 @@
 // catalogue. Of a product's three figures only Available, which is what is on
 // hand less what is reserved for confirmed orders, may be published.
 //
-// The figures are checked before anybody sees them. A quantity that is missing,
-// null, text or a fraction is an error for that product and never a 0; a list
-// that turns out not to be whole ends in [channel.ErrIncomplete].
+// Each row of an answer is checked by itself before anybody sees it. A quantity
+// that is missing, null, text or a fraction is an error for that product and never
+// a 0, and costs no other product; a list that turns out not to be whole ends in
+// [channel.ErrIncomplete]. An id that ECOSIRE refuses is found among the others,
+// by asking for halves, and not asked for again for a day.
+//
+// With [channel.WithWarehouses] the stock of single warehouses is read, too, and
+// must not add up to more than there is: what the documented filter warehouseId
+// does to quantities is not documented. W warehouses cost W+1 requests for a
+// hundred products; a single one costs one if nothing uses the total, and then
+// there is nothing to check it against.
 //
 // # Lists
 //
