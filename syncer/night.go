@@ -32,6 +32,7 @@ type night struct {
 	missed  []string   // products to be compared yet
 	lost    bool       // there were too many of these
 	aside   [gain + 1]aside
+	settled [gain + 1]bool
 	whole   bool // everything was compared
 	rounds  int  // of catching up
 	// unsure are writes of which nothing is known yet, by SKU; their products
@@ -304,7 +305,8 @@ func (n *night) finish(ctx context.Context, whole bool) {
 			}
 			n.hold(ctx, d, t)
 		default:
-			n.settle(ctx, a)
+			n.settle(ctx, d)
+			n.settled[d] = true
 		}
 	}
 	if !n.whole {
@@ -344,8 +346,27 @@ func (n *night) hold(ctx context.Context, d danger, trip *Trip) {
 	}
 }
 
+// settling is the gate while one kind is settled: products come along that are
+// in kits with it, and the other kind is decided about by itself.
+func (n *night) settling(p *pass, d danger) gate {
+	return func(changes []change) (open, shut []change) {
+		for _, c := range changes {
+			k := n.t.Guard.danger(&c)
+			known := slices.ContainsFunc(productsOf([]want{c.want}), func(id string) bool { return n.aside[k].products[id] })
+			switch {
+			case k == harmless, k == loss && p.explained(&c), n.t.Guard.limit(k, 0) < 0, known && (k == d || n.settled[k]):
+				open = append(open, c)
+			case !known: // the source has changed since
+				shut = append(shut, c)
+			}
+		}
+		return open, shut
+	}
+}
+
 // settle writes what was put aside, read anew.
-func (n *night) settle(ctx context.Context, a *aside) {
+func (n *night) settle(ctx context.Context, d danger) {
+	a := &n.aside[d]
 	ids := make([]string, 0, len(a.products))
 	for id := range a.products {
 		ids = append(ids, id)
@@ -357,6 +378,7 @@ func (n *night) settle(ctx context.Context, a *aside) {
 		_ = g.read(ctx, n.s, some, func(id, _ string, err error) { unread[id] = err })
 		n.account.unread(unread)
 		p := &pass{s: n.s, t: n.t, purpose: settling, again: n.s.readNow}
+		p.gate = n.settling(p, d)
 		o := p.take(ctx, g.stocks)
 		o.compared, o.onSale = 0, 0 // counted before
 		n.account.add(ctx, o)
