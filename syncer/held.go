@@ -271,6 +271,7 @@ const assumedOnSale = 500
 func (p *pass) realtimeGate(ctx context.Context, marked map[string]time.Time) gate {
 	return func(changes []change) (open, shut []change) {
 		var trip *Trip
+		may := make(map[string]danger) // products that were counted in this pass: one may have many listings
 		for _, c := range changes {
 			d := p.t.Guard.danger(&c)
 			if d == harmless || d == loss && (c.quantity > 0 || p.explained(&c)) {
@@ -295,7 +296,9 @@ func (p *pass) realtimeGate(ctx context.Context, marked map[string]time.Time) ga
 				at = time.Now()
 			}
 			limit := p.t.Guard.limit(d, onSale)
-			if tripped == nil && trip == nil && p.t.window.count(d, at, p.t.Guard.Window, limit) {
+			id := c.stock.ProductID
+			if tripped == nil && (may[id] == d || trip == nil && p.t.window.count(d, at, p.t.Guard.Window, limit)) {
+				may[id] = d
 				open = append(open, c)
 				continue
 			}
