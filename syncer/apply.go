@@ -168,6 +168,9 @@ func (j *job) apply(ctx context.Context, g *group) []*outcome {
 			stocks = append(stocks, *stock)
 		}
 	}
+	if len(stocks) > 0 && j.t.Kits != nil {
+		stocks = g.stocks // a kit needs all its parts
+	}
 	outs := []*outcome{out}
 	p := &pass{s: j.s, t: j.t, purpose: applying, expect: expect}
 	if j.undo {
@@ -262,7 +265,12 @@ func (r *Report) Undo() (*Plan, error) {
 			err = errors.Join(err, fmt.Errorf("syncer: Undo: %s: only %d of %d changes are listed", c.Channel, len(c.Changes), made))
 		}
 		p.Channels = append(p.Channels, PlanChannel{Channel: c.Channel, Checked: c.Checked, OnSale: c.OnSale})
+		first := make(map[string]int) // by SKU: its line
 		for _, ch := range c.Changes {
+			at, twice := first[ch.SKU]
+			if twice { // back to what it was before all of them
+				ch.Shown = before(p.Lines[at])
+			}
 			l := Line{Channel: c.Channel, ProductID: ch.ProductID, SKU: ch.SKU, Name: ch.Name, Shown: &ch.Wanted, Reason: PutBack}
 			if ch.Shown != nil {
 				l.Wanted, l.Reason = *ch.Shown, Under
@@ -270,8 +278,21 @@ func (r *Report) Undo() (*Plan, error) {
 					l.Reason = Over
 				}
 			}
+			if twice {
+				p.Lines[at] = l
+				continue
+			}
+			first[ch.SKU] = len(p.Lines)
 			p.Lines = append(p.Lines, l)
 		}
 	}
 	return p, err
+}
+
+// before is what an undo's line puts back; nil is no quantity.
+func before(l Line) *int {
+	if l.Reason == PutBack {
+		return nil
+	}
+	return &l.Wanted
 }
