@@ -184,10 +184,11 @@ func (o *settlement) settle(ctx context.Context) {
 		o.s.logger.LogAttrs(ctx, slog.LevelWarn, "will be tried again", slog.String("run", o.run), slog.String("channel", o.channel),
 			slog.Int("products", o.failed), slog.Duration("wait", o.longest), slog.Any("err", o.err))
 	}
-	if err := o.tell(context.WithoutCancel(ctx)); err == nil {
+	tell := func() error { return o.tell(context.WithoutCancel(ctx)) }
+	if o.s.safely("the queue: Ack, Retry", tell) == nil {
 		return
 	}
-	if o.s.insist(ctx, "Ack, Retry", func() error { return o.tell(context.WithoutCancel(ctx)) }) != nil {
+	if o.s.insist(ctx, "Ack, Retry", tell) != nil {
 		o.s.owed.add(o)
 	}
 }
@@ -247,7 +248,7 @@ func (s *Syncer) resolve(ctx context.Context, tasks []Task) {
 				marks[i] = task.Mark(inboxLane)
 				marks[i].ID = id
 			}
-			err = s.queue.Mark(ctx, marks...)
+			err = s.safely("the queue: Mark", func() error { return s.queue.Mark(ctx, marks...) })
 		}
 		switch {
 		case err == nil:
