@@ -170,9 +170,44 @@ func timedOut(ctx, inner context.Context, err error) error {
 	return err
 }
 
+// bounded calls f, which reads something and changes nothing, and leaves it
+// behind if it does not return soon after ctx is done or the patience ends.
+func bounded[T any](ctx context.Context, s *Syncer, what string, f func(context.Context) (T, error)) (answer T, err error) {
+	inner, cancel := context.WithTimeout(ctx, s.patience)
+	defer cancel()
+	type answered struct {
+		value T
+		err   error
+	}
+	done := make(chan answered, 1)
+	go func() { // ends with the call
+		var a answered
+		a.err = s.safely(what, func() (err error) { a.value, err = f(inner); return err })
+		done <- a
+	}()
+	select {
+	case a := <-done:
+		return a.value, timedOut(ctx, inner, a.err)
+	case <-inner.Done():
+	}
+	late := time.NewTimer(s.returning)
+	defer late.Stop()
+	select {
+	case a := <-done:
+		return a.value, timedOut(ctx, inner, a.err)
+	case <-late.C:
+	}
+	s.logger.LogAttrs(ctx, slog.LevelError, "a call does not return and is left behind", slog.String("in", what))
+	if ctx.Err() != nil {
+		return answer, ctx.Err()
+	}
+	return answer, fmt.Errorf("%w: %s", errStuck, what)
+}
+
 // A stream is a source's answer on its way.
 type stream struct {
 	s      *Syncer
+	ctx    context.Context
 	out    chan item
 	cancel context.CancelFunc
 	idle   *time.Timer
@@ -188,7 +223,7 @@ type item struct {
 // open begins to read the source. close must be called.
 func (s *Syncer) open(ctx context.Context, ids ...string) *stream {
 	inner, cancel := context.WithCancel(ctx)
-	st := &stream{s: s, out: make(chan item, 100), cancel: cancel, idle: time.NewTimer(s.patience), began: time.Now()}
+	st := &stream{s: s, ctx: ctx, out: make(chan item, 100), cancel: cancel, idle: time.NewTimer(s.patience), began: time.Now()}
 	go func() { // ends when the source's iterator does, or with the next thing that it yields after close
 		defer close(st.out)
 		err := s.safely("the source", func() error {
@@ -228,6 +263,8 @@ func (st *stream) next(flush <-chan time.Time) (it item, flushed, more bool) {
 		case it, more = <-st.out:
 		case <-flush:
 			return it, true, true
+		case <-st.ctx.Done(): // it may not look at its context; close gives it a moment
+			it, more = item{err: st.ctx.Err()}, true
 		case <-st.idle.C:
 			it, more = item{err: fmt.Errorf("%w, %w: the source has said nothing for %s", channel.ErrUnavailable, channel.ErrIncomplete, st.s.patience)}, true
 		}

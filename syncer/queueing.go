@@ -235,12 +235,8 @@ var errNoOrders = errors.New("the source cannot tell an order's products")
 func (s *Syncer) resolve(ctx context.Context, tasks []Task) {
 	o := &settlement{s: s}
 	for _, task := range tasks {
-		var ids []string
-		err := s.safely("the source: OrderProducts", func() (err error) {
-			ctx, cancel := context.WithTimeout(s.urgentOrders(ctx), s.patience)
-			defer cancel()
-			ids, err = s.orders.OrderProducts(ctx, task.ID)
-			return err
+		ids, err := bounded(s.urgentOrders(ctx), s, "the source: OrderProducts", func(ctx context.Context) ([]string, error) {
+			return s.orders.OrderProducts(ctx, task.ID)
 		})
 		if err == nil {
 			marks := make([]Mark, len(ids))

@@ -134,10 +134,8 @@ func (s *Syncer) pace(ctx context.Context) error {
 	if s.pacer == nil {
 		return nil
 	}
-	err := s.safely("the source: Pace", func() error {
-		ctx, cancel := context.WithTimeout(ctx, s.patience)
-		defer cancel()
-		return s.pacer.Pace(ctx)
+	_, err := bounded(ctx, s, "the source: Pace", func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, s.pacer.Pace(ctx)
 	})
 	if err != nil && ctx.Err() == nil {
 		s.once.warn(s, "the source cannot pace its reads; they go on without", slog.Any("err", err))

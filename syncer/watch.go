@@ -45,18 +45,19 @@ func (s *Syncer) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var ids []string
-	var next string
-	err = s.safely("the source: Changes", func() (err error) {
-		ctx, cancel := context.WithTimeout(channel.WithUrgency(ctx, channel.Soon), s.patience)
-		defer cancel()
-		ids, next, err = s.watcher.Changes(ctx, string(cursor))
-		return err
+	type changes struct {
+		ids  []string
+		next string
+	}
+	found, err := bounded(channel.WithUrgency(ctx, channel.Soon), s, "the source: Changes", func(ctx context.Context) (c changes, err error) {
+		c.ids, c.next, err = s.watcher.Changes(ctx, string(cursor))
+		return c, err
 	})
+	next := found.next
 	if err != nil {
 		return err
 	}
-	if err := s.mark(ctx, noticedLane, Watched, channel.Event{Type: "watch", ProductIDs: ids}); err != nil {
+	if err := s.mark(ctx, noticedLane, Watched, channel.Event{Type: "watch", ProductIDs: found.ids}); err != nil {
 		return err
 	}
 	if next == string(cursor) {
