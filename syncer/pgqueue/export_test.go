@@ -17,6 +17,26 @@ func (q *Queue) Unfence(name string) {
 	q.statements[name] = sql
 }
 
+// Waits lets a call of Wait for a lane begin, a look find the lane due, and
+// another call begin before the look ends. It reports which of them returns.
+func Waits(lane string) (before, since bool) {
+	t := &term{waiting: make(map[*waiter]bool)}
+	one, two := &waiter{lane, make(chan struct{})}, &waiter{lane, make(chan struct{})}
+	t.waiting[one] = true
+	waiters, due := t.awaited()
+	t.waiting[two] = true
+	t.release(waiters, due)
+	returned := func(w *waiter) bool {
+		select {
+		case <-w.due:
+			return true
+		default:
+			return false
+		}
+	}
+	return returned(one), returned(two)
+}
+
 // A Clock is a clock.
 type Clock struct{ clock }
 

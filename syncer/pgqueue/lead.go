@@ -149,17 +149,24 @@ type candidate struct {
 	tried  bool
 }
 
+// enter makes the rows of a queue that nobody has led yet.
+func (q *Queue) enter(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	_, err := q.pool.Exec(ctx, q.statements["enter"], q.options.Queue)
+	return err
+}
+
 // stand looks once, and returns a term if it has begun.
 func (c *candidate) stand(ctx context.Context) (*term, error) {
 	q := c.q
 	s, ok, err := q.ask(ctx)
-	if err != nil {
-		return nil, err
+	if err == nil && !ok {
+		if err = q.enter(ctx); err == nil {
+			s, _, err = q.ask(ctx)
+		}
 	}
-	if !ok {
-		ctx, cancel := context.WithTimeout(ctx, askTimeout)
-		defer cancel()
-		_, err := q.pool.Exec(ctx, q.statements["enter"], q.options.Queue)
+	if err != nil {
 		return nil, err
 	}
 	if c.when.mono.IsZero() || !s.same(c.seen) {

@@ -72,6 +72,7 @@ func TestAnOpenTransactionBlocksNobody(t *testing.T) {
 	tx, err := p.Begin(t.Context())
 	require.NoError(t, err)
 	defer tx.Rollback(context.Background())
+	time.Sleep(100 * time.Millisecond)
 	began := time.Now()
 	require.NoError(t, q.MarkTx(t.Context(), tx, mark("leased"), mark("delayed"), mark("waiting"), mark("new")))
 	marked := time.Now()

@@ -10,10 +10,10 @@ import (
 )
 
 const (
-	// minLook is the least time between two looks for work, as a part of Poll:
+	// minLook is the least time between two looks for work, if Poll is not less:
 	// marks made by this process bring the next look forward, and there may be
 	// many.
-	minLook = 20
+	minLook = 5 * time.Millisecond
 	// maxBusy is how many times longer than a look the next one is away, where a
 	// look takes long: such as when a transaction has been open for so long that
 	// the server keeps all rows that have been deleted meanwhile.
@@ -91,7 +91,7 @@ func (t *term) watch() {
 		if more {
 			continue
 		}
-		if sleep(t.life, max(t.options.Poll/minLook, took)) != nil {
+		if sleep(t.life, max(min(minLook, t.options.Poll), took)) != nil {
 			return
 		}
 		timer := time.NewTimer(max(t.options.Poll, maxBusy*took))
