@@ -41,6 +41,10 @@ var moving = []test{
 		t := k.oneOf("other", "a", "it was marked")
 		k.task(t, old.First, last, 0, "First is the oldest of all, Last the newest of all")
 		k.about(t, 2, syncer.Notified, traceA, "a mark that is moved here later may be older: Why is of the newest by Last")
+		third := syncer.Key{Lane: "third", ID: "a"}
+		k.marks(syncer.Mark{Key: third, Why: syncer.Asked, Trace: traceB})
+		k.marks(old.Mark("third"))
+		k.about(k.oneOf("third", "a", "it was marked"), 2, syncer.Asked, traceB, "Trace is of the newest by Last that has one")
 	}},
 	{"AMovedMarkKeepsItsPlace", func(k *kit) {
 		k.marks(syncer.Mark{Key: syncer.Key{Lane: "other", ID: "old"}})
@@ -57,17 +61,36 @@ var moving = []test{
 		k.depth(3, old.First, "the oldest mark is one that was moved")
 		k.order("due keys are leased in the order of their oldest mark, which a moved mark may be", "old", "twice", "a")
 	}},
+	{"AMovedMarkMayBeTheOldest", func(k *kit) {
+		k.marks(syncer.Mark{Key: syncer.Key{Lane: "other", ID: "z"}})
+		old := k.oneOf("other", "z", "it was marked")
+		k.pass()
+		first := time.Now()
+		k.mark("a", "b")
+		k.pass()
+		k.mark("z")
+		k.depth(3, first, "the oldest of three")
+		k.marks(old.Mark(lane))
+		k.depth(3, old.First, "a key that waited became the oldest by a mark that was moved")
+		k.order("a key that waited became the oldest by a mark that was moved", "z", "a", "b")
+	}},
 	{"AMarkMovedDuringWork", func(k *kit) {
 		k.marks(syncer.Mark{Key: syncer.Key{Lane: "other", ID: "a"}})
 		old := k.oneOf("other", "a", "it was marked")
 		k.pass()
+		k.mark("b", "c")
+		k.pass()
 		k.mark("a")
-		t := k.one("a", "it was marked")
+		tasks := k.leaseLane(lane, 10)
+		if len(tasks) != 3 || tasks[2].ID != "a" {
+			k.t.Fatalf("leased %s, want a as the last of three", names(tasks))
+		}
 		k.pass()
 		k.marks(old.Mark(lane))
+		k.depth(3, old.First, "the oldest mark came during work, from another lane")
+		k.ack(tasks...)
 		k.depth(1, old.First, "the oldest mark came during work, from another lane")
-		k.ack(t)
-		t = k.one("a", "it was marked during work")
+		t := k.one("a", "it was marked during work")
 		k.exactly(t, old.First, old.Last, "after Ack, a moved mark remains as it was")
 		k.about(t, 1, "", "", "Ack ends the marks that were leased")
 		k.marks(old.Mark(lane))
@@ -120,6 +143,8 @@ var moving = []test{
 			leased = append(leased, t)
 			k.ack(t)
 		}
+		k.marks(leased[0].Mark("third")) // an older one is leased last
+		k.oneOf("third", "a", "it was moved")
 		k.marks(syncer.Mark{Key: syncer.Key{Lane: "other", ID: "z"}})
 		if t := k.oneOf("other", "z", "it was marked"); !t.Last.After(leased[len(leased)-1].Last) {
 			k.t.Errorf("Last of a new mark in another lane is %v, want it after %v: lanes are compared", t.Last, leased[len(leased)-1].Last)
