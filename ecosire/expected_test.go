@@ -1,0 +1,129 @@
+package ecosire
+
+import (
+	"log/slog"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/ecosire/stocksync/channel"
+)
+
+func quota(sole bool) *scheduler {
+	return newScheduler(newOddities(slog.New(slog.DiscardHandler)), 0, sole)
+}
+
+// What urgent work, and others, are expected to take.
+func TestExpected(t *testing.T) {
+	at := func(n int, seconds float64) []time.Time { return slices.Repeat([]time.Time{s(seconds)}, n) }
+	for _, tt := range []struct {
+		name          string
+		urgent        []time.Time
+		last, starved float64 // seconds
+		others        int
+		sole          bool
+		now           float64
+		rest          time.Duration
+		want          int
+	}{
+		{"nothing ever", nil, -9999, -9999, 0, false, 0, window, 0},
+		{"a little", at(1, 0), 0, -9999, 0, false, 1, window, 2},
+		{"a little, and not much time", at(1, 0), 0, -9999, 0, false, 1, time.Second, 2},
+		{"some", at(20, 0), 0, -9999, 0, false, 59, window, 25},
+		{"some, for half a window", at(20, 0), 0, -9999, 0, false, 59, window / 2, 13},
+		{"a minute ago", at(20, 0), 0, -9999, 0, false, 60, window, 2},
+		{"some of it a minute ago", append(at(20, 0), at(12, 30)...), 30, -9999, 0, false, 61, window, 15},
+		{"nearly ten minutes ago", at(1, 0), 0, -9999, 0, false, 599, window, 2},
+		{"ten minutes ago", at(1, 0), 0, -9999, 0, false, 600, window, 0},
+		{"it waited", at(3, 0), 0, 0, 0, false, 59, window, 50},
+		{"it waited, for a fifth of a window", at(3, 0), 0, 0, 0, false, 59, window / 5, 10},
+		{"it waited a minute ago", at(3, 1), 1, 0, 0, false, 60, window, 4},
+		{"others", nil, -9999, -9999, 30, false, 0, window, 30},
+		{"others, for a quarter of a window", nil, -9999, -9999, 30, false, 0, window / 4, 8},
+		{"no others", nil, -9999, -9999, 30, true, 0, window, 0},
+		{"both", at(20, 0), 0, -9999, 7, false, 1, window, 32},
+	} {
+		q := quota(tt.sole)
+		q.urgent, q.last, q.starved, q.account.others = tt.urgent, s(tt.last), s(tt.starved), tt.others
+		assert.Equal(t, tt.want, q.expected(s(tt.now), tt.rest), tt.name)
+	}
+}
+
+// When work that is not urgent may leave.
+func TestWhen(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		urgency channel.Urgency
+		used    int
+		plans   []int
+		now     float64 // of a window from 0 to 60 s
+		want    float64
+	}{
+		{"urgent", channel.Urgent, 59, nil, 10, 10},
+		{"urgent, and nothing is left", channel.Urgent, 60, nil, 10, 60},
+		{"soon, and all is left", channel.Soon, 0, nil, 0, -12},
+		{"soon, and 30 are left", channel.Soon, 30, nil, 0, 24},
+		{"soon, however little a run needs", channel.Soon, 30, []int{1}, 0, 24},
+		{"a run that fits", channel.Background, 30, []int{20, 10}, 0, 0},
+		{"runs that do not fit", channel.Background, 30, []int{20, 11}, 0, 24},
+		{"a run that needs nothing more", channel.Background, 59, []int{0}, 0, 0},
+		{"work that does not say", channel.Background, 50, nil, 0, 0},
+		{"work that does not say, and nine are left", channel.Background, 51, nil, 0, 60 - 9*1.2},
+		{"one is left", channel.Background, 59, []int{5}, 0, 58.8},
+	} {
+		q := quota(false)
+		q.account.end, q.account.used = s(60), tt.used
+		for i, n := range tt.plans {
+			q.plan(i, n)
+		}
+		assert.InDelta(t, tt.want, q.when(tt.urgency, s(tt.now)).Sub(epoch).Seconds(), .001, tt.name)
+	}
+	q := quota(false)
+	q.account.limit, q.account.end, q.account.used = 600, s(60), 100
+	q.plan(1, 501)
+	assert.InDelta(t, 0, q.when(channel.Background, s(0)).Sub(epoch).Seconds(), .001, "ten times the limit is ten times as fast")
+	q.done(1)
+	assert.Empty(t, q.plans)
+	q.plan(2, -5)
+	assert.Equal(t, map[any]int{2: 0}, q.plans)
+}
+
+// How long urgent work pauses.
+func TestPause(t *testing.T) {
+	second := func(s ...float64) (ds []time.Duration) {
+		for _, s := range s {
+			ds = append(ds, time.Duration(s*float64(time.Second)))
+		}
+		return ds
+	}
+	for _, tt := range []struct {
+		name     string
+		used     int
+		now      float64 // of a window from 0 to 60 s; the last read was at let
+		let      float64
+		requests int
+		pauses   []time.Duration
+		want     float64
+	}{
+		{"nothing is known", 0, 0, 0, 1, nil, 0},
+		{"short ones are stretched", 1, 0, 0, 1, second(.1, .1), 1},
+		{"a short one among long ones", 1, 0, 0, 1, second(2, 2, .1), 0},
+		{"a long one among short ones", 1, 0, 0, 1, second(.1, 2.2, .1), .4},
+		{"long ones stay", 1, 0, 0, 1, second(1.1, 1.2), 0},
+		{"as long as they must be", 1, 0, 0, 1, second(1, 1), 1},
+		{"half is left", 31, 0, 0, 1, second(.1), 2},
+		{"half of the time is left", 31, 30, 30, 1, second(.1), 1},
+		{"since the last read", 31, 30, 28, 1, second(.1), 32. / 30},
+		{"nothing is left", 60, 10, 5, 1, second(.1), 55},
+		{"one is left", 59, 10, 10, 1, second(.1), 25},
+		{"reads of four requests", 0, 0, 0, 4, second(.1), 60. / 16},
+		{"not enough for a read", 57, 10, 10, 4, second(.1), 50},
+		{"a read long ago", 60, 0, -9999, 1, second(.1), 120},
+	} {
+		q := quota(false)
+		q.account.end, q.account.used, q.let, q.pauses = s(60), tt.used, s(tt.let), tt.pauses
+		assert.InDelta(t, tt.want, q.pause(s(tt.now), tt.requests).Seconds(), .001, tt.name)
+	}
+}
