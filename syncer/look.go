@@ -34,15 +34,16 @@ func (p *pass) look(ctx context.Context, wants []want, out *outcome) ([]want, []
 		return nil
 	}
 	alone := func(sku string, err error) { blamed[sku] = err }
-	skus := skusOf(wants)
-	if p.t.state.probing(false) { // one product is enough to see whether the channel is back
+	// One product that is known to break its batches says nothing of the channel:
+	// it neither takes it down nor finds it up.
+	skus, suspects := p.apart(skusOf(wants))
+	if p.t.state.probing(false) && len(skus) > 0 { // one is enough to see whether the channel is back
 		if err := read(skus[:1]); err != nil {
 			return nil, nil, err
 		}
 		p.t.worked(ctx, p.s, false)
 		skus = skus[1:]
 	}
-	skus, suspects := p.apart(skus)
 	for some := range batches(skus, p.t.size) {
 		if err := halve(some, maxCalls, read, alone); err != nil {
 			return nil, nil, err
@@ -53,8 +54,8 @@ func (p *pass) look(ctx context.Context, wants []want, out *outcome) ([]want, []
 	}
 	for i := range suspects {
 		if err := read(suspects[i : i+1]); err != nil {
-			if len(levels) == 0 && len(blamed) == 0 && i == len(suspects)-1 {
-				return nil, nil, err // nothing was read at all
+			if isContext(ctx, err) {
+				return nil, nil, err
 			}
 			blamed[suspects[i]] = err
 			continue

@@ -110,7 +110,8 @@ type settlement struct {
 	waits   map[time.Duration][]Task // by how long until they are due
 	failed  int
 	longest time.Duration
-	err     error // the first one
+	err     error  // the first one
+	product string // whose it was
 }
 
 func (o *settlement) done(t Task) { o.acked = append(o.acked, t) }
@@ -160,7 +161,7 @@ func (o *settlement) retry(t Task, wait time.Duration, err error) {
 		o.waits = make(map[time.Duration][]Task)
 	}
 	if o.err == nil {
-		o.err = err
+		o.err, o.product = err, t.ID
 	}
 	wait = wait.Round(100 * time.Millisecond) // tasks that failed together are tried together
 	o.waits[wait] = append(o.waits[wait], t)
@@ -182,7 +183,7 @@ func (o *settlement) settle(ctx context.Context) {
 	if o.failed > 0 {
 		o.s.hooks.retry(ctx, o.s, Retry{Channel: o.channel, Products: o.failed, Wait: o.longest, Err: o.err})
 		o.s.logger.LogAttrs(ctx, slog.LevelWarn, "will be tried again", slog.String("run", o.run), slog.String("channel", o.channel),
-			slog.Int("products", o.failed), slog.Duration("wait", o.longest), slog.Any("err", o.err))
+			slog.String("product", o.product), slog.Int("products", o.failed), slog.Duration("wait", o.longest), slog.Any("err", o.err))
 	}
 	tell := func() error { return o.tell(context.WithoutCancel(ctx)) }
 	if o.s.safely("the queue: Ack, Retry", tell) == nil {

@@ -16,14 +16,6 @@ func (p *pass) write(ctx context.Context, changes []change, out *outcome, again 
 		return nil, nil
 	}
 	w := &writing{p: p, out: out, again: again}
-	if p.t.state.probing(true) {
-		if err := w.push(ctx, changes[:1]); err != nil {
-			w.blame(changes[0], err)
-			w.leave(changes[1:], err)
-			return w.conflicts, err
-		}
-		changes = changes[1:]
-	}
 	var together, suspects []change
 	for _, c := range changes {
 		if p.t.memory.isAlone(c.sku) {
@@ -31,6 +23,15 @@ func (p *pass) write(ctx context.Context, changes []change, out *outcome, again 
 		} else {
 			together = append(together, c)
 		}
+	}
+	if p.t.state.probing(true) && len(together) > 0 {
+		if err := w.push(ctx, together[:1]); err != nil {
+			w.blame(together[0], err)
+			w.leave(together[1:], err)
+			w.leave(suspects, err)
+			return w.conflicts, err
+		}
+		together = together[1:]
 	}
 	done := 0
 	for some := range batches(together, p.t.size) {
@@ -54,11 +55,12 @@ func (p *pass) write(ctx context.Context, changes []change, out *outcome, again 
 		switch {
 		case err == nil:
 			p.t.memory.setAlone(c.sku, false)
-		default:
+		case isContext(ctx, err):
+			w.leave(suspects[i+1:], err)
 			w.blame(c, err)
-			if !w.worked && i == len(suspects)-1 {
-				whole = err // nothing was written at all
-			}
+			return w.conflicts, err
+		default: // its own trouble, and never the channel's
+			w.blame(c, err)
 		}
 	}
 	return w.conflicts, whole
@@ -69,7 +71,6 @@ type writing struct {
 	p         *pass
 	out       *outcome
 	again     bool
-	worked    bool // the channel answered a push
 	conflicts []change
 }
 
@@ -95,7 +96,7 @@ func (w *writing) push(ctx context.Context, some []change) error {
 	if err := t.fruitless(some, errs); err != nil {
 		return err
 	}
-	w.worked, w.out.answered = true, true
+	w.out.answered = true
 	t.worked(ctx, w.p.s, len(errs) < len(some) || !passing(errs))
 	for i := range some {
 		w.account(&some[i], errs[some[i].sku])
