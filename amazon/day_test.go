@@ -124,33 +124,12 @@ func (d *day) hog() {
 	}
 }
 
-// resume does what a host does with a channel.Resumer.
-func (d *day) resume(ctx context.Context) {
-	for ctx.Err() == nil {
-		skus, again, err := d.channel.Resume(ctx)
-		if err != nil {
-			d.t.Log(err)
-		}
-		if len(skus) > 0 && ctx.Err() == nil {
-			d.notify(skus...)
-		}
-		if again == 0 {
-			again = time.Minute
-		}
-		select {
-		case <-time.After(again):
-		case <-ctx.Done():
-		}
-	}
-}
-
 func TestADay(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		d := newDay(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		wg.Go(func() { assert.NoError(t, d.syncer.Run(ctx)) })
-		wg.Go(func() { d.resume(ctx) })
 		start := time.Now()
 		for minute := range 24 * 60 {
 			time.Sleep(time.Until(start.Add(time.Duration(minute) * time.Minute)))

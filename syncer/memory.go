@@ -111,14 +111,18 @@ func (m *memory) judge(w *want, seen *channel.Level, peek bool) (v verdict, time
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	e, ok := m.get(w.sku)
-	if !ok || e.wrote.IsZero() || e.quantity != w.quantity || seen.Unset || seen.Quantity != e.before {
+	if !ok || e.wrote.IsZero() || e.quantity != w.quantity || seen.Unset {
+		return differs, 0
+	}
+	if e.pending && time.Since(e.wrote) < e.lag { // whatever it shows: an earlier write may show first
+		return notYet, 0
+	}
+	if seen.Quantity != e.before {
 		return differs, 0
 	}
 	switch age := time.Since(e.wrote); {
 	case age > remembered:
 		return differs, 0
-	case e.pending && age < e.lag:
-		return notYet, 0
 	case !e.pending && e.undone >= maxUndone && age < undoneFor:
 		return undone, e.undone
 	}
@@ -143,13 +147,13 @@ func (m *memory) awaits(w *want) bool {
 	return ok && e.pending && e.quantity != w.quantity && time.Since(e.wrote) < e.lag
 }
 
-// expect forgets that a write of the SKU is pending: what became of it can be
-// read. It returns the product.
-func (m *memory) expect(sku string) (productID string) {
+// expect forgets that a write of the SKU is pending for longer than usual: what
+// became of that can be read. It returns the product.
+func (m *memory) expect(sku string, usual time.Duration) (productID string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	e, ok := m.get(sku)
-	if ok && e.pending {
+	if ok && e.pending && e.lag > usual {
 		e.lag = 0
 		m.set(sku, e)
 	}

@@ -298,7 +298,7 @@ func (s *Syncer) resume(ctx, work context.Context, t *target, r channel.Resumer)
 		}
 		var marks []Mark
 		for _, sku := range skus {
-			if id := t.memory.expect(sku); id != "" {
+			if id := t.memory.expect(sku, t.lag); id != "" {
 				marks = append(marks, Mark{Key: Key{Lane: t.eventLane(), ID: id}, Why: Retried})
 			}
 		}
