@@ -217,7 +217,7 @@ func (s *Syncer) covered(ctx context.Context, t *target, products int) bool {
 			return false
 		}
 		var a approvalRecord
-		if json.Unmarshal(rec.Value, &a) != nil || a.Used || a.UpTo < products || time.Now().After(a.Expires) {
+		if json.Unmarshal(rec.Value, &a) != nil || a.Channel != t.name || a.Used || a.UpTo < products || time.Now().After(a.Expires) {
 			continue
 		}
 		a.Used = true

@@ -63,7 +63,7 @@ type Guard struct {
 
 func (g Guard) check() error {
 	switch {
-	case g.Losses > 1 || g.Gains > 1:
+	case !(g.Losses <= 1 && g.Gains <= 1): // NaN is no share either
 		return fmt.Errorf("a share is at most 1; -1 means no limit")
 	case g.Times < 0 || g.Window < 0:
 		return fmt.Errorf("Times and Window are not negative")

@@ -160,10 +160,20 @@ func (t *target) hold(ctx context.Context, s *Syncer, trip *Trip, lines []Line) 
 	}
 	var records []Record
 	for _, l := range lines {
-		if _, known := k.held[l.SKU]; !known && len(k.held)+len(records) >= maxListed {
+		_, known := k.held[l.SKU]
+		if !known && len(k.held)+len(records) >= maxListed {
 			continue
 		}
-		value, err := json.Marshal(heldLine{Line: l})
+		line := heldLine{Line: l}
+		if known { // an approval of the very same line stays
+			if old, err := s.queue.Load(ctx, heldSet+t.name, l.SKU); err == nil && old != nil {
+				var before heldLine
+				if json.Unmarshal(old, &before) == nil && before.same(l) {
+					line.Approved = before.Approved
+				}
+			}
+		}
+		value, err := json.Marshal(line)
 		if err != nil {
 			return err
 		}
@@ -231,10 +241,12 @@ func (t *target) clear(ctx context.Context, s *Syncer) error {
 		return err
 	}
 	was := k.trip
-	k.trip, k.held, k.products = nil, make(map[string]string), make(map[string]bool)
+	k.trip = nil
 	if err := t.saveGuard(ctx, s); err != nil {
+		k.trip = was
 		return err
 	}
+	k.held, k.products = make(map[string]string), make(map[string]bool)
 	if was != nil {
 		s.logger.LogAttrs(ctx, slog.LevelInfo, "the guard is clear again", slog.String("channel", t.name), slog.Time("since", was.Since))
 	}

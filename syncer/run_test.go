@@ -323,19 +323,32 @@ func TestRunTwice(t *testing.T) {
 // brokenQueue fails when told to.
 type brokenQueue struct {
 	*syncer.MemoryQueue
+	mu  sync.Mutex
 	err error
 }
 
+func (q *brokenQueue) fail(err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.err = err
+}
+
+func (q *brokenQueue) broken() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.err
+}
+
 func (q *brokenQueue) Mark(ctx context.Context, marks ...syncer.Mark) error {
-	if q.err != nil {
-		return q.err
+	if err := q.broken(); err != nil {
+		return err
 	}
 	return q.MemoryQueue.Mark(ctx, marks...)
 }
 
 func (q *brokenQueue) Lease(ctx context.Context, lane string, n int) ([]syncer.Task, error) {
-	if q.err != nil {
-		return nil, q.err
+	if err := q.broken(); err != nil {
+		return nil, err
 	}
 	return q.MemoryQueue.Lease(ctx, lane, n)
 }
@@ -346,11 +359,11 @@ func TestAQueueThatFailsIsTriedAgain(t *testing.T) {
 		m := shop("a", 1)
 		s := configure(t, syncer.Config{Source: newStock(1), Queue: q}, m, shop("b", 1))
 		require.NoError(t, s.Notify(t.Context(), "p0"))
-		q.err = errors.New("disk full")
+		q.fail(errors.New("disk full"))
 		defer running(t, s)()
 		pass(time.Hour)
 		assert.ErrorContains(t, s.Notify(t.Context(), "p0"), "disk full")
-		q.err = nil
+		q.fail(nil)
 		h, err := s.Health(t.Context())
 		require.NoError(t, err)
 		assert.ErrorContains(t, h.QueueErr, "disk full")
@@ -448,10 +461,11 @@ func TestWebhookHandler(t *testing.T) {
 		{"form", "new", good, func(r *http.Request) { r.Header.Set("Content-Type", "application/x-www-form-urlencoded") }, 415, 0},
 		{"untyped", "new", good, func(r *http.Request) { r.Header.Del("Content-Type") }, 415, 0},
 		{"large", "new", `"` + strings.Repeat("x", 1<<20) + `"`, nil, 413, 0},
-		{"queue out of order", "new", good, func(*http.Request) { q.err = errors.New("disk full") }, 503, 0},
+		{"queue out of order", "new", good, func(*http.Request) { q.fail(errors.New("disk full")) }, 503, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			*q = brokenQueue{MemoryQueue: syncer.NewMemoryQueue()}
+			q.MemoryQueue = syncer.NewMemoryQueue()
+			q.fail(nil)
 			r := httptest.NewRequest("POST", "/hooks/ecosire", strings.NewReader(tt.body))
 			r.Header.Set("Content-Type", "application/json")
 			r.Header.Set("X-Ecosire-Signature", ecosire.Sign(tt.secret, []byte(tt.body)))
