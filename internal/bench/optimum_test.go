@@ -48,9 +48,8 @@ func covered(at []time.Duration, delay time.Duration, reads int) int {
 		// most[i-begin][k], of which the rows so far are needed.
 		most := make([][]int, end-begin+1)
 		most[0] = slices.Repeat([]int{best[begin]}, reads+1)
-		first := begin
 		for i := begin; i < end; i++ {
-			first = max(0, sort.Search(i+1, func(j int) bool { return at[i]-at[j] <= delay }))
+			first := max(0, sort.Search(i+1, func(j int) bool { return at[i]-at[j] <= delay }))
 			row := slices.Clone(most[i-begin])
 			for k := 1; k <= reads; k++ {
 				before := best[min(first, begin)]
