@@ -75,8 +75,9 @@ func TestAResigningLeaderHandsOver(t *testing.T) {
 	o := pgqueue.Options{Queue: name(), Lease: time.Minute}
 	term := lead(t, open(t, pool(t, s, ""), o))
 	next := make(chan syncer.Term, 1)
+	standby := open(t, pool(t, s, ""), o)
 	go func() {
-		term, err := open(t, pool(t, s, ""), o).Lead(t.Context(), "next")
+		term, err := standby.Lead(t.Context(), "next")
 		assert.NoError(t, err)
 		next <- term
 	}()
