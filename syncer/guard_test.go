@@ -3,6 +3,7 @@ package syncer_test
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -239,9 +240,9 @@ func TestWhatMustNotTrip(t *testing.T) {
 	t.Run("the backlog of a channel that was down for six hours", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			source, a := catalogue(n)
-			down := false
+			var down atomic.Bool
 			c := &channeltest.Intercept{Channel: a, OnLevels: func(ctx context.Context, next channel.Reader, skus []string) ([]channel.Level, error) {
-				if down {
+				if down.Load() {
 					return nil, channel.ErrUnavailable
 				}
 				return next.Levels(ctx, skus)
@@ -250,13 +251,13 @@ func TestWhatMustNotTrip(t *testing.T) {
 			_, err := s.Reconcile(t.Context())
 			require.NoError(t, err)
 			defer running(t, s)()
-			down = true
+			down.Store(true)
 			for i := range 3 * n / 5 { // a hundred in an hour
 				source.put(fmt.Sprintf("p%d", i), fmt.Sprintf("SKU-%d", i), 0)
 				require.NoError(t, s.Notify(t.Context(), fmt.Sprintf("p%d", i)))
 				pass(36 * time.Second)
 			}
-			down = false
+			down.Store(false)
 			pass(time.Minute)
 			assert.Equal(t, 3*n/5, gone(a, n))
 			untouched(t, s)
