@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ecosire/stocksync/channel"
@@ -92,7 +93,7 @@ type reader struct {
 	waiting  map[string]bool
 	stock    map[string]known
 	reads    []*group // what is in stock, the oldest first
-	failures int
+	failures atomic.Int64
 }
 
 // A sighting is the newest mark in any lease before a time.
@@ -185,10 +186,10 @@ func (r *reader) read(ctx context.Context, tasks []Task) (found map[string]chann
 		}
 	}
 	if err != nil {
-		r.failures++
+		r.failures.Add(1)
 		return nil, nil, err
 	}
-	r.failures = 0
+	r.failures.Store(0)
 	for _, t := range tasks {
 		if s, ok := stocks[t.ID]; ok {
 			found[t.ID] = s
@@ -255,7 +256,7 @@ func (r *reader) again(ctx context.Context, ids []string) ([]channel.Stock, erro
 
 // pause is how long to leave the source alone after it has failed.
 func (r *reader) pause(err error) time.Duration {
-	return pause(err, max(0, r.failures-1), maxChannelBackoff)
+	return pause(err, int(max(0, r.failures.Load()-1)), maxChannelBackoff)
 }
 
 // tidy forgets what is no longer fresh, again and again until ctx is done. A
