@@ -251,6 +251,40 @@ func TestARunLeavesWhatUrgentWorkTakes(t *testing.T) {
 	})
 }
 
+// Whoever waits because of a long run need not when that is broken off.
+func TestARunThatBreaksOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, c, _ := catalogue(t, 300, nil)
+		ctx := channel.WithUrgency(t.Context(), channel.Background)
+		stop := make(chan struct{})
+		go func() {
+			read := 0
+			for range c.Stock(ctx) {
+				if read++; read == 450 {
+					<-stop
+					return
+				}
+			}
+		}()
+		synctest.Wait()
+		for asked := time.Now(); time.Since(asked) < time.Second; { // up to where a run waits
+			asked = time.Now()
+			require.NoError(t, look(ctx, c))
+		}
+		start := time.Now()
+		var took time.Duration
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			require.NoError(t, look(ctx, c))
+			took = time.Since(start)
+		})
+		time.Sleep(100 * time.Millisecond)
+		close(stop)
+		wg.Wait()
+		assert.Equal(t, 100*time.Millisecond, took)
+	})
+}
+
 // A loop of small readings cannot spend what urgent work may need.
 func TestSmallReadingsDoNotAddUp(t *testing.T) {
 	for _, u := range []channel.Urgency{channel.Soon, channel.Background} {
