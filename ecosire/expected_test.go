@@ -154,6 +154,14 @@ func TestPauses(t *testing.T) {
 			require.NoError(t, q.pace(t.Context()))
 		}
 		assert.Len(t, q.pauses, 16)
+		// As far apart as spacing is not yet a lack.
+		starved := q.starved
+		q.pauses, q.account.end, q.account.used = nil, q.let.Add(63*time.Second), 11
+		time.Sleep(60 * time.Millisecond)
+		before := time.Now()
+		require.NoError(t, q.pace(t.Context()))
+		assert.Equal(t, spacing, time.Since(before))
+		assert.Equal(t, starved, q.starved)
 		// Where nothing is left it waits, and that is noted.
 		now := time.Now()
 		q.account.end, q.account.used = now.Add(5*time.Second), 60
