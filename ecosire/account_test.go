@@ -36,6 +36,11 @@ func silent(sent float64) *httpx.Response {
 	return &httpx.Response{Status: 200, Sent: s(sent), Header: http.Header{}}
 }
 
+func unnamed(r *httpx.Response) *httpx.Response {
+	r.Header.Del("X-RateLimit-Reset")
+	return r
+}
+
 func retryAfter(seconds string, r *httpx.Response) *httpx.Response {
 	r.Header.Set("Retry-After", seconds)
 	return r
@@ -65,6 +70,9 @@ func TestAccount(t *testing.T) {
 			{at: 0, send: 1, left: 59, rest: 60}, {at: 0, answer: told(0, 40, 60), left: 40, rest: 61}, {at: 30, send: 1, left: 39, rest: 31}, {at: 30, answer: told(30, 10, 60), left: 10, rest: 31},
 		},
 		"lost ones count": {{at: 0, send: 2, left: 58, rest: 60}, {at: 5, lost: 2, left: 58, rest: 55}},
+		"a remainder of no window": {
+			{at: 0, send: 2, left: 58, rest: 60}, {at: 5, answer: unnamed(told(0, 10, 60)), left: 58, rest: 60}, {at: 9, answer: unnamed(told(0, 9, 60)), left: 58, rest: 56},
+		},
 		"lost and silent ones count beside others": {
 			{at: 0, send: 3, left: 57, rest: 60}, {at: 0, answer: told(0, 40, 60), left: 38, rest: 61}, {at: 1, lost: 1, left: 38, rest: 60},
 			{at: 1, answer: silent(0), left: 38, rest: 60},

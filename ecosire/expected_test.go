@@ -4,9 +4,11 @@ import (
 	"log/slog"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/ecosire/stocksync/channel"
 )
@@ -126,4 +128,46 @@ func TestPause(t *testing.T) {
 		q.account.end, q.account.used, q.let, q.pauses = s(60), tt.used, s(tt.let), tt.pauses
 		assert.InDelta(t, tt.want, q.pause(s(tt.now), tt.requests).Seconds(), .001, tt.name)
 	}
+}
+
+// What pace remembers of the pauses between urgent work.
+func TestPauses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := quota(false)
+		var want []time.Duration
+		require.NoError(t, q.pace(t.Context()))
+		for _, p := range []struct{ gap, noted time.Duration }{
+			{company, 0}, {time.Millisecond, company + time.Millisecond}, {2 * spacing, 2 * spacing}, {3 * spacing, 2 * spacing},
+			{4*spacing - 1, 2 * spacing}, {4 * spacing, 0}, {time.Hour, 0}, {time.Second, time.Second},
+		} {
+			time.Sleep(p.gap)
+			before := time.Now()
+			require.NoError(t, q.pace(t.Context()))
+			if p.noted > 0 {
+				want = append(want, p.noted)
+			}
+			assert.Equal(t, want, q.pauses, "after %v", p.gap)
+			assert.Equal(t, spacing < q.let.Sub(before), q.starved.Equal(q.let), "after %v", p.gap)
+		}
+		for range 40 {
+			time.Sleep(time.Second)
+			require.NoError(t, q.pace(t.Context()))
+		}
+		assert.Len(t, q.pauses, 16)
+		// As far apart as spacing is not yet a lack.
+		starved := q.starved
+		q.pauses, q.account.end, q.account.used = nil, q.let.Add(63*time.Second), 11
+		time.Sleep(60 * time.Millisecond)
+		before := time.Now()
+		require.NoError(t, q.pace(t.Context()))
+		assert.Equal(t, spacing, time.Since(before))
+		assert.Equal(t, starved, q.starved)
+		// Where nothing is left it waits, and that is noted.
+		now := time.Now()
+		q.account.end, q.account.used = now.Add(5*time.Second), 60
+		time.Sleep(time.Second)
+		require.NoError(t, q.pace(t.Context()))
+		assert.Equal(t, 5*time.Second, time.Since(now))
+		assert.Equal(t, time.Now(), q.starved)
+	})
 }

@@ -94,7 +94,7 @@ func (c *client) once(ctx context.Context, method, path string, body any) ([]byt
 	defer resp.Body.Close()
 	from := io.Reader(resp.Body)
 	if !c.hungry {
-		from = io.LimitReader(from, 8<<20)
+		from = io.LimitReader(from, 1<<20)
 	}
 	data, err := io.ReadAll(from)
 	switch {

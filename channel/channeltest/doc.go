@@ -20,13 +20,15 @@
 //
 // lists what a channel has passed, and a failure says what happened, what the
 // rule is, and what to do. [TestChannelInBubble] is the same for a channel that
-// waits, and takes no time; [TestHTTPChannel] adds the bad days of a network.
+// waits, and takes no time; [TestHTTPChannel] adds the bad days of a network,
+// and of a service that answers too little, too much or nonsense. What no kit can
+// check is listed in docs/adapters.md.
 // docs/adapters.md writes a channel from an empty file until it passes.
 //
 // # Channels
 //
 // [Memory] is a channel in memory, and the reference for what a channel must
-// do. [Intercept] wraps a channel to make one thing go wrong.
+// do; [Lagging] is one that takes time to show what it accepted. [Intercept] wraps a channel to make one thing go wrong.
 //
 // # The network
 //

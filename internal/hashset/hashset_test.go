@@ -23,11 +23,9 @@ func fill(t *testing.T, s *Set, n int) {
 		text := strconv.Itoa(i)
 		for _, want := range []bool{true, false} {
 			has, err := s.Has(text)
-			require.NoError(t, err)
-			fresh, err := s.Add(text)
-			require.NoError(t, err)
-			if has == want || fresh != want {
-				t.Fatalf("%d: has %v, new %v", i, has, fresh)
+			fresh, err2 := s.Add(text)
+			if has == want || fresh != want || err != nil || err2 != nil {
+				t.Fatalf("%d: has %v, new %v, %v, %v", i, has, fresh, err, err2)
 			}
 		}
 	}
@@ -71,7 +69,7 @@ func (c *counted) ReadAt(p []byte, at int64) (int, error) {
 }
 
 func TestAPlaceIsFoundInAReadOrTwo(t *testing.T) {
-	const n = 200_000
+	const n = 50_000
 	random := rand.New(rand.NewPCG(1, 2))
 	hashes := make([]uint64, n)
 	for i := range hashes {
@@ -90,10 +88,8 @@ func TestAPlaceIsFoundInAReadOrTwo(t *testing.T) {
 			h, want = hashes[i], true
 		}
 		before := r.reads
-		found, err := search(r, n, h, buf)
-		require.NoError(t, err)
-		if found != want {
-			t.Fatalf("%d: found %t", h, found)
+		if found, err := search(r, n, h, buf); found != want || err != nil {
+			t.Fatalf("%d: found %t, %v", h, found, err)
 		}
 		most = max(most, r.reads-before)
 	}
@@ -104,9 +100,9 @@ func TestAPlaceIsFoundInAReadOrTwo(t *testing.T) {
 	for _, file := range [][]byte{file[:block*size*3], file[len(file)-block*size*3:]} {
 		r := bytes.NewReader(file)
 		for at := 0; at < len(file); at += size {
-			found, err := search(r, len(file)/size, binary.BigEndian.Uint64(file[at:]), buf)
-			require.NoError(t, err)
-			require.True(t, found)
+			if found, err := search(r, len(file)/size, binary.BigEndian.Uint64(file[at:]), buf); !found || err != nil {
+				t.Fatalf("%d: found %t, %v", at, found, err)
+			}
 		}
 	}
 }
@@ -114,7 +110,7 @@ func TestAPlaceIsFoundInAReadOrTwo(t *testing.T) {
 func TestWhatDoesNotFitGoesToAFile(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", dir)
-	for _, n := range []int{1_000, 10_000, 200_000} {
+	for _, n := range []int{1_000, 10_000, 50_000} {
 		s := New()
 		s.max = 1024
 		fill(t, s, n)

@@ -62,9 +62,9 @@
 // A leader that waits for work asks the server every Options.Poll, in one cheap
 // statement for all its lanes; so does a standby. Marks made by the leading
 // process are seen at once. LISTEN and NOTIFY would save the polling, but all
-// transactions that notify commit one after the other, which makes marking four
-// to seven times as slow; and a connection pooler in transaction mode does not
-// have them.
+// transactions that notify commit one after the other, which makes marking two
+// to seven times as slow, and the slower the disk the more; and a connection
+// pooler in transaction mode does not have them.
 //
 // # Connections
 //

@@ -43,3 +43,6 @@ type Clock struct{ clock }
 func (c *Clock) Observe(sent, server time.Time, took time.Duration) { c.observe(sent, server, took) }
 func (c *Clock) Local(t time.Time) time.Time                        { return c.local(t) }
 func (c *Clock) Remote(t time.Time) time.Time                       { return c.remote(t) }
+
+// Statement returns the SQL of a file in the folder sql.
+func (q *Queue) Statement(name string) string { return q.statements[name] }

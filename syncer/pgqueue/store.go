@@ -107,7 +107,7 @@ func (q *Queue) Records(ctx context.Context, set, from string) iter.Seq2[syncer.
 
 func (q *Queue) page(ctx context.Context, set, from string) (page []syncer.Record, err error) {
 	err = again(ctx, func() error {
-		rows, err := q.pool.Query(ctx, q.statements["records"], q.options.Queue, []byte(set), []byte(from), pageRecords, pageBytes)
+		rows, err := q.pool.Query(ctx, q.statements["records"], planned, q.options.Queue, []byte(set), []byte(from), pageRecords, pageBytes)
 		if err != nil {
 			return err
 		}

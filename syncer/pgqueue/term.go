@@ -59,7 +59,7 @@ func newTerm(q *Queue, number uint64, holder int64, sent instant) *term {
 // free makes what the last leader had leased due.
 func (t *term) free(ctx context.Context) error {
 	return t.work(ctx, func(ctx context.Context) error {
-		rows, err := t.pool.Query(ctx, t.statements["free"], t.options.Queue, t.holder)
+		rows, err := t.pool.Query(ctx, t.statements["free"], planned, t.options.Queue, t.holder)
 		if err != nil {
 			return err
 		}

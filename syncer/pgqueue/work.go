@@ -11,6 +11,10 @@ import (
 	"github.com/ecosire/stocksync/syncer"
 )
 
+// planned has PostgreSQL plan a statement each time. It may keep the plan of a
+// prepared one, made when the tables were empty, until long after they are full.
+const planned = pgx.QueryExecModeExec
+
 const (
 	// maxAbsorb is how many marks one statement moves from the inbox. It is
 	// short, as other work of the term waits for it.
@@ -26,7 +30,7 @@ const (
 // peek reports whether there are marks in the inbox, and which of the lanes have
 // a task that is due.
 func (t *term) peek(ctx context.Context, lanes [][]byte) (marked bool, due [][]byte, err error) {
-	err = t.pool.QueryRow(ctx, t.statements["look"], t.options.Queue, lanes).Scan(&marked, &due)
+	err = t.pool.QueryRow(ctx, t.statements["look"], planned, t.options.Queue, lanes).Scan(&marked, &due)
 	return marked, due, err
 }
 
@@ -43,7 +47,7 @@ func (t *term) absorb(ctx context.Context) (more bool, err error) {
 	}
 	defer func() { <-t.absorbing }()
 	var moved int
-	err = t.pool.QueryRow(ctx, t.statements["absorb"], t.options.Queue, t.holder, maxAbsorb).Scan(&moved)
+	err = t.pool.QueryRow(ctx, t.statements["absorb"], planned, t.options.Queue, t.holder, maxAbsorb).Scan(&moved)
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = syncer.ErrDeposed
 	}
@@ -81,7 +85,7 @@ func (t *term) Lease(ctx context.Context, lane string, n int) (tasks []syncer.Ta
 func (t *term) lease(ctx context.Context, lane string, n int) ([]syncer.Task, error) {
 	// Each task has a number of its own, which is added.
 	token := 1 + rand.Int64N(1<<61)
-	rows, err := t.pool.Query(ctx, t.statements["lease"], t.options.Queue, t.holder, []byte(lane), n, token)
+	rows, err := t.pool.Query(ctx, t.statements["lease"], planned, t.options.Queue, t.holder, []byte(lane), n, token)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +123,7 @@ func (t *term) lease(ctx context.Context, lane string, n int) ([]syncer.Task, er
 func (t *term) Ack(ctx context.Context, tasks ...syncer.Task) error {
 	lanes, ids, tokens, _ := columns(tasks)
 	err := t.work(ctx, func(ctx context.Context) error {
-		return one(t.pool.Query(ctx, t.statements["ack"], t.options.Queue, t.holder, lanes, ids, tokens))
+		return one(t.pool.Query(ctx, t.statements["ack"], planned, t.options.Queue, t.holder, lanes, ids, tokens))
 	})
 	if err != nil {
 		return failed("acknowledge", err)
@@ -133,7 +137,7 @@ func (t *term) Retry(ctx context.Context, at time.Time, tasks ...syncer.Task) er
 	lanes, ids, tokens, attempts := columns(tasks)
 	err := t.work(ctx, func(ctx context.Context) error {
 		delay := min(max(time.Until(at), -maxDelay), maxDelay)
-		return one(t.pool.Query(ctx, t.statements["retry"], t.options.Queue, t.holder,
+		return one(t.pool.Query(ctx, t.statements["retry"], planned, t.options.Queue, t.holder,
 			lanes, ids, tokens, attempts, (delay + time.Microsecond - 1).Microseconds()))
 	})
 	if err != nil {

@@ -47,7 +47,9 @@ CREATE TABLE stocksync.tasks (
     delayed boolean NOT NULL DEFAULT false,
     seq     bigint NOT NULL, -- decides between equal times
     attempt bigint NOT NULL DEFAULT 0,
-    -- Not 0: it is being worked on, under this token.
+    -- Not 0: it is being worked on, under this token, which is positive. (Statements
+    -- that have to find those that are not ask for less than 1, since PostgreSQL
+    -- expects a single value to be rare before it has seen any.)
     lease   bigint NOT NULL DEFAULT 0,
     -- The marks made since it was leased.
     since_first timestamptz,
@@ -58,7 +60,7 @@ CREATE TABLE stocksync.tasks (
     PRIMARY KEY (queue, lane, id)
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 5000);
 
-CREATE INDEX tasks_due ON stocksync.tasks (queue, lane, delayed, due, seq) WHERE lease = 0;
+CREATE INDEX tasks_due ON stocksync.tasks (queue, lane, delayed, due, seq) WHERE lease < 1;
 
 -- Small records in named sets.
 CREATE TABLE stocksync.records (

@@ -2,8 +2,9 @@
 -- lanes have a task that is due. Writes nothing and locks nothing.
 --
 -- Here and in other statements, rows are compared as a whole and put in the full
--- order of an index, so that PostgreSQL walks along it whatever it knows of how
--- many rows there are. That may be wrong by far for tables that fill and empty.
+-- order of an index, and joined by all columns of a key rather than compared with
+-- parameters. So PostgreSQL goes by the index whatever it knows of how many rows
+-- there are, which may be wrong by far for tables that fill and empty.
 SELECT (
            SELECT true FROM stocksync.inbox
            WHERE (queue, seq) >= ($1::text, 0) AND (queue, seq) <= ($1::text, 9223372036854775807)
@@ -15,12 +16,12 @@ SELECT (
                SELECT FROM (
                    (SELECT FROM stocksync.tasks
                     WHERE (queue, lane, delayed) >= ($1::text, l.lane, false) AND (queue, lane, delayed) <= ($1::text, l.lane, false)
-                          AND lease = 0
+                          AND lease < 1
                     ORDER BY queue, lane, delayed, due, seq LIMIT 1)
                    UNION ALL
                    (SELECT FROM stocksync.tasks
                     WHERE (queue, lane, delayed) >= ($1::text, l.lane, true) AND (queue, lane, delayed, due) <= ($1::text, l.lane, true, statement_timestamp())
-                          AND lease = 0
+                          AND lease < 1
                     ORDER BY queue, lane, delayed, due, seq LIMIT 1)
                ) AS either LIMIT 1
            ) AS due

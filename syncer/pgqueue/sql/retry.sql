@@ -3,10 +3,13 @@
 -- once. No row if the holder does not lead.
 WITH fence AS (
     SELECT FROM stocksync.fences WHERE queue = $1::text AND holder = $2::bigint FOR NO KEY UPDATE
-), held AS (
-    SELECT t.lane, t.id, g.attempt
+), given AS MATERIALIZED (
+    SELECT $1::text AS queue, lane, id, lease, attempt
     FROM unnest($3::bytea[], $4::bytea[], $5::bigint[], $6::bigint[]) AS g (lane, id, lease, attempt)
-    JOIN stocksync.tasks AS t ON t.queue = $1::text AND t.lane = g.lane AND t.id = g.id AND t.lease = g.lease
+), held AS (
+    SELECT t.queue, t.lane, t.id, g.attempt
+    FROM given AS g
+    JOIN stocksync.tasks AS t ON t.queue = g.queue AND t.lane = g.lane AND t.id = g.id AND t.lease = g.lease
     WHERE t.lease <> 0 AND EXISTS (SELECT FROM fence)
     FOR UPDATE OF t
 ), back AS (
@@ -23,6 +26,6 @@ WITH fence AS (
         lease   = 0,
         since_first = NULL, since_last = NULL, since_why = '', since_trace = '', since_marks = 0
     FROM held
-    WHERE t.queue = $1::text AND t.lane = held.lane AND t.id = held.id
+    WHERE t.queue = held.queue AND t.lane = held.lane AND t.id = held.id
 )
 SELECT 1 FROM fence
