@@ -23,8 +23,8 @@ help: ## list the targets
 test: ## run all tests, in all released modules
 	@for m in $(RELEASED); do echo "go test: $$m"; (cd $$m && $(GO) test ./...) || exit 1; done
 
-race: ## run the tests under the race detector, those of package syncer apart (make race-syncer takes long)
-	@for m in $(RELEASED); do echo "go test -race: $$m"; (cd $$m && $(GO) test -race -short $$($(GO) list ./... | grep -v '/stocksync/syncer$$')) || exit 1; done
+race: ## run the tests under the race detector
+	@for m in $(RELEASED); do echo "go test -race: $$m"; (cd $$m && $(GO) test -race -short ./...) || exit 1; done
 
 lint: ## gofmt, golangci-lint, go mod tidy, in all modules; builds for other systems
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run make tidy'; exit 1; }
@@ -80,6 +80,3 @@ release-check: ## whether VERSION can be released after BASE; see docs/releasing
 	test $(BASE) = none || bash .ci/api-diff $(BASE) $(VERSION)
 
 .PHONY: help test race lint vuln pgtest bench bench-full fuzz examples consumers tidy release-check
-
-race-syncer: ## run the tests of package syncer under the race detector
-	$(GO) test -race -short -timeout 30m ./syncer

@@ -276,7 +276,7 @@ func TestASlowChannelDoesNotDelayAReconciliation(t *testing.T) {
 		assert.Equal(t, 30_000, r.Channels[0].Updated)
 		assert.Equal(t, 30_000, r.Channels[1].Updated)
 		assert.Less(t, when, 2*time.Minute, "the fast channel was done when the slow one had barely begun")
-		assert.Greater(t, source.asks, 1, "what the slow one got later was read anew")
+		assert.Greater(t, source.asked(), 1, "what the slow one got later was read anew")
 	})
 }
 

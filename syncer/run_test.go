@@ -85,7 +85,7 @@ func TestNotifyReachesEveryChannelSoon(t *testing.T) {
 		shows(t, a, 5, 0)
 		shows(t, b, 5, 0)
 		assert.Equal(t, []time.Duration{100 * time.Millisecond, 100 * time.Millisecond}, delays)
-		assert.Equal(t, 1, source.asks, "channels that keep step share a read")
+		assert.Equal(t, 1, source.asked(), "channels that keep step share a read")
 		assert.True(t, drained(t, s))
 	})
 }
@@ -101,7 +101,7 @@ func TestABurstCostsAHandfulOfRequests(t *testing.T) {
 		}
 		pass(time.Second)
 		shows(t, m, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
-		assert.LessOrEqual(t, source.asks, 12)
+		assert.LessOrEqual(t, source.asked(), 12)
 		_, writes := m.Calls()
 		assert.Equal(t, 1, writes)
 	})
@@ -127,7 +127,7 @@ func TestManyProductsTakeFullRequests(t *testing.T) {
 		assert.True(t, drained(t, s))
 		n, _ := b.Quantity("p9999")
 		assert.Equal(t, 9999, n)
-		assert.InDelta(t, 51, source.asks, 3, "a hundred products at first, then two hundred at a time, for both channels")
+		assert.InDelta(t, 51, source.asked(), 3, "a hundred products at first, then two hundred at a time, for both channels")
 	})
 }
 
@@ -271,7 +271,7 @@ func TestASourceThatIsDown(t *testing.T) {
 		require.NoError(t, s.Notify(t.Context(), "p0"))
 		pass(10 * time.Minute)
 		shows(t, m, 100)
-		assert.Less(t, source.asks, 60)
+		assert.Less(t, source.asked(), 60)
 		source.mu.Lock()
 		source.fail = nil
 		source.mu.Unlock()

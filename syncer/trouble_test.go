@@ -195,10 +195,10 @@ func TestUnreadableProductsAreTriedTogether(t *testing.T) {
 		defer running(t, s)()
 		require.NoError(t, s.Notify(t.Context(), ids...))
 		pass(time.Hour)
-		before := source.asks
+		before := source.asked()
 		pass(time.Hour)
-		t.Log("requests in the second hour:", source.asks-before)
-		assert.Less(t, source.asks-before, 200, "300 bad quantities are three requests")
+		t.Log("requests in the second hour:", source.asked()-before)
+		assert.Less(t, source.asked()-before, 200, "300 bad quantities are three requests")
 	})
 }
 
@@ -278,7 +278,7 @@ func TestAfterAConflictTheSourceIsAskedAgain(t *testing.T) {
 	r, err := s.SyncProducts(t.Context(), "p0")
 	require.NoError(t, err)
 	n, _ := m.Quantity("SKU-0")
-	t.Log("shows", n, "reads of the source", source.asks, r.Channels[0].Changes, asOf)
+	t.Log("shows", n, "reads of the source", source.asked(), r.Channels[0].Changes, asOf)
 	assert.Equal(t, 4, n, "the shop said that it changed; ECOSIRE says 4 and was not asked again")
 }
 
