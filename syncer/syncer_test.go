@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
-	"math"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -13,104 +11,11 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/channel/channeltest"
 	"github.com/ecosire/stocksync/syncer"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// stock is a source in memory.
-type stock struct {
-	mu       sync.Mutex
-	products map[string]channel.Stock
-	order    []string
-	fail     error         // ends every read
-	delay    time.Duration // of every read
-	asks     int
-}
-
-func newStock(available ...int) *stock {
-	s := &stock{products: map[string]channel.Stock{}}
-	for i, n := range available {
-		s.put(fmt.Sprintf("p%d", i), fmt.Sprintf("SKU-%d", i), n)
-	}
-	return s
-}
-
-func (s *stock) put(id, sku string, available int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if _, old := s.products[id]; !old {
-		s.order = append(s.order, id)
-	}
-	s.products[id] = channel.Stock{ProductID: id, SKU: sku, OnHand: available, Available: available}
-}
-
-func (s *stock) asked() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.asks
-}
-
-func (s *stock) Stock(ctx context.Context, ids ...string) iter.Seq2[channel.Stock, error] {
-	return func(yield func(channel.Stock, error) bool) {
-		s.mu.Lock()
-		s.asks++
-		asOf := time.Now()
-		if len(ids) == 0 {
-			ids = s.order
-		}
-		var found []channel.Stock
-		for _, id := range ids {
-			if p, ok := s.products[id]; ok {
-				p.AsOf = asOf
-				found = append(found, p)
-			}
-		}
-		fail, delay := s.fail, s.delay
-		s.mu.Unlock()
-		time.Sleep(delay)
-		for _, p := range found {
-			if !yield(p, nil) {
-				return
-			}
-		}
-		if fail != nil {
-			yield(channel.Stock{}, fail)
-		}
-	}
-}
-
-// shop is a channel that has the first n SKUs, all showing 100.
-func shop(name string, n int) *channeltest.Memory {
-	m := channeltest.NewMemory(name)
-	for i := range n {
-		m.Set(fmt.Sprintf("SKU-%d", i), 100)
-	}
-	return m
-}
-
-func shows(t *testing.T, m *channeltest.Memory, want ...int) {
-	t.Helper()
-	for i, n := range want {
-		got, ok := m.Quantity(fmt.Sprintf("SKU-%d", i))
-		assert.True(t, ok && got == n, "%s shows %d for SKU-%d, want %d", m.Name(), got, i, n)
-	}
-}
-
-func build(t *testing.T, source channel.Source, channels ...channel.Channel) *syncer.Syncer {
-	t.Helper()
-	cfg := syncer.Config{Source: source}
-	for _, c := range channels {
-		cfg.Targets = append(cfg.Targets, syncer.Target{Channel: c})
-	}
-	s, err := syncer.New(cfg)
-	require.NoError(t, err)
-	return s
-}
 
 func TestSyncProductsWritesOnlyDifferences(t *testing.T) {
 	a, b := shop("a", 3), shop("b", 3)
@@ -221,48 +126,6 @@ func TestTwoProductsWithOneSKU(t *testing.T) {
 	shows(t, m, 100)
 	assert.Equal(t, 2, r.Channels[0].Failed)
 	assert.ErrorIs(t, r.Err(), channel.ErrAmbiguousSKU)
-}
-
-func TestPolicyAndFilter(t *testing.T) {
-	m := shop("a", 4)
-	s, err := syncer.New(syncer.Config{Source: newStock(9, 1000, 3, 50), Targets: []syncer.Target{{
-		Channel: m,
-		Policy:  syncer.Available().Share(50).Buffer(2).Cap(20),
-		Filter:  func(s channel.Stock) bool { return s.SKU != "SKU-3" },
-	}}})
-	require.NoError(t, err)
-	_, err = s.SyncProducts(t.Context(), "p0", "p1", "p2", "p3")
-	require.NoError(t, err)
-	shows(t, m, 2, 20, 0, 100)
-}
-
-func TestPolicies(t *testing.T) {
-	for _, tt := range []struct {
-		name   string
-		policy syncer.Policy
-		in     int
-		want   int
-	}{
-		{"available", syncer.Available(), 5, 5},
-		{"oversold", syncer.Available(), -5, 0},
-		{"buffer", syncer.Available().Buffer(2), 5, 3},
-		{"buffer larger than stock", syncer.Available().Buffer(9), 5, 0},
-		{"cap", syncer.Available().Cap(3), 5, 3},
-		{"share rounds down", syncer.Available().Share(33), 5, 1},
-		{"share of much", syncer.Available().Share(50), math.MaxInt/2 + 1, math.MaxInt/4 + 1},
-		{"order matters", syncer.Available().Buffer(1).Share(50), 5, 2},
-		{"own", syncer.Custom("less ten", func(s channel.Stock) (int, error) { return s.Available - 10, nil }), 5, 0},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			got, err := tt.policy.Quantity(channel.Stock{Available: tt.in})
-			require.NoError(t, err)
-			if tt.name == "share of much" {
-				assert.InEpsilon(t, tt.want, got, 1e-9)
-				return
-			}
-			assert.Equal(t, tt.want, got)
-		})
-	}
 }
 
 func TestStaleCompareIsPlannedAgain(t *testing.T) {
