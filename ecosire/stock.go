@@ -76,9 +76,13 @@ func (c *Client) count(ctx context.Context, warehouse string) (int, error) {
 }
 
 // ReadingTime estimates from the quota how long reading so many more products
-// of the catalogue will take.
-func (c *Client) ReadingTime(_ context.Context, products int) time.Duration {
-	return c.quota.time((products + pageSize - 1) / pageSize)
+// of the catalogue will take, with what is in the warehouses that ctx names.
+func (c *Client) ReadingTime(ctx context.Context, products int) time.Duration {
+	times := 1
+	if warehouses, total := channel.Warehouses(ctx); total || len(warehouses) > 1 {
+		times += len(warehouses)
+	}
+	return c.quota.time((products + pageSize - 1) / pageSize * times)
 }
 
 // Pace waits, for about a second at most while requests are left, so that steady

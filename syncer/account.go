@@ -62,7 +62,7 @@ func (a *account) result(ctx context.Context, res *result) {
 	case held:
 		r.Held++
 		a.drift(res)
-		line := lineOf(a.t.name, &change{res.want, res.seen})
+		line := lineOf(a.t, &change{res.want, res.seen})
 		line.Reason = Held
 		if len(a.held) < maxListed {
 			a.held = append(a.held, line)
@@ -70,7 +70,7 @@ func (a *account) result(ctx context.Context, res *result) {
 	case replanned:
 		r.Replanned++
 		if len(a.replanned) < maxListed {
-			a.replanned = append(a.replanned, lineOf(a.t.name, &change{res.want, res.seen}))
+			a.replanned = append(a.replanned, lineOf(a.t, &change{res.want, res.seen}))
 		}
 	case superseded:
 		r.Superseded++

@@ -126,11 +126,11 @@ func (g Guard) limit(d danger, onSale int) int {
 
 // explained reports whether orders explain a loss.
 func (p *pass) explained(c *change) bool {
-	s := c.stock
+	has := p.t.Policy.basis(c.stock)
 	if len(c.parts) > 1 || c.seen.Unset {
-		return s.OnHand > 0 && s.Reserved >= s.OnHand
+		return has.OnHand > 0 && has.Reserved >= has.OnHand
 	}
-	return s.OnHand > 0 && s.Reserved >= s.OnHand || p.s.sales.units(s.ProductID) >= c.seen.Quantity-c.quantity
+	return has.OnHand > 0 && has.Reserved >= has.OnHand || p.s.sales.units(c.stock.ProductID) >= c.seen.Quantity-c.quantity
 }
 
 // sales are units that channels were seen to have sold since they were last

@@ -335,7 +335,7 @@ func (p *pass) realtimeGate(ctx context.Context, marked map[string]time.Time) ga
 func (p *pass) lines(changes []change) []Line {
 	lines := make([]Line, len(changes))
 	for i := range changes {
-		lines[i] = lineOf(p.t.name, &changes[i])
+		lines[i] = lineOf(p.t, &changes[i])
 		lines[i].Reason = Held
 	}
 	return lines

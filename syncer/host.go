@@ -222,7 +222,7 @@ type item struct {
 
 // open begins to read the source. close must be called.
 func (s *Syncer) open(ctx context.Context, ids ...string) *stream {
-	inner, cancel := context.WithCancel(ctx)
+	inner, cancel := context.WithCancel(s.need.in(ctx))
 	st := &stream{s: s, ctx: ctx, out: make(chan item, 100), cancel: cancel, idle: time.NewTimer(s.patience), began: time.Now()}
 	go func() { // ends when the source's iterator does, or with the next thing that it yields after close
 		defer close(st.out)

@@ -329,7 +329,7 @@ func (n *night) hold(ctx context.Context, d danger, trip *Trip) {
 	for i := range a.changes {
 		c := &a.changes[i]
 		o.add(result{want: c.want, seen: c.seen, state: held})
-		line := lineOf(n.t.name, c)
+		line := lineOf(n.t, c)
 		line.Reason = Held
 		lines = append(lines, line)
 	}

@@ -244,7 +244,7 @@ func (p *pass) expected(changes []change, out *outcome) []change {
 		return changes
 	}
 	return slices.DeleteFunc(changes, func(c change) bool {
-		if lineOf(p.t.name, &c).same(p.expect[c.sku]) {
+		if lineOf(p.t, &c).same(p.expect[c.sku]) {
 			return false
 		}
 		out.add(result{want: c.want, seen: c.seen, state: replanned, err: channel.ErrConflict})

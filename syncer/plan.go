@@ -109,10 +109,10 @@ func (l Line) same(o Line) bool {
 }
 
 // lineOf is the line of a difference.
-func lineOf(channel string, c *change) Line {
+func lineOf(t *target, c *change) Line {
 	l := Line{
-		Channel: channel, ProductID: c.stock.ProductID, SKU: c.sku, Name: c.stock.Name,
-		Shown: shownBefore(c.seen), Wanted: c.quantity, SoldOut: c.stock.Available <= 0,
+		Channel: t.name, ProductID: c.stock.ProductID, SKU: c.sku, Name: c.stock.Name,
+		Shown: shownBefore(c.seen), Wanted: c.quantity, SoldOut: t.Policy.basis(c.stock).Available <= 0,
 	}
 	switch {
 	case l.Shown == nil:
@@ -126,8 +126,8 @@ func lineOf(channel string, c *change) Line {
 }
 
 // lineOfResult is the line of what is not simply a difference.
-func lineOfResult(name string, r *result) Line {
-	l := lineOf(name, &change{r.want, r.seen})
+func lineOfResult(t *target, r *result) Line {
+	l := lineOf(t, &change{r.want, r.seen})
 	if r.state == pending {
 		l.Reason = Pending
 		return l
@@ -268,7 +268,7 @@ func (sv *survey) add(ctx context.Context, stocks []channel.Stock, kits kitting)
 	for i := range changes {
 		c := &changes[i]
 		d := sv.target.Guard.danger(c)
-		line := lineOf(sv.target.name, c)
+		line := lineOf(sv.target, c)
 		if d == loss && p.explained(c) {
 			d, line.Explained = harmless, true
 		}
@@ -280,7 +280,7 @@ func (sv *survey) add(ctx context.Context, stocks []channel.Stock, kits kitting)
 		case agreed:
 			sv.Agreed++
 		default:
-			sv.lines = append(sv.lines, lineOfResult(sv.target.name, r))
+			sv.lines = append(sv.lines, lineOfResult(sv.target, r))
 			sv.danger = append(sv.danger, harmless)
 		}
 	}

@@ -61,7 +61,7 @@ func (p *progress) read(ctx context.Context, products int) {
 		q.Read, q.Ends = products, time.Time{}
 		if e, ok := channel.As[estimator](p.s.source); ok && q.Total > products {
 			_ = p.s.safely("the source: ReadingTime", func() error {
-				q.Ends = time.Now().Add(e.ReadingTime(ctx, q.Total-products))
+				q.Ends = time.Now().Add(e.ReadingTime(p.s.need.in(ctx), q.Total-products))
 				return nil
 			})
 		}

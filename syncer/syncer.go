@@ -68,6 +68,7 @@ type Syncer struct {
 	watcher channel.Watcher     // the source too, or nil
 	pacer   channel.Pacer       // the source too, or nil
 	targets []*target
+	need    need // of all policies
 	logger  *slog.Logger
 
 	webhooks   channel.Receiver
@@ -150,6 +151,7 @@ func New(cfg Config) (*Syncer, error) {
 			return nil, fmt.Errorf("syncer: Config.Targets: two channels are named %q: give each its own name", full.name)
 		}
 		s.targets = append(s.targets, full)
+		s.need.add(full.Policy)
 	}
 	return s, nil
 }
