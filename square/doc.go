@@ -48,8 +48,8 @@
 // already are deducted twice, until a later count. In a simulated day of 5,000
 // sales that the source booked after 2 seconds to 15 minutes, no answer of
 // Square's showed more than lay on the shelf with a BookingLag of 15 minutes;
-// eight of ten showed too few, 2.3 units on average. Without it a third showed
-// up to 4 units too many.
+// six of ten showed too few, 2.7 units on average. Without it more than a third
+// showed up to 4 units too many.
 //
 // A count that is older than somebody's own count at the till, or than a
 // delivery booked there, does not undo that. If Square then shows more than was

@@ -54,7 +54,9 @@ func (a *account) result(ctx context.Context, res *result) {
 		a.change(ctx, res, "")
 	case pending:
 		r.Pending++
-		a.change(ctx, res, "pending")
+		if res.err != nil { // else an earlier run wrote it
+			a.change(ctx, res, "pending")
+		}
 	case unclear:
 		r.Unclear++
 		a.change(ctx, res, "unclear")

@@ -261,7 +261,7 @@ func (r *Report) Undo() (*Plan, error) {
 	p := &Plan{Run: r.Run, Made: time.Now(), Undo: true}
 	var err error
 	for _, c := range r.Channels {
-		if made := c.Updated + c.Pending + c.Unclear; made > len(c.Changes) {
+		if made := c.Updated + c.pendingNow() + c.Unclear; made > len(c.Changes) {
 			err = errors.Join(err, fmt.Errorf("syncer: Undo: %s: only %d of %d changes are listed", c.Channel, len(c.Changes), made))
 		}
 		p.Channels = append(p.Channels, PlanChannel{Channel: c.Channel, Checked: c.Checked, OnSale: c.OnSale})
@@ -287,6 +287,20 @@ func (r *Report) Undo() (*Plan, error) {
 		}
 	}
 	return p, err
+}
+
+// pendingNow is how many of the pending listings the run itself wrote. Beyond
+// what is listed it may be fewer.
+func (r *ChannelReport) pendingNow() (n int) {
+	if len(r.Changes) >= maxListed {
+		return r.Pending
+	}
+	for i := range r.Changes {
+		if r.Changes[i].State == "pending" {
+			n++
+		}
+	}
+	return n
 }
 
 // before is what an undo's line puts back; nil is no quantity.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/ecosire/stocksync/channel"
@@ -58,11 +59,11 @@ func (p *pass) compare(wants []want, levels []channel.Level, out *outcome) []cha
 			p.t.memory.found(w, w.quantity, p.purpose.catalogue())
 		default:
 			p.notice(w, level)
-			switch v, times := p.t.memory.judge(w, level, p.purpose == surveying); v {
+			switch v, times, settles := p.t.memory.judge(w, level, p.purpose == surveying); v {
 			case notYet:
-				r.state = pending
+				r.state, r.settles = pending, settles
 			case undone:
-				r.err = fmt.Errorf("%w: %q shows %d again, as before %d writes of %d", channel.ErrNotApplied, w.sku, level.Quantity, times, w.quantity)
+				r.err = fmt.Errorf("%w: %q shows %s again, as before %d writes of %d", channel.ErrNotApplied, w.sku, quantityOf(level), times, w.quantity)
 			default:
 				changes = append(changes, change{*w, level})
 				continue
@@ -117,6 +118,14 @@ func inOrder(changes []change) {
 		return 2
 	}
 	slices.SortStableFunc(changes, func(a, b change) int { return cmp.Compare(rank(&a), rank(&b)) })
+}
+
+// quantityOf is what a level shows, for people.
+func quantityOf(l *channel.Level) string {
+	if l.Unset {
+		return "no quantity"
+	}
+	return strconv.Itoa(l.Quantity)
 }
 
 // onSale reports whether customers can buy what a level shows.

@@ -174,8 +174,8 @@ func (p *pass) notice(w *want, l *channel.Level) {
 	if len(w.parts) == 1 {
 		units = w.parts[0].Units
 	}
-	if last, known := p.t.memory.last(w.sku); known && l.Quantity < last {
-		p.s.sales.add(w.stock.ProductID, (last-max(0, l.Quantity))*units)
+	if fell := p.t.memory.fell(w.sku, l.Quantity); fell > 0 {
+		p.s.sales.add(w.stock.ProductID, fell*units)
 		p.sold = append(p.sold, w.stock.ProductID)
 	}
 }

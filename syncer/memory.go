@@ -15,20 +15,40 @@ import (
 type memory struct {
 	mu         sync.Mutex
 	young, old map[string]shown // by SKU; young becomes old when it is full
+	kept       int              // how many young took over from the last old
+	// deductor says that the channel deducts what it has sold in the time
+	// deducts before a quantity was read. See [channel.Deductor].
+	deductor bool
+	deducts  time.Duration
 }
 
-// maxShown bounds each of the two maps of a memory.
-const maxShown = 5000
+const (
+	// maxShown bounds each of the two maps of a memory, beside what is pending.
+	maxShown = 5000
+	// maxPending bounds the writes that a memory keeps while they are pending,
+	// such as those of a first sync: about 20 MB. What is forgotten beyond that
+	// is written once more if it is looked at before it shows.
+	maxPending = 100_000
+)
 
 type shown struct {
 	quantity  int
 	productID string        // that the SKU stood for
 	before    int           // shown before it was written; meaningless if wrote is zero
+	unset     bool          // no quantity was shown before it was written
 	wrote     time.Time     // when it was written, or zero if it was only found
 	undone    int           // how often before was found again after a write
 	pending   bool          // accepted, and not seen yet
 	lag       time.Duration // how long that may take
 	alone     bool          // it broke the batch that it was in
+}
+
+// awaited reports whether it was accepted and may not show yet.
+func (e *shown) awaited() bool { return e.pending && time.Since(e.wrote) < e.lag }
+
+// showedBefore reports whether a level is what was shown before the write.
+func (e *shown) showedBefore(l *channel.Level) bool {
+	return l.Unset == e.unset && (e.unset || l.Quantity == e.before)
 }
 
 func (m *memory) get(sku string) (shown, bool) {
@@ -40,10 +60,23 @@ func (m *memory) get(sku string) (shown, bool) {
 }
 
 func (m *memory) set(sku string, e shown) {
-	if m.young == nil || len(m.young) >= maxShown {
-		m.young, m.old = make(map[string]shown), m.young
+	if m.young == nil || len(m.young) >= maxShown+m.kept {
+		m.turn()
 	}
 	m.young[sku] = e
+}
+
+// turn makes the young old, and forgets what was old already, but for what has
+// not settled.
+func (m *memory) turn() {
+	was := m.old
+	m.young, m.old, m.kept = make(map[string]shown), m.young, 0
+	for sku, e := range was {
+		if _, newer := m.old[sku]; !newer && (e.awaited() || m.unsettled(&e) > 0) && m.kept < maxPending {
+			m.young[sku] = e
+			m.kept++
+		}
+	}
 }
 
 // found records what the channel shows. Of SKUs that the memory does not have
@@ -65,9 +98,9 @@ func (m *memory) wrote(c *change, pending bool, lag time.Duration) {
 	e, _ := m.get(c.sku)
 	n := shown{quantity: c.quantity, productID: c.stock.ProductID, wrote: time.Now(), pending: pending, lag: lag, alone: e.alone}
 	if c.seen != nil {
-		n.before = c.seen.Quantity
+		n.before, n.unset = c.seen.Quantity, c.seen.Unset
 	}
-	if n.quantity == e.quantity && n.before == e.before {
+	if n.quantity == e.quantity && n.before == e.before && n.unset == e.unset {
 		n.undone = e.undone
 	}
 	m.set(c.sku, n)
@@ -79,6 +112,19 @@ func (m *memory) last(sku string) (quantity int, known bool) {
 	defer m.mu.Unlock()
 	e, ok := m.get(sku)
 	return e.quantity, ok
+}
+
+// fell returns how many units fewer a channel shows than it was last known to:
+// it has sold them. That it ever showed what it was last given is not known of a
+// write that is pending, nor of a channel that deducts its sales.
+func (m *memory) fell(sku string, quantity int) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e, ok := m.get(sku)
+	if !ok || e.pending || m.deductor && !e.wrote.IsZero() {
+		return 0
+	}
+	return max(0, e.quantity-max(0, quantity))
 }
 
 // shows reports whether the channel was lately known to show a quantity.
@@ -106,25 +152,36 @@ const (
 	remembered = 24 * time.Hour
 )
 
-// judge says what a difference means. To peek changes nothing.
-func (m *memory) judge(w *want, seen *channel.Level, peek bool) (v verdict, times int) {
+// judge says what a difference means, and of a write that has not settled how
+// long that may still take. To peek changes nothing.
+//
+// Only the quantity that was written last can be unsettled. Another one is
+// always written: whatever a channel that deducts its sales shows, what was
+// sold elsewhere must come off.
+func (m *memory) judge(w *want, seen *channel.Level, peek bool) (v verdict, times int, settles time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	e, ok := m.get(w.sku)
-	if !ok || e.wrote.IsZero() || e.quantity != w.quantity || seen.Unset {
-		return differs, 0
+	if !ok || e.wrote.IsZero() || e.quantity != w.quantity {
+		return differs, 0, 0
 	}
-	if e.pending && time.Since(e.wrote) < e.lag { // whatever it shows: an earlier write may show first
-		return notYet, 0
+	if e.awaited() { // whatever it shows: an earlier write may show first
+		return notYet, 0, e.lag - time.Since(e.wrote)
 	}
-	if seen.Quantity != e.before {
-		return differs, 0
+	if m.deductor && !seen.Unset && seen.Quantity < w.quantity { // sold, and nothing that was undone
+		if left := m.unsettled(&e); left > 0 {
+			return notYet, 0, left
+		}
+		return differs, 0, 0
+	}
+	if !e.showedBefore(seen) {
+		return differs, 0, 0
 	}
 	switch age := time.Since(e.wrote); {
 	case age > remembered:
-		return differs, 0
+		return differs, 0, 0
 	case !e.pending && e.undone >= maxUndone && age < undoneFor:
-		return undone, e.undone
+		return undone, e.undone, 0
 	}
 	v = differs
 	if e.pending {
@@ -135,8 +192,13 @@ func (m *memory) judge(w *want, seen *channel.Level, peek bool) (v verdict, time
 		e.undone++
 		m.set(w.sku, e)
 	}
-	return v, e.undone
+	return v, e.undone, 0
 }
+
+// unsettled is how long a level below what was written may be units that the
+// channel has deducted and the source has booked already. It is 0 or less after
+// that, and where the channel deducts nothing.
+func (m *memory) unsettled(e *shown) time.Duration { return m.deducts - time.Since(e.wrote) }
 
 // awaits reports whether another quantity than the one wanted was accepted and
 // does not show yet: what the channel shows now will not stay.
@@ -144,7 +206,7 @@ func (m *memory) awaits(w *want) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	e, ok := m.get(w.sku)
-	return ok && e.pending && e.quantity != w.quantity && time.Since(e.wrote) < e.lag
+	return ok && e.quantity != w.quantity && e.awaited()
 }
 
 // expect forgets that a write of the SKU is pending for longer than usual: what

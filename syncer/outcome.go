@@ -1,6 +1,8 @@
 package syncer
 
 import (
+	"time"
+
 	"github.com/ecosire/stocksync/channel"
 )
 
@@ -25,6 +27,10 @@ type result struct {
 	state  state
 	err    error
 	unsent bool // the channel was not even asked
+	// settles is how long a write may take to settle, of this pass or an earlier
+	// one: what the channel shows until then need not be what it was given. 0
+	// means that there is nothing to wait for.
+	settles time.Duration
 }
 
 // An outcome is what came of one pass.

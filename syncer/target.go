@@ -76,6 +76,9 @@ func newTarget(t Target) (*target, error) {
 	if l, ok := channel.As[channel.Lagger](t.Channel); ok {
 		full.lag = l.Lag()
 	}
+	if d, ok := channel.As[channel.Deductor](t.Channel); ok {
+		full.memory.deductor, full.memory.deducts = true, max(0, d.Deducts())
+	}
 	return full, nil
 }
 

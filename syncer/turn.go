@@ -66,14 +66,14 @@ func (s *Syncer) turn(ctx context.Context, r *reader, t *target, tasks []Task, n
 			o.later(task, stock.Err, maxUnreadBackoff)
 		case (res == nil || res.state <= updated) && slices.Contains(stale, task.ID): // shown, but it may not be what the mark is about
 			o.later(task, errStale, maxProductBackoff)
+		case res != nil && res.state <= pending && res.settles > 0: // compared once more when it should have settled
+			o.wait(task, t.settling(res))
 		case res == nil || res.state <= updated:
 			o.done(task)
 		case res.state == held && res.err == nil && res.quantity < res.seen.Quantity && p.explained(&change{res.want, res.seen}): // by now
 			o.wait(task, time.Second)
 		case res.state == held && res.err == nil: // it is kept among what the guard holds
 			o.done(task)
-		case res.state == pending: // look again when it should show
-			o.wait(task, max(t.lag/4, time.Second))
 		case out.err != nil && (res.unsent || res.state == unclear || errors.Is(res.err, channel.ErrUnauthorized)): // the channel's trouble
 			o.retry(task, max(wait, time.Second), res.err)
 		case channel.Permanent(res.err):
@@ -97,6 +97,23 @@ func (s *Syncer) turn(ctx context.Context, r *reader, t *target, tasks []Task, n
 	}
 	return 0
 }
+
+// settling is how long to wait before a listing is compared again that was
+// written and has not settled. What is accepted and shows later is looked at
+// four times, since it most often shows earlier.
+func (t *target) settling(r *result) time.Duration {
+	if r.state == pending && t.lag > 0 {
+		return max(t.lag/4, time.Second)
+	}
+	// Those of different times are looked at together: it costs one request.
+	wait := min(r.settles, maxSettling) + time.Second
+	grid := max(wait/16, time.Second)
+	now := time.Now()
+	return now.Add(wait).Truncate(grid).Add(grid).Sub(now)
+}
+
+// maxSettling is how long a listing that has not settled is left alone at most.
+const maxSettling = time.Hour
 
 // errStale: the source's answer is from before the question.
 var errStale = errors.New("the source answered with a state from before it was asked")
@@ -123,7 +140,7 @@ func worst(results []result) map[string]*result {
 			ids = productsOf([]want{r.want})
 		}
 		for _, id := range ids {
-			if old := by[id]; old == nil || r.state > old.state {
+			if old := by[id]; old == nil || r.state > old.state || r.state == old.state && r.settles > old.settles {
 				by[id] = r
 			}
 		}

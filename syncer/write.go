@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/ecosire/stocksync/channel"
 )
@@ -149,14 +150,14 @@ func (w *writing) account(c *change, err error) {
 	switch {
 	case err == nil:
 		w.p.t.memory.wrote(c, false, 0)
-		w.out.add(result{want: c.want, seen: c.seen, state: updated})
+		w.out.add(result{want: c.want, seen: c.seen, state: updated, settles: w.p.t.memory.deducts})
 	case errors.Is(err, channel.ErrPending):
 		lag := w.p.t.lag
 		if longer, ok := channel.LagOf(err); ok {
 			lag = max(lag, longer)
 		}
 		w.p.t.memory.wrote(c, true, lag)
-		w.out.add(result{want: c.want, seen: c.seen, state: pending, err: err})
+		w.out.add(result{want: c.want, seen: c.seen, state: pending, err: err, settles: max(lag, time.Second)})
 	case w.again && w.p.t.reader != nil && errors.Is(err, channel.ErrConflict):
 		w.conflicts = append(w.conflicts, *c)
 	case errors.Is(err, channel.ErrUnclear):
