@@ -11,6 +11,10 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 MODULES  := $(patsubst %/go.mod,%,$(shell find . -name go.mod -not -path './.git/*' | sort))
 RELEASED := $(foreach m,$(MODULES),$(if $(findstring /testdata/,$(m)),,$(m)))
 
+# What mutate changes, and for how long: make mutate PKG=./syncer FOR=30m
+PKG ?=
+FOR ?= 10m
+
 # What release-check looks at: make release-check VERSION=v0.2.0 BASE=v0.1.0
 VERSION ?= v0.1.0
 BASE    ?= none
@@ -55,6 +59,9 @@ fuzz: ## fuzz each target for FUZZTIME
 		done; \
 	done
 
+mutate: ## which small changes of what changed since BASE, or of PKG, tests let live; takes FOR
+	$(GO) run ./internal/mutate -for $(FOR) $(if $(PKG),-pkg $(PKG)) $(if $(filter-out none,$(BASE)),-base $(BASE))
+
 examples: ## build and run the examples on their simulated services
 	$(GO) run ./examples/quickstart -simulate
 	$(GO) run ./examples/webhookserver -demo
@@ -79,4 +86,4 @@ release-check: ## whether VERSION can be released after BASE; see docs/releasing
 	$(GO) test -run '^(TestDocument|Example)' ./...
 	test $(BASE) = none || bash .ci/api-diff $(BASE) $(VERSION)
 
-.PHONY: help test race lint vuln pgtest bench bench-full fuzz examples consumers tidy release-check
+.PHONY: help test race lint vuln pgtest bench bench-full fuzz mutate examples consumers tidy release-check

@@ -139,7 +139,7 @@ func search(r io.ReaderAt, n int, h uint64, buf []byte) (bool, error) {
 		case h < hash(0):
 			end, at = at, at-block
 		case h > hash(some-1):
-			first, at = at+some, at+some
+			first = at + some
 		default:
 			i := sort.Search(some, func(i int) bool { return hash(i) >= h })
 			return hash(i) == h, nil
