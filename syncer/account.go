@@ -19,6 +19,7 @@ type account struct {
 	replanned []Line
 	unknowns  int // among the problems
 	compared  int
+	blamed    int // culprits looked for
 }
 
 func (s *Syncer) newAccounts() []*account {
@@ -37,10 +38,13 @@ func (a *account) add(ctx context.Context, o *outcome) {
 	}
 	a.compared += o.compared
 	r.OnSale += o.onSale
+	a.blame(ctx, o)
 	for i := range o.results {
 		a.result(ctx, &o.results[i])
 	}
+	a.noted(ctx, o)
 	a.t.settled(ctx, a.s, o.results)
+	a.t.troubles.cleared(ctx, a.s, a.t.name, o.results)
 }
 
 func (a *account) result(ctx context.Context, res *result) {
@@ -90,7 +94,7 @@ func (a *account) change(ctx context.Context, res *result, state string) {
 	a.drift(res)
 	c := Change{
 		ProductID: res.stock.ProductID, SKU: res.sku, Name: res.stock.Name,
-		Shown: shownBefore(res.seen), Wanted: res.quantity, AsOf: res.asOf, State: state,
+		Shown: shownBefore(res.seen), Wanted: res.quantity, AsOf: res.asOf, State: state, Culprit: res.culprit,
 	}
 	if len(a.report.Changes) < maxListed {
 		a.report.Changes = append(a.report.Changes, c)

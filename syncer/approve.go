@@ -107,6 +107,7 @@ func (s *Syncer) Approve(ctx context.Context, a Approval) error {
 	if err := s.queue.Save(ctx, approvalSet, Record{t.name + "/" + a.At.UTC().Format(time.RFC3339Nano) + "/" + rand.Text()[:6], value}); err != nil {
 		return fmt.Errorf("syncer: Approve: %w", err)
 	}
+	s.journal.write(ctx, Entry{What: Allowed, Channel: t.name, Why: "approved by " + a.Who, Wanted: len(lines)})
 	s.logger.LogAttrs(ctx, slog.LevelInfo, "approved", slog.String("channel", t.name), slog.String("who", a.Who),
 		slog.Int("lines", len(lines)), slog.String("hash", a.Hash), slog.Int("upTo", a.UpTo))
 	select {
@@ -166,17 +167,21 @@ func (s *Syncer) executeOn(ctx context.Context, t *target) error {
 	}
 	plan := &Plan{Run: h.Run, Made: h.Since, Approved: true, Channels: []PlanChannel{{Channel: t.name, OnSale: h.OnSale}}}
 	open := 0
+	var who []string
 	for _, l := range lines {
 		if l.Approved == nil || time.Now().After(l.Approved.Expires) {
 			open++
 			continue
 		}
 		plan.Lines = append(plan.Lines, l.Line)
+		if !slices.Contains(who, l.Approved.Who) {
+			who = append(who, l.Approved.Who)
+		}
 	}
 	if len(plan.Lines) == 0 {
 		return nil
 	}
-	r, err := s.Apply(ctx, plan)
+	r, err := s.Apply(withReasons(ctx, reasons{all: "approved by " + strings.Join(who, ", ")}), plan)
 	if r == nil || ctx.Err() != nil {
 		return err
 	}

@@ -56,7 +56,7 @@ func (p *pass) compare(wants []want, levels []channel.Level, out *outcome) []cha
 		case !level.Unset && level.Quantity == w.quantity:
 			p.notice(w, level)
 			r.state = agreed
-			p.t.memory.found(w, w.quantity, p.purpose.catalogue())
+			r.landed = p.t.memory.found(w, w.quantity, p.purpose.catalogue())
 		default:
 			p.notice(w, level)
 			switch v, times, settles := p.t.memory.judge(w, level, p.purpose == surveying); v {

@@ -100,6 +100,7 @@ func (e *entrance) end(failed error) (*Report, error) {
 	if err != nil {
 		err = fmt.Errorf("syncer: %s: %w", r.Run, err)
 	}
+	e.s.journal.noteRun(e.ctx, r, err)
 	e.done(WorkDone{Report: r, Err: err})
 	return r, err
 }

@@ -41,6 +41,7 @@ type shown struct {
 	pending   bool          // accepted, and not seen yet
 	lag       time.Duration // how long that may take
 	alone     bool          // it broke the batch that it was in
+	at        time.Time     // when it was found or written
 }
 
 // awaited reports whether it was accepted and may not show yet.
@@ -80,15 +81,17 @@ func (m *memory) turn() {
 }
 
 // found records what the channel shows. Of SKUs that the memory does not have
-// it takes only what events are about: a whole catalogue would crowd it out.
-func (m *memory) found(w *want, quantity int, catalogue bool) {
+// it takes only what events are about: a whole catalogue would crowd it out. It
+// reports whether that had been pending.
+func (m *memory) found(w *want, quantity int, catalogue bool) (landed bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	e, ok := m.get(w.sku)
 	if !ok && catalogue {
-		return
+		return false
 	}
-	m.set(w.sku, shown{quantity: quantity, productID: w.stock.ProductID, alone: e.alone})
+	m.set(w.sku, shown{quantity: quantity, productID: w.stock.ProductID, alone: e.alone, at: time.Now()})
+	return e.pending && e.quantity == quantity
 }
 
 // wrote records what the channel was made to show.
@@ -96,7 +99,8 @@ func (m *memory) wrote(c *change, pending bool, lag time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	e, _ := m.get(c.sku)
-	n := shown{quantity: c.quantity, productID: c.stock.ProductID, wrote: time.Now(), pending: pending, lag: lag, alone: e.alone}
+	now := time.Now()
+	n := shown{quantity: c.quantity, productID: c.stock.ProductID, wrote: now, at: now, pending: pending, lag: lag, alone: e.alone}
 	if c.seen != nil {
 		n.before, n.unset = c.seen.Quantity, c.seen.Unset
 	}

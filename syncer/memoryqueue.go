@@ -181,6 +181,24 @@ func (q *MemoryQueue) Lookup(key Key) (Mark, bool) {
 	return Mark{}, false
 }
 
+// Peek implements [Peeker].
+func (q *MemoryQueue) Peek(ctx context.Context, key Key) (*Waiting, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	m, ok := q.Lookup(key)
+	if !ok {
+		return nil, nil
+	}
+	w := &Waiting{Task: Task{Key: key, First: m.First, Last: m.Last, Why: m.Why, Trace: m.Trace, Marks: m.Count}}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if e := q.lane(key.Lane).entries[key.ID]; e != nil {
+		w.Attempt, w.Due, w.Leased = e.attempt, e.due, e.lease != 0
+	}
+	return w, nil
+}
+
 // Wait implements [Queue].
 func (q *MemoryQueue) Wait(ctx context.Context, lane string) error {
 	for {

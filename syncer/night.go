@@ -283,6 +283,15 @@ func (n *night) finish(ctx context.Context, whole bool) {
 		}
 		n.account.add(ctx, o)
 	}
+	if r.Err == nil {
+		var found []Trouble
+		for _, p := range r.Problems {
+			if p.ProductID != "" {
+				found = append(found, Trouble{Channel: n.t.name, ProductID: p.ProductID, SKU: p.SKU, Name: p.Name, GivenUp: true, Err: p.Err})
+			}
+		}
+		n.t.troubles.note(ctx, n.s, found, true)
+	}
 	n.whole = whole && len(n.missed) == 0 && !n.lost && ctx.Err() == nil
 	over := false
 	for d := loss; d <= gain; d++ {

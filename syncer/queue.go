@@ -130,6 +130,22 @@ func (t Task) Mark(lane string) Mark {
 	}
 }
 
+// A Peeker is a [Queue] that can tell what waits under a key, for
+// [Syncer.Explain]. A queue need not be one.
+type Peeker interface {
+	// Peek returns what waits under a key, or nil. It changes nothing.
+	Peek(ctx context.Context, key Key) (*Waiting, error)
+}
+
+// Waiting is a key that waits in a queue. Its Token means nothing.
+type Waiting struct {
+	Task
+	// Due is when it may be leased.
+	Due time.Time
+	// Leased reports that it is being worked on.
+	Leased bool
+}
+
 // A Depth is how full a lane is.
 type Depth struct {
 	Tasks  int       // waiting, delayed and leased

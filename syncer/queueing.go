@@ -110,6 +110,8 @@ type settlement struct {
 	waits   map[time.Duration][]Task // by how long until they are due
 	failed  int
 	longest time.Duration
+	t       *target // nil for orders
+	trouble []Trouble
 	err     error  // the first one
 	product string // whose it was
 }
@@ -118,6 +120,14 @@ func (o *settlement) done(t Task) { o.acked = append(o.acked, t) }
 
 func (o *settlement) giveUp(ctx context.Context, t Task, p Problem) {
 	o.acked = append(o.acked, t)
+	o.trouble = append(o.trouble, Trouble{
+		Channel: p.Channel, ProductID: p.ProductID, SKU: p.SKU, Name: p.Name, GivenUp: true, Attempts: t.Attempt + 1, Err: p.Err,
+	})
+	if o.t != nil {
+		o.s.journal.write(ctx, Entry{
+			What: GaveUp, Run: o.run, Channel: p.Channel, ProductID: p.ProductID, SKU: p.SKU, Name: p.Name, Why: string(t.Why), Err: p.Err,
+		})
+	}
 	o.s.hooks.gaveUp(ctx, o.s, p)
 	o.s.logger.LogAttrs(ctx, slog.LevelWarn, "given up until it changes", slog.String("run", o.run), slog.String("channel", p.Channel),
 		slog.String("product", p.ProductID), slog.String("sku", p.SKU), slog.Any("err", p.Err))
@@ -152,6 +162,7 @@ func (o *settlement) later(t Task, err error, limit time.Duration) {
 		wait = now.Add(wait).Truncate(grid).Add(grid).Sub(now)
 	}
 	t.Attempt++
+	o.trouble = append(o.trouble, Trouble{Channel: o.channel, ProductID: t.ID, Attempts: t.Attempt, Next: time.Now().Add(wait), Err: err})
 	o.retry(t, wait, err)
 }
 
@@ -184,6 +195,9 @@ func (o *settlement) settle(ctx context.Context) {
 		o.s.hooks.retry(ctx, o.s, Retry{Channel: o.channel, Products: o.failed, Wait: o.longest, Err: o.err})
 		o.s.logger.LogAttrs(ctx, slog.LevelWarn, "will be tried again", slog.String("run", o.run), slog.String("channel", o.channel),
 			slog.String("product", o.product), slog.Int("products", o.failed), slog.Duration("wait", o.longest), slog.Any("err", o.err))
+	}
+	if o.t != nil {
+		o.t.troubles.note(ctx, o.s, o.trouble, false)
 	}
 	tell := func() error { return o.tell(context.WithoutCancel(ctx)) }
 	if o.s.safely("the queue: Ack, Retry", tell) == nil {

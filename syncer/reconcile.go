@@ -103,6 +103,7 @@ func (s *Syncer) reconcile(ctx context.Context) (r *Report, complete bool, err e
 	for _, n := range nights {
 		complete = complete && n.whole
 	}
+	s.journal.prune(ctx)
 	r, err = e.end(failed)
 	return r, complete, err
 }

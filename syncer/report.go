@@ -70,6 +70,10 @@ type ChannelReport struct {
 	Over  int `json:"over,omitempty"`
 	Under int `json:"under,omitempty"`
 
+	// Culprits counts why a reconciliation found drift; see [Culprit]. It is nil
+	// without a journal.
+	Culprits map[Culprit]int `json:"culprits,omitempty"`
+
 	// Err is set if the channel as a whole failed: it is down, say, or refuses
 	// the credentials. The products that this concerns are among the Problems.
 	// In a reconciliation it means that the channel was not compared as a
@@ -101,6 +105,8 @@ type Change struct {
 	// State is "" for what shows, "pending" for what was accepted and does not
 	// show yet, and "unclear" for what was sent and may or may not be applied.
 	State string `json:"state,omitempty"`
+	// Culprit is why the channel did not show it already; "" if nobody asked.
+	Culprit Culprit `json:"culprit,omitempty"`
 }
 
 // A Problem is a product that a channel does not show as it should.

@@ -56,6 +56,12 @@ type Config struct {
 	// by itself never meets it; one that does not holds its channel down until
 	// the call returns, and no other channel.
 	Patience time.Duration
+	// Journal is how long the queue's store keeps what happened: changes, what was
+	// held and given up, channels that failed, and runs; 0 means that it is not
+	// kept. [Syncer.Explain] and the [Culprit]s of a report draw on it. A week is
+	// a good choice. It keeps the last 200,000 entries, of about 350 bytes each;
+	// in a [MemoryQueue] 20,000.
+	Journal time.Duration
 	// Hooks are called as things happen.
 	Hooks Hooks
 }
@@ -90,8 +96,9 @@ type Syncer struct {
 	orderRate   *rate.Limiter
 	sales       sales
 	doubled     doubled
-	trouble     trouble                   // of the queue
-	owed        owed                      // what the queue could not be told
+	trouble     trouble // of the queue
+	owed        owed    // what the queue could not be told
+	journal     journal
 	next        atomic.Pointer[time.Time] // when the next reconciliation is due
 }
 
@@ -135,6 +142,10 @@ func New(cfg Config) (*Syncer, error) {
 	}
 	if s.queue == nil {
 		s.queue = NewMemoryQueue()
+	}
+	s.journal = journal{s: s, keep: max(0, cfg.Journal), max: maxEntries, written: maxEntries} // pruned soon after the start
+	if _, memory := s.queue.(*MemoryQueue); memory {
+		s.journal.max = maxEntriesInMemory
 	}
 	s.orders, _ = channel.As[channel.OrderSource](cfg.Source)
 	s.pacer, _ = channel.As[channel.Pacer](cfg.Source)

@@ -52,6 +52,7 @@ type target struct {
 	barren     barren  // writes that came to nothing, in a row
 	window     window  // what was lately lost and gained in real time
 	keeper     keeper  // what the guard holds
+	troubles   troubles
 }
 
 func newTarget(t Target) (*target, error) {

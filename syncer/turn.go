@@ -16,7 +16,10 @@ import (
 func (s *Syncer) turn(ctx context.Context, r *reader, t *target, tasks []Task, noticed bool) time.Duration {
 	run := newRunName("event")
 	ctx, done := s.hooks.work(channel.WithRun(ctx, run), s, Work{Kind: "turn", Run: run, Channel: t.name, Products: len(tasks), Links: linksOf(tasks)})
-	o := &settlement{s: s, channel: t.name, run: run}
+	if s.journal.on() {
+		ctx = withReasons(ctx, reasons{by: causesOf(tasks)})
+	}
+	o := &settlement{s: s, channel: t.name, run: run, t: t}
 	stocks, stale, err := r.read(ctx, tasks)
 	if err != nil {
 		// The source's trouble: nothing is known of any product.
@@ -144,6 +147,14 @@ func worst(results []result) map[string]*result {
 				by[id] = r
 			}
 		}
+	}
+	return by
+}
+
+func causesOf(tasks []Task) map[string]Cause {
+	by := make(map[string]Cause, len(tasks))
+	for _, t := range tasks {
+		by[t.ID] = t.Why
 	}
 	return by
 }

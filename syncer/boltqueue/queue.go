@@ -182,6 +182,14 @@ func (q *Queue) Wait(ctx context.Context, lane string) error {
 	return err
 }
 
+// Peek implements [syncer.Peeker].
+func (q *Queue) Peek(ctx context.Context, key syncer.Key) (*syncer.Waiting, error) {
+	if err := q.err(); err != nil {
+		return nil, err
+	}
+	return q.mem.Peek(ctx, key)
+}
+
 // Lease implements [syncer.Queue].
 func (q *Queue) Lease(ctx context.Context, lane string, n int) ([]syncer.Task, error) {
 	if err := q.err(); err != nil {

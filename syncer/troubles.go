@@ -1,0 +1,189 @@
+package syncer
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// A Trouble is a product that a channel does not show as it should, for a
+// reason of its own: it is tried again, or given up until it changes or the
+// next reconciliation. What fails with its channel as a whole is none.
+type Trouble struct {
+	Channel   string `json:"channel"`
+	ProductID string `json:"productID"`
+	SKU       string `json:"sku,omitempty"`
+	Name      string `json:"name,omitempty"`
+	// Since is when it began, and At when it was last found.
+	Since time.Time `json:"since"`
+	At    time.Time `json:"at"`
+	// GivenUp reports that nobody tries again for now. Else Next is when.
+	GivenUp  bool      `json:"givenUp,omitempty"`
+	Attempts int       `json:"attempts,omitempty"` // since it was last marked
+	Next     time.Time `json:"next,omitzero"`
+	// Err is why; [channel.Class] gives a word for it to group by.
+	Err error `json:"-"`
+}
+
+// MarshalJSON writes Err as its text and a class.
+func (t Trouble) MarshalJSON() ([]byte, error) {
+	type plain Trouble
+	return json.Marshal(struct {
+		plain
+		failure
+	}{plain(t), failureOf(t.Err)})
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (t *Trouble) UnmarshalJSON(data []byte) error {
+	type plain Trouble
+	var v struct {
+		plain
+		failure
+	}
+	err := json.Unmarshal(data, &v)
+	*t = Trouble(v.plain)
+	t.Err = v.failure.err()
+	return err
+}
+
+// troubleSet and a channel's name is the set of its troubles, by product.
+const troubleSet = "troubles/"
+
+// troubles are those of one channel. They are in the store, and their products
+// in memory, so that what works costs no look into the store.
+type troubles struct {
+	mu    sync.Mutex
+	known map[string]troubled // by product; nil until the store was read
+}
+
+type troubled struct {
+	since   time.Time
+	retried bool // else it was given up
+}
+
+// troubleFor is how long a trouble is kept that nobody has found again, such as
+// that of a product which no longer exists.
+const troubleFor = 30 * 24 * time.Hour
+
+// load reads which products have troubles. The caller has the lock.
+func (x *troubles) load(ctx context.Context, s *Syncer, name string) error {
+	if x.known != nil {
+		return nil
+	}
+	known := make(map[string]troubled)
+	var old []Record
+	for rec, err := range s.queue.Records(ctx, troubleSet+name, "") {
+		if err != nil {
+			return err
+		}
+		var t Trouble
+		if json.Unmarshal(rec.Value, &t) == nil && time.Since(t.At) < troubleFor {
+			known[rec.Key] = troubled{t.Since, !t.GivenUp}
+		} else {
+			old = append(old, Record{Key: rec.Key})
+		}
+	}
+	x.known = known
+	return s.queue.Save(ctx, troubleSet+name, old...)
+}
+
+// note remembers troubles. Like the journal it is for people, and stops
+// nothing; at most 10,000 of a channel are kept. What Run tries again is Run's,
+// whatever a run over the catalogue says of it.
+func (x *troubles) note(ctx context.Context, s *Syncer, found []Trouble, nightly bool) {
+	if len(found) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), journalWithin)
+	defer cancel()
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	err := s.safely("the queue: Save", func() error {
+		name := found[0].Channel
+		if err := x.load(ctx, s, name); err != nil {
+			return err
+		}
+		now := time.Now()
+		records := make([]Record, 0, len(found))
+		for _, t := range found {
+			known, ok := x.known[t.ProductID]
+			switch {
+			case !ok && len(x.known) >= maxListed, ok && nightly && known.retried:
+				continue
+			case !ok:
+				known.since = now
+			}
+			x.known[t.ProductID] = troubled{known.since, !t.GivenUp}
+			t.Since, t.At = known.since, now
+			value, err := json.Marshal(t)
+			if err != nil {
+				return err
+			}
+			records = append(records, Record{t.ProductID, value})
+		}
+		return s.queue.Save(ctx, troubleSet+name, records...)
+	})
+	if err != nil {
+		s.once.warn(s, "what is in trouble cannot be kept", slog.Any("err", err))
+	}
+}
+
+// cleared forgets the troubles of what the channel shows as it should, or what
+// waits for somebody else.
+func (x *troubles) cleared(ctx context.Context, s *Syncer, name string, results []result) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.known != nil && len(x.known) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), journalWithin)
+	defer cancel()
+	err := s.safely("the queue: Save", func() error {
+		if err := x.load(ctx, s, name); err != nil || len(x.known) == 0 {
+			return err
+		}
+		var gone []Record
+		for id, r := range worst(results) {
+			if _, ok := x.known[id]; ok && r.state <= held && r.state != unclear {
+				gone = append(gone, Record{Key: id})
+			}
+		}
+		if len(gone) == 0 {
+			return nil
+		}
+		if err := s.queue.Save(ctx, troubleSet+name, gone...); err != nil {
+			return err
+		}
+		for _, r := range gone {
+			delete(x.known, r.Key)
+		}
+		return nil
+	})
+	if err != nil {
+		s.once.warn(s, "what is no longer in trouble cannot be forgotten", slog.Any("err", err))
+	}
+}
+
+// Troubles yields the products that are in trouble, channel by channel. The
+// error is the queue's, and comes last.
+func (s *Syncer) Troubles(ctx context.Context) iter.Seq2[Trouble, error] {
+	return func(yield func(Trouble, error) bool) {
+		for _, t := range s.targets {
+			for rec, err := range s.queue.Records(ctx, troubleSet+t.name, "") {
+				if err != nil {
+					yield(Trouble{}, fmt.Errorf("syncer: Troubles: %w", err))
+					return
+				}
+				var x Trouble
+				if json.Unmarshal(rec.Value, &x) == nil && !yield(x, nil) {
+					return
+				}
+			}
+		}
+	}
+}
