@@ -28,7 +28,8 @@ const (
 	// EditedThere: the channel shows more than it was made to show. Somebody,
 	// or another application, has changed it there.
 	EditedThere Culprit = "edited in the channel"
-	// NotKept: the channel shows what it showed before the last write.
+	// NotKept: the channel shows what it showed before the last write, which is
+	// at most 26 hours old.
 	NotKept Culprit = "the write did not stay"
 	// NoEvent: the channel shows what it was made to show; the source has
 	// changed since, and no event told.
@@ -36,6 +37,10 @@ const (
 	// NeverWritten: the journal has no write of it.
 	NeverWritten Culprit = "never written before"
 )
+
+// notKeptFor is how long after a write its loss is told from an edit: until
+// after the next night.
+const notKeptFor = 26 * time.Hour
 
 // maxCulprits bounds the look-ups of one run on a channel.
 const maxCulprits = 2000
@@ -64,7 +69,7 @@ func (s *Syncer) culprit(ctx context.Context, t *target, r *result) Culprit {
 		switch {
 		case *shown == e.Wanted:
 			return NoEvent
-		case e.Shown != nil && *shown == *e.Shown && time.Since(e.At) < remembered:
+		case e.Shown != nil && *shown == *e.Shown && time.Since(e.At) < notKeptFor:
 			return NotKept
 		case *shown < e.Wanted:
 			return SoldSince

@@ -142,28 +142,47 @@ func TestExplain(t *testing.T) {
 			w.source.put("p0", "SKU-0", 4)
 			w.shop.mood(channel.ErrUnavailable)
 			w.marked(time.Minute)
-		}, ``},
+		}, `
+  The channel fails since 2000-01-01 00:00:00 UTC: unavailable. What is due for it is done when it works again.
+  SKU-0 was last known to show 5, at 2000-01-01 00:00:00 UTC, and should show 4: unavailable.
+  It was marked at 2000-01-01 00:00:00 UTC (notify), and is looked at again at ….
+    2000-01-01 00:00:00 UTC  wrote: 100 → 5; never written before (reconcile), run reconcile
+`},
 		{"retried", func(w *situation) {
 			w.settled()
 			p := w.source.products["p0"]
 			p.Err = errors.New("ecosire: \"available\" is 1.5, not a whole number")
 			w.source.products["p0"] = p
 			w.marked(time.Minute)
-		}, ``},
+		}, `
+  It was tried several times in vain, and is tried again at …: ecosire: "available" is 1.5, not a whole number.
+    2000-01-01 00:00:00 UTC  wrote: 100 → 5; never written before (reconcile), run reconcile
+`},
 		{"given up as unknown", func(w *situation) {
 			w.build()
 			w.shop.Remove("SKU-0")
 			w.marked(time.Second)
-		}, ``},
+		}, `
+  SKU-0 should show 5: the channel does not have this SKU.
+  It was given up at 2000-01-01 00:00:00 UTC, until it changes or the next reconciliation.
+    2000-01-01 00:00:00 UTC  gave up (notify): unknown SKU "SKU-0", run event
+`},
 		{"ambiguous in the channel", func(w *situation) {
 			w.build()
 			w.shop.Add(channel.Level{SKU: "SKU-0", Quantity: 7, Ref: "draft"})
 			w.marked(time.Second)
-		}, ``},
+		}, `
+  SKU-0: ambiguous SKU "SKU-0": it stands for 2 items.
+  It was given up at 2000-01-01 00:00:00 UTC, until it changes or the next reconciliation.
+    2000-01-01 00:00:00 UTC  gave up (notify): ambiguous SKU "SKU-0": it stands for draft and item 1, run event
+`},
 		{"ambiguous at the source", func(w *situation) {
 			w.source.put("p1", "SKU-0", 3)
 			w.settled()
-		}, ``},
+		}, `
+  SKU-0 shows 100 and what it should show is not known: ambiguous SKU "SKU-0": several products of the source claim it.
+  It was given up at 2000-01-01 00:00:00 UTC, until it changes or the next reconciliation.
+`},
 		{"filtered out", func(w *situation) {
 			w.target.Filter = func(channel.Stock) bool { return false }
 			w.settled()
@@ -174,7 +193,11 @@ func TestExplain(t *testing.T) {
 			w.shop.Set("SKU-0-x2", 9)
 			w.target.Listings = func(s channel.Stock) []syncer.Listing { return []syncer.Listing{syncer.Pack(s.SKU+"-x2", s, 2)} }
 			w.settled()
-		}, ``},
+		}, `
+  SKU-0-x2 shows 2, as it should.
+    available → 5, in packs of 2
+    2000-01-01 00:00:00 UTC  wrote: 9 → 2; never written before (reconcile), run reconcile
+`},
 		{"a kit", func(w *situation) {
 			w.source.put("p1", "SKU-1", 8)
 			w.shop.Set("KIT", 9)
@@ -183,7 +206,11 @@ func TestExplain(t *testing.T) {
 				return []syncer.Listing{{SKU: "KIT", Parts: []syncer.Part{{ProductID: "p0", Units: 2}, {ProductID: "p1", Units: 1}}}}
 			}
 			w.settled()
-		}, ``},
+		}, `
+  KIT shows 2, as it should.
+    a kit takes 2 of p0, 1 of p1
+    2000-01-01 00:00:00 UTC  wrote: 9 → 2; never written before (reconcile), run reconcile
+`},
 		{"held", func(w *situation) {
 			for i := range 40 {
 				sku := "MORE-" + string(rune('A'+i))
@@ -192,7 +219,10 @@ func TestExplain(t *testing.T) {
 			}
 			w.source.put("p0", "SKU-0", 0)
 			w.settled()
-		}, ``},
+		}, `
+  SKU-0 shows 100 and should show 0. The guard holds the change since 2000-01-01 00:00:00 UTC: 41 products would go off sale or show less than half, of 41 on sale; 5 may. Nobody has approved it yet.
+    2000-01-01 00:00:00 UTC  held: 100 → 0; never written before (reconcile), run reconcile
+`},
 		{"held and approved", func(w *situation) {
 			for i := range 40 {
 				sku := "MORE-" + string(rune('A'+i))
@@ -204,7 +234,10 @@ func TestExplain(t *testing.T) {
 			held, err := w.s.Held(w.t.Context())
 			require.NoError(w.t, err)
 			require.NoError(w.t, w.s.Approve(w.t.Context(), syncer.Approval{Channel: "a", Who: "Ada", Hash: held[0].Hash}))
-		}, ``},
+		}, `
+  SKU-0 shows 100 and should show 0. The guard holds the change since 2000-01-01 00:00:00 UTC: 41 products would go off sale or show less than half, of 41 on sale; 5 may. Ada has approved it.
+    2000-01-01 00:00:00 UTC  held: 100 → 0; never written before (reconcile), run reconcile
+`},
 		{"approved and done", func(w *situation) {
 			for i := range 40 {
 				sku := "MORE-" + string(rune('A'+i))
@@ -219,31 +252,51 @@ func TestExplain(t *testing.T) {
 			stop := running(w.t, w.s)
 			pass(time.Minute)
 			stop()
-		}, ``},
+		}, `
+  SKU-0 shows 0, as it should.
+    2000-01-01 00:00:00 UTC  wrote: 100 → 0 (approved by Ada), run apply
+    2000-01-01 00:00:00 UTC  held: 100 → 0; never written before (reconcile), run reconcile
+`},
 		{"pending", func(w *situation) {
 			w.shop.lag = 10 * time.Minute
 			w.build()
 			w.marked(time.Minute)
-		}, ``},
+		}, `
+  SKU-0 shows 100 and should show 5. The channel accepted 5 at 2000-01-01 00:00:00 UTC, which does not show yet.
+  It was marked at 2000-01-01 00:00:00 UTC (notify), and is looked at again at ….
+    2000-01-01 00:00:00 UTC  sent: 100 → 5 (notify), run event
+`},
 		{"landed", func(w *situation) {
 			w.shop.lag = 10 * time.Minute
 			w.build()
 			w.marked(12 * time.Minute)
-		}, ``},
+		}, `
+  SKU-0 shows 5, as it should.
+    2000-01-01 00:10:00 UTC  landed: shows 5 (notify), run event
+    2000-01-01 00:00:00 UTC  sent: 100 → 5 (notify), run event
+`},
 		{"written a second ago by another run", func(w *situation) {
 			w.settled()
 			w.source.put("p0", "SKU-0", 4)
 			_, err := w.s.SyncProducts(w.t.Context(), "p0")
 			require.NoError(w.t, err)
 			pass(time.Second)
-		}, ``},
+		}, `
+  SKU-0 shows 4, as it should.
+    2000-01-01 00:00:00 UTC  wrote: 5 → 4 (sync), run sync
+    2000-01-01 00:00:00 UTC  wrote: 100 → 5; never written before (reconcile), run reconcile
+`},
 		{"sold in the shop", func(w *situation) {
 			w.settled()
 			pass(24 * time.Hour)
 			w.shop.Set("SKU-0", 3)
 			_, err := w.s.Reconcile(w.t.Context())
 			require.NoError(w.t, err)
-		}, ``},
+		}, `
+  SKU-0 shows 5, as it should.
+    2000-01-02 00:00:00 UTC  wrote: 3 → 5; sold since (reconcile), run reconcile
+    2000-01-01 00:00:00 UTC  wrote: 100 → 5; never written before (reconcile), run reconcile
+`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
