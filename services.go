@@ -1,6 +1,7 @@
 package stocksync
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -79,7 +80,7 @@ func (s *Services) planner() (*syncer.Syncer, error) {
 // methods and, while its Run runs, by itself. The guard is on, as everywhere.
 //
 // cfg may be empty. Its Source, Targets, Webhooks and Logger are taken from the
-// services where it has none.
+// services where it has none, and its Journal is a week.
 func (s *Services) Writer(cfg syncer.Config) (*syncer.Syncer, error) {
 	if cfg.Source == nil {
 		cfg.Source = s.Source
@@ -93,6 +94,7 @@ func (s *Services) Writer(cfg syncer.Config) (*syncer.Syncer, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = s.logger
 	}
+	cfg.Journal = cmp.Or(cfg.Journal, 7*24*time.Hour)
 	w, err := syncer.New(cfg)
 	if err != nil {
 		return nil, err

@@ -31,7 +31,7 @@ type result struct {
 	// one: what the channel shows until then need not be what it was given. 0
 	// means that there is nothing to wait for.
 	settles time.Duration
-	landed bool // agreed: what was pending shows
+	landed  bool // agreed: what was pending shows
 	// culprit is why there was a difference; a run over the catalogue asks.
 	culprit Culprit
 }
