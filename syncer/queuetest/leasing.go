@@ -49,6 +49,42 @@ var leasing = []test{
 		}
 		k.order("what one Lease leaves the next one takes", "c")
 	}},
+	{"PeekTellsWhatWaits", func(k *kit) { // of a queue that can
+		p, ok := k.q.(syncer.Peeker)
+		if !ok {
+			k.t.Skip("the queue is no Peeker")
+		}
+		peek := func(id string) *syncer.Waiting {
+			w, err := p.Peek(k.t.Context(), key(id))
+			if err != nil {
+				k.t.Fatalf("Peek: %v", err)
+			}
+			return w
+		}
+		if w := peek("a"); w != nil {
+			k.t.Fatalf("Peek of what was never marked: %+v", w)
+		}
+		marked := time.Now()
+		k.mark("a")
+		k.mark("a")
+		if w := peek("a"); w == nil || w.Leased || w.Attempt != 0 || w.Marks != 2 || w.ID != "a" || !k.near(w.First, marked) {
+			k.t.Fatalf("Peek of what was marked twice: %+v", w)
+		}
+		task := k.leaseLane(lane, 1)[0]
+		if w := peek("a"); w == nil || !w.Leased {
+			k.t.Fatalf("Peek of what is leased: %+v", w)
+		}
+		due := time.Now().Add(5 * k.unit)
+		k.retry(due, task)
+		if w := peek("a"); w == nil || w.Leased || w.Attempt != 1 || !k.near(w.Due, due) {
+			k.t.Fatalf("Peek of what is put back: %+v, want attempt 1, due %v", w, due)
+		}
+		k.reach(due)
+		k.ack(k.leaseLane(lane, 1)...)
+		if w := peek("a"); w != nil {
+			k.t.Fatalf("Peek of what is done: %+v", w)
+		}
+	}},
 	{"OneAtATime", func(k *kit) {
 		k.mark("a")
 		k.one("a", "it was marked")
