@@ -46,6 +46,10 @@ type Config struct {
 	// Sole says that nothing else uses the key. Otherwise work on the whole
 	// catalogue leaves to the others what they were seen to use.
 	Sole bool
+	// RoundDown takes quantities that are not whole, such as 3.7 kg, for the next
+	// smaller whole number, and logs each such product once. Otherwise a product
+	// that has one is an error, since channels sell whole units.
+	RoundDown bool
 	// OnStockChange is called with the products whose stock a successful
 	// PostAdjustment or ValidateTransfer of this client changed, since ECOSIRE
 	// sends no event for these: most often it calls Notify of a syncer. Its
@@ -64,6 +68,7 @@ type Client struct {
 	change  func(ctx context.Context, productIDs ...string) error
 
 	halving  budget
+	round    bool         // quantities down
 	maxQuery atomic.Int64 // bytes of ids in a URL
 	pager    pager
 
@@ -95,6 +100,7 @@ func New(cfg Config) (*Client, error) {
 		odd:     odd,
 		refusal: newRefusals(),
 		change:  cfg.OnStockChange,
+		round:   cfg.RoundDown,
 	}
 	c.maxQuery.Store(maxQuery)
 	c.http = httpx.New(httpx.Config{

@@ -56,7 +56,7 @@ func clash(s *channel.Stock) {
 func (c *Client) stock(row *strictjson.Row, unit *string) channel.Stock {
 	var s channel.Stock
 	s.ProductID, s.SKU = row.Text("productId"), row.Text("sku")
-	s.OnHand, s.Reserved, s.Available = row.Int("onHand"), row.Int("reserved"), row.Int("available")
+	fraction := c.quantities(row, &s)
 	err := row.Err()
 	switch {
 	case err == nil && s.ProductID == "":
@@ -73,7 +73,11 @@ func (c *Client) stock(row *strictjson.Row, unit *string) channel.Stock {
 			slog.String("product", text.Clean(s.ProductID)), slog.String("sku", text.Clean(s.SKU)), slog.Any("err", s.Err))
 		return s
 	}
-	if computed := s.OnHand - s.Reserved; computed != s.Available {
+	if fraction {
+		c.odd.once(slog.LevelWarn, "a quantity is not whole, and is rounded down", s.ProductID,
+			slog.String("product", text.Clean(s.ProductID)), slog.String("sku", text.Clean(s.SKU)))
+	}
+	if computed := s.OnHand - s.Reserved; computed != s.Available && !(fraction && computed == s.Available+1) {
 		c.odd.once(slog.LevelWarn, "ECOSIRE's available is not onHand less reserved; the smaller one is used", s.ProductID,
 			slog.String("product", text.Clean(s.ProductID)), slog.String("sku", text.Clean(s.SKU)),
 			slog.Int("available", s.Available), slog.Int("computed", computed))
@@ -81,6 +85,22 @@ func (c *Client) stock(row *strictjson.Row, unit *string) channel.Stock {
 	}
 	c.describe(row, &s, unit)
 	return s
+}
+
+// quantities reads the quantities, and reports whether any was rounded.
+func (c *Client) quantities(row *strictjson.Row, s *channel.Stock) (fraction bool) {
+	for _, q := range []struct {
+		member string
+		to     *int
+	}{{"onHand", &s.OnHand}, {"reserved", &s.Reserved}, {"available", &s.Available}} {
+		if !c.round {
+			*q.to = row.Int(q.member)
+			continue
+		}
+		n, rounded := row.Floor(q.member)
+		*q.to, fraction = n, fraction || rounded
+	}
+	return fraction
 }
 
 // describe reads what is for people only, and no reason to mistrust the rest.

@@ -39,6 +39,8 @@ func (a *account) add(ctx context.Context, o *outcome) {
 	a.compared += o.compared
 	r.OnSale += o.onSale
 	a.blame(ctx, o)
+	r.SellsAtZero += o.sellsAtZero
+	r.AtZero = appendSome(r.AtZero, o.atZero)
 	for i := range o.results {
 		a.result(ctx, &o.results[i])
 	}
@@ -131,6 +133,11 @@ func (a *account) unread(ids map[string]error) {
 	for id, err := range ids {
 		a.result(context.Background(), &result{want: want{stock: &channel.Stock{ProductID: id}}, state: failed, err: err})
 	}
+}
+
+// appendSome appends as much as a list of a report takes.
+func appendSome(list, more []string) []string {
+	return append(list, more[:min(len(more), max(0, maxListed-len(list)))]...)
 }
 
 // shownBefore is the quantity that a channel showed, or nil.

@@ -37,7 +37,9 @@ func (s *Syncer) Apply(ctx context.Context, plan *Plan) (*Report, error) {
 			return nil, fmt.Errorf("syncer: Apply: the plan is for a channel %q, which this Syncer does not have", l.Channel)
 		}
 		jobs[i].bySKU[l.SKU] = l
-		ids = append(ids, l.ProductID)
+		if l.ProductID != "" {
+			ids = append(ids, l.ProductID)
+		}
 	}
 	e := s.begin(ctx, "apply")
 	failed := s.doubled.load(e.ctx, s.queue)
@@ -63,6 +65,7 @@ func (s *Syncer) Apply(ctx context.Context, plan *Plan) (*Report, error) {
 				a.compared, a.report.OnSale = c.Checked, c.OnSale
 			}
 		}
+		a.addAll(e.ctx, jobs[i].applyRetired(e.ctx))
 		jobs[i].rest(e.ctx, a)
 	}
 	return e.end(failed)
@@ -107,7 +110,7 @@ func (j *job) guard(ctx context.Context, plan *Plan) error {
 			if products[d] == nil {
 				products[d] = make(map[string]bool)
 			}
-			products[d][l.ProductID] = true
+			products[d][l.key()] = true
 			dangers[l.SKU] = d
 		}
 	}
@@ -173,7 +176,7 @@ func (j *job) apply(ctx context.Context, g *group) []*outcome {
 	}
 	outs := []*outcome{out}
 	p := &pass{s: j.s, t: j.t, purpose: applying, expect: expect}
-	if j.undo {
+	if j.undo || len(j.lines[""]) > 0 && len(g.stocks) == 1 && g.stocks[0].ProductID == "" {
 		p.fixed = expect
 	} else {
 		p.again = j.s.readNow
@@ -194,7 +197,7 @@ func (j *job) apply(ctx context.Context, g *group) []*outcome {
 
 // leftOut reports whether the target's Filter leaves a product out by now.
 func (j *job) leftOut(stock *channel.Stock) bool {
-	if j.t.Filter == nil || j.undo {
+	if j.t.Filter == nil || j.undo || stock.ProductID == "" {
 		return false
 	}
 	keep := true // a panic is the pass's to report
@@ -233,7 +236,7 @@ func (j *job) rest(ctx context.Context, a *account) {
 		unread[p.ProductID] = true
 	}
 	for _, l := range j.bySKU {
-		if !j.done[l.SKU] && !unread[l.ProductID] {
+		if !j.done[l.SKU] && (l.ProductID == "" || !unread[l.ProductID]) {
 			o.add(result{want: want{sku: l.SKU, stock: &channel.Stock{ProductID: l.ProductID, Name: l.Name}, quantity: l.Wanted, asOf: time.Now()},
 				state: replanned, err: channel.ErrConflict})
 		}

@@ -167,7 +167,7 @@ func (s *sales) units(productID string) int {
 
 // notice records what the channel has sold since it was last known.
 func (p *pass) notice(w *want, l *channel.Level) {
-	if l.Err != nil || l.Unset || len(w.parts) > 1 {
+	if l.Err != nil || l.Unset || len(w.parts) > 1 || w.stock.ProductID == "" {
 		return
 	}
 	units := 1

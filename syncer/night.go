@@ -38,6 +38,8 @@ type night struct {
 	// unsure are writes of which nothing is known yet, by SKU; their products
 	// are among the missed.
 	unsure map[string]result
+	// retiring are the retired SKUs that are to be set to 0.
+	retiring map[string]Line
 }
 
 // aside are the changes of one kind that wait for the end of a run. Products
@@ -84,7 +86,7 @@ func (n *night) divide(changes []change) (open, shut []change) {
 		if a.products == nil {
 			a.products = make(map[string]bool)
 		}
-		a.products[c.stock.ProductID] = true
+		a.products[c.key()] = true
 		if len(a.changes) < maxListed {
 			stock, seen := *c.stock, *c.seen // the group that they are in shall not stay
 			c.stock, c.seen = &stock, &seen
@@ -361,7 +363,7 @@ func (n *night) settling(p *pass, d danger) gate {
 	return func(changes []change) (open, shut []change) {
 		for _, c := range changes {
 			k := n.t.Guard.danger(&c)
-			known := slices.ContainsFunc(productsOf([]want{c.want}), func(id string) bool { return n.aside[k].products[id] })
+			known := slices.ContainsFunc(c.keys(), func(id string) bool { return n.aside[k].products[id] })
 			switch {
 			case k == harmless, k == loss && p.explained(&c), n.t.Guard.limit(k, 0) < 0, known && (k == d || n.settled[k]):
 				open = append(open, c)
@@ -377,7 +379,12 @@ func (n *night) settling(p *pass, d danger) gate {
 func (n *night) settle(ctx context.Context, d danger) {
 	a := &n.aside[d]
 	ids := make([]string, 0, len(a.products))
+	gone := false
 	for id := range a.products {
+		if id[0] == 0 {
+			gone = true
+			continue
+		}
 		ids = append(ids, id)
 	}
 	slices.Sort(ids)
@@ -388,10 +395,11 @@ func (n *night) settle(ctx context.Context, d danger) {
 		n.account.unread(unread)
 		p := &pass{s: n.s, t: n.t, purpose: settling, again: n.s.readNow}
 		p.gate = n.settling(p, d)
-		o := p.take(ctx, g.stocks)
-		o.compared, o.onSale = 0, 0 // counted before
-		n.account.add(ctx, o)
+		n.account.add(ctx, p.take(ctx, g.stocks).uncounted())
 		g.endAll()
+	}
+	if gone {
+		n.settleRetired(ctx, n.settling(&pass{s: n.s, t: n.t}, d))
 	}
 	n.tell(n.account)
 }

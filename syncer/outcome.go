@@ -44,6 +44,16 @@ type outcome struct {
 	// compared counts the products that were compared, and onSale those of them
 	// that customers can buy.
 	compared, onSale int
+	// sellsAtZero counts the listings that customers can go on buying at 0, and
+	// atZero has those of them that are to show 0.
+	sellsAtZero int
+	atZero      []string
+}
+
+// uncounted takes off what was counted of listings that are looked at again.
+func (o *outcome) uncounted() *outcome {
+	o.compared, o.onSale, o.sellsAtZero, o.atZero = 0, 0, 0, nil
+	return o
 }
 
 func (o *outcome) add(r result) { o.results = append(o.results, r) }
@@ -62,9 +72,24 @@ func (o *outcome) looked(wants []want, levels []channel.Level) {
 		return
 	}
 	buyable := make(map[string]bool, len(levels))
+	var wanted map[string]int // quantities, if anything sells at zero
 	for i := range levels {
-		if onSale(&levels[i]) {
-			buyable[levels[i].SKU] = true
+		l := &levels[i]
+		if onSale(l) {
+			buyable[l.SKU] = true
+		}
+		if !l.SellsAtZero || l.Err != nil || l.OffSale {
+			continue
+		}
+		o.sellsAtZero++
+		if wanted == nil {
+			wanted = make(map[string]int, len(wants))
+			for i := range wants {
+				wanted[wants[i].sku] = wants[i].quantity
+			}
+		}
+		if n, ok := wanted[l.SKU]; ok && n <= 0 {
+			o.atZero = append(o.atZero, l.SKU)
 		}
 	}
 	last, counted := "", false

@@ -1,18 +1,12 @@
 package syncer
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/ecosire/stocksync/channel"
-	"github.com/ecosire/stocksync/internal/hashset"
-	"github.com/ecosire/stocksync/internal/text"
 )
 
 // A Plan says what would be written, and why. It is data: it can be kept as
@@ -44,11 +38,17 @@ type PlanChannel struct {
 	// OnSale is the number of products that customers can buy. A plan of some
 	// products has what the last run over the catalogue has counted.
 	OnSale int `json:"onSale"`
-	// Extra is the number of SKUs on the channel that no product of the source
-	// has, where the channel can list them and the plan is for the whole
+	// Extra is the number of SKUs on the channel that no listing of a product of
+	// the source has, where the channel can list them and the plan is for the whole
 	// catalogue, and ExtraSKUs are the first 10,000 of these.
 	Extra     int      `json:"extra,omitempty"`
 	ExtraSKUs []string `json:"extraSKUs,omitempty"`
+	// Retired are those of them that customers can buy. Where the target's Retire
+	// wants them to show 0 they are among the Lines, too.
+	Retired []Line `json:"retired,omitempty"`
+	// SellsAtZero and AtZero are as in [ChannelReport].
+	SellsAtZero int      `json:"sellsAtZero,omitempty"`
+	AtZero      []string `json:"atZero,omitempty"`
 	// Error says why the channel could not be read.
 	Error string `json:"error,omitempty"`
 }
@@ -56,12 +56,16 @@ type PlanChannel struct {
 // A Line is one difference between what a channel shows and what it should.
 type Line struct {
 	Channel   string `json:"channel,omitempty"` // "" if the source could not be read
-	ProductID string `json:"productID"`
+	ProductID string `json:"productID"`         // "" of what is retired
 	SKU       string `json:"sku,omitempty"`
 	Name      string `json:"name,omitempty"` // of the product
 	Shown     *int   `json:"shown"`          // null if the channel shows no quantity, or it is not known
 	Wanted    int    `json:"wanted"`
 	Reason    Reason `json:"reason"`
+	// Inexact reports that the channel shows a fraction of a unit on top of Shown,
+	// and SellsAtZero that customers can go on buying it at 0.
+	Inexact     bool `json:"inexact,omitempty"`
+	SellsAtZero bool `json:"sellsAtZero,omitempty"`
 	// SoldOut reports that the source calls the product sold out.
 	SoldOut bool `json:"soldOut,omitempty"`
 	// Explained reports that orders explain the loss; see Guard.
@@ -85,6 +89,7 @@ const (
 	Ambiguous  Reason = "ambiguous"   // the SKU stands for several items
 	Unwritable Reason = "unwritable"  // the channel cannot show a quantity of it
 	Unread     Reason = "unread"      // the source could not be read
+	Retired    Reason = "retired"     // the channel sells it, and the source does not have it
 )
 
 // Writable reports whether lines of this reason are written, if the plan is
@@ -114,10 +119,13 @@ func lineOf(t *target, c *change) Line {
 		Channel: t.name, ProductID: c.stock.ProductID, SKU: c.sku, Name: c.stock.Name,
 		Shown: shownBefore(c.seen), Wanted: c.quantity, SoldOut: t.Policy.basis(c.stock).Available <= 0,
 	}
+	if c.seen != nil {
+		l.Inexact, l.SellsAtZero = c.seen.Inexact && l.Shown != nil, c.seen.SellsAtZero
+	}
 	switch {
 	case l.Shown == nil:
 		l.Reason = NoQuantity
-	case l.Delta() < 0:
+	case l.Delta() < 0, l.Delta() == 0 && l.Inexact:
 		l.Reason = Over
 	default:
 		l.Reason = Under
@@ -182,10 +190,7 @@ func (s *Syncer) Plan(ctx context.Context) (*Plan, error) {
 				sv.add(e.ctx, g.stocks, kitsAlone)
 				g.endAll()
 			}
-			for _, k := range sv.target.kits(s) {
-				_, _ = known.sets[i].Add(k.SKU)
-			}
-			sv.extras(e.ctx, known.sets[i])
+			sv.extras(e.ctx, known, i)
 		}
 		return nil
 	}, withoutKits)
@@ -260,6 +265,8 @@ func (sv *survey) add(ctx context.Context, stocks []channel.Stock, kits kitting)
 	p := &pass{s: sv.s, t: sv.target, purpose: surveying, kitting: kits, again: sv.s.readNow}
 	changes, out := p.survey(ctx, stocks)
 	sv.OnSale += out.onSale
+	sv.SellsAtZero += out.sellsAtZero
+	sv.AtZero = appendSome(sv.AtZero, out.atZero)
 	sv.Checked += len(changes) + len(out.results)
 	if out.err != nil {
 		sv.err, sv.Error = out.err, out.err.Error()
@@ -299,7 +306,7 @@ func (sv *survey) guard(ctx context.Context, whole bool) {
 		products := make(map[string]bool)
 		for i, l := range sv.lines {
 			if sv.danger[i] == d {
-				products[l.ProductID] = true
+				products[l.key()] = true
 			}
 		}
 		limit := sv.target.Guard.limit(d, sv.OnSale)
@@ -312,118 +319,4 @@ func (sv *survey) guard(ctx context.Context, whole bool) {
 			}
 		}
 	}
-}
-
-// extras finds what is on the channel and not in the source.
-func (sv *survey) extras(ctx context.Context, known *hashset.Set) {
-	lister, ok := channel.As[channel.Lister](sv.target.Channel)
-	if !ok || sv.err != nil {
-		return
-	}
-	extra := new(PlanChannel) // of the call, which may be left behind
-	err := sv.target.call(ctx, sv.s, "SKUs", func(ctx context.Context) error {
-		for sku, err := range lister.SKUs(ctx) {
-			if err != nil {
-				return err
-			}
-			if sku == "" {
-				continue
-			}
-			if has, err := known.Has(sku); err != nil {
-				return err
-			} else if has {
-				continue
-			}
-			extra.Extra++
-			if len(extra.ExtraSKUs) < maxListed {
-				extra.ExtraSKUs = append(extra.ExtraSKUs, sku)
-			}
-		}
-		return nil
-	})
-	if errors.Is(err, errors.ErrUnsupported) {
-		return // a lister that was switched off
-	}
-	if err != nil {
-		sv.Error = "listing: " + err.Error() // what was compared holds
-		return
-	}
-	sv.Extra, sv.ExtraSKUs = extra.Extra, extra.ExtraSKUs
-}
-
-// String is the plan as text: the channels, then the lines.
-func (p *Plan) String() string {
-	var b strings.Builder
-	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "channel\tchecked\tagreed\tdiffering\tnot in the source")
-	for _, c := range p.Channels {
-		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%s\n", c.Channel, c.Checked, c.Agreed, p.differing(c.Channel), c.Extra, c.Error)
-	}
-	if len(p.Lines) > 0 {
-		fmt.Fprintln(table, "\nchannel\tSKU\tshown\twanted\tdelta\twhy")
-	}
-	for _, l := range p.Lines {
-		fmt.Fprintf(table, "%s\t%s\n", cmp.Or(l.Channel, "source"), strings.Join(l.cells(), "\t"))
-	}
-	table.Flush()
-	return b.String()
-}
-
-func (p *Plan) differing(name string) int {
-	n := 0
-	for _, l := range p.Lines {
-		if l.Channel == name && l.Reason.Writable() {
-			n++
-		}
-	}
-	return n
-}
-
-// cells are SKU, shown, wanted, delta and why.
-func (l Line) cells() []string {
-	cells := []string{text.Clean(cmp.Or(l.SKU, "product "+l.ProductID)), "", "", "", string(l.Reason)}
-	if l.Name != "" {
-		cells[0] += " (" + text.Cut(l.Name, 40) + ")"
-	}
-	if l.Error != "" {
-		cells[4] += ": " + text.Clean(l.Error)
-	}
-	if l.Shown != nil {
-		cells[1] = strconv.Itoa(*l.Shown)
-	}
-	if l.Reason != Unread {
-		cells[2] = strconv.Itoa(l.Wanted)
-	}
-	if l.Shown == nil && l.Reason.Writable() {
-		cells[1] = "none"
-	}
-	if l.Reason.Writable() && l.Shown != nil {
-		cells[3] = fmt.Sprintf("%+d", l.Delta())
-	}
-	return cells
-}
-
-// Markdown is the plan as two Markdown tables.
-func (p *Plan) Markdown() string {
-	var b strings.Builder
-	b.WriteString("| channel | checked | agreed | differing | not in the source |\n|---|--:|--:|--:|--:|\n")
-	for _, c := range p.Channels {
-		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d |\n", escape(c.Channel), c.Checked, c.Agreed, p.differing(c.Channel), c.Extra)
-	}
-	if len(p.Lines) > 0 {
-		b.WriteString("\n| channel | SKU | shown | wanted | delta | why |\n|---|---|--:|--:|--:|---|\n")
-	}
-	for _, l := range p.Lines {
-		cells := l.cells()
-		for i := range cells {
-			cells[i] = escape(cells[i])
-		}
-		fmt.Fprintf(&b, "| %s | %s |\n", escape(cmp.Or(l.Channel, "source")), strings.Join(cells, " | "))
-	}
-	return b.String()
-}
-
-// escape keeps a text within its cell.
-func escape(s string) string {
-	return strings.NewReplacer("\\", "\\\\", "|", "\\|", "\n", " ", "<", "&lt;").Replace(s)
 }

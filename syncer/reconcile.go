@@ -86,12 +86,14 @@ func (s *Syncer) reconcile(ctx context.Context) (r *Report, complete bool, err e
 	f.wait()
 
 	whole := failed == nil && ctx.Err() == nil
+	plausible := whole && s.plausible(ctx, e.report)
 	var wg sync.WaitGroup
 	for i, n := range nights {
 		n.missed = append(n.missed, f.behind[i]...)
 		wg.Go(func() {
 			n.catchUp(ctx)
 			n.kits(ctx)
+			n.retire(ctx, known, i, plausible)
 			n.finish(ctx, whole)
 		})
 	}
@@ -140,6 +142,14 @@ func (s *Syncer) preload(ctx context.Context) (ready []<-chan struct{}) {
 		}()
 	}
 	return ready
+}
+
+// plausible reports whether the source has about as many products as it had: if
+// not, what is missing is not retired.
+func (s *Syncer) plausible(ctx context.Context, r *Report) bool {
+	last, err := s.recall(ctx)
+	read := r.Read + r.Unread
+	return err == nil && read > 0 && 2*read >= last.Products
 }
 
 // conclude remembers a run over the whole catalogue, and returns what in it

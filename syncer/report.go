@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -63,8 +64,24 @@ type ChannelReport struct {
 	Unknown    int    `json:"unknown,omitempty"`    // the channel does not have the SKU
 	Failed     int    `json:"failed,omitempty"`     // could not be written, or not be read
 
+	// Extra is the number of SKUs on the channel that no listing of a product has,
+	// and ExtraSKUs are the first 10,000 of them. Retired are those that customers
+	// can buy, as found, whether they were set to 0 or not. They are looked for if
+	// the target has a Retire, and a run over the whole catalogue was complete.
+	// Unlisted says why not all were found.
+	Extra     int      `json:"extra,omitempty"`
+	ExtraSKUs []string `json:"extraSKUs,omitempty"`
+	Retired   []Line   `json:"retired,omitempty"`
+	Unlisted  string   `json:"unlisted,omitempty"`
+
 	// OnSale is the number of products compared that customers can buy.
 	OnSale int `json:"onSale"`
+	// SellsAtZero is the number of listings compared that customers can go on
+	// buying when there are none left ([channel.Level].SellsAtZero), and AtZero
+	// has the SKUs of the first 10,000 of these that are to show 0: what they
+	// sell is not there.
+	SellsAtZero int      `json:"sellsAtZero,omitempty"`
+	AtZero      []string `json:"atZero,omitempty"`
 	// Over and Under are how many of those updated or held showed more, and
 	// less, than they should: the drift.
 	Over  int `json:"over,omitempty"`
@@ -293,6 +310,9 @@ func (r *Report) write(w io.Writer) {
 		problems = append(problems, Problem{Channel: c.Channel, many: failed, Err: c.Err})
 	}
 	table.Flush()
+	for i := range r.Channels {
+		r.Channels[i].notes(w)
+	}
 	const most = 20
 	for i, p := range problems {
 		if i == most {
@@ -301,4 +321,41 @@ func (r *Report) write(w io.Writer) {
 		}
 		fmt.Fprintln(w, p)
 	}
+}
+
+// notes writes what is no problem, and yet somebody should know.
+func (c *ChannelReport) notes(w io.Writer) {
+	writeAtZero(w, c.Channel, c.SellsAtZero, c.AtZero)
+	writeRetired(w, c.Channel, c.Retired)
+	if c.Unlisted != "" {
+		fmt.Fprintf(w, "%s: what the source does not have was not found out as a whole: %s\n", c.Channel, text.Clean(c.Unlisted))
+	}
+}
+
+// writeRetired writes what the source does not have and customers can buy.
+func writeRetired(w io.Writer, channel string, lines []Line) {
+	const most = 5
+	for i, l := range lines {
+		if i == most {
+			fmt.Fprintf(w, "%s: … and %d more\n", channel, len(lines)-most)
+			break
+		}
+		fmt.Fprintf(w, "%s: the source does not have %q, and customers can buy it\n", channel, text.Clean(l.SKU))
+	}
+}
+
+// writeAtZero writes what sells at zero.
+func writeAtZero(w io.Writer, channel string, n int, atZero []string) {
+	if n == 0 {
+		return
+	}
+	fmt.Fprintf(w, "%s: customers can go on buying %d listings at zero", channel, n)
+	const most = 5
+	for i, sku := range atZero[:min(most, len(atZero))] {
+		fmt.Fprint(w, map[bool]string{true: "; without stock are ", false: ", "}[i == 0], strconv.Quote(text.Clean(sku)))
+	}
+	if more := len(atZero) - most; more > 0 {
+		fmt.Fprintf(w, " and %d more", more)
+	}
+	fmt.Fprintln(w)
 }

@@ -33,6 +33,16 @@ type Target struct {
 	// part is a mark of its kits. A kit shows how many can be made of what the
 	// Policy leaves of each part, and is an error if one cannot be read.
 	Kits func() []Listing
+	// Retire, unless it is nil, makes reconciliations look for what the channel
+	// sells and the source does not have: the channel is listed
+	// ([channel.Lister]), at its cost. [ChannelReport].Retired has what was found.
+	// Retire is asked for each SKU whether it is to be set to 0, which the Guard
+	// counts as a loss; func(string) bool { return false } only reports. An SKU
+	// is not retired as long as a listing of a product has it, a product that could
+	// not be read or that Filter leaves out included; in a run that has not read
+	// the whole catalogue, or less than half of what there was, none is. A plan
+	// has what is retired in any case.
+	Retire func(sku string) bool
 	// Guard limits what may be done to the channel before anybody has looked.
 	Guard Guard
 }

@@ -91,6 +91,15 @@ func (r *Row) Text(key string) string { return read(r, key, Value.Text) }
 // Int returns the whole number that is a key's value.
 func (r *Row) Int(key string) int { return read(r, key, Value.Int) }
 
+// Floor reads a number that is rounded down, and whether that changed it.
+func (r *Row) Floor(key string) (n int, fraction bool) {
+	n = read(r, key, func(v Value) (n int, err error) {
+		n, fraction, err = v.Floor()
+		return n, err
+	})
+	return n, fraction
+}
+
 // Bool returns the truth of a key's value.
 func (r *Row) Bool(key string) bool { return read(r, key, Value.Bool) }
 

@@ -226,3 +226,21 @@ func FuzzRow(f *testing.F) {
 		}
 	})
 }
+
+func TestFloor(t *testing.T) {
+	for text, want := range map[string]int{"3": 3, "3.0": 3, "3.7": 3, "-3.7": -4, "-0.5": -1, "0.5": 0, "35e-1": 3, "1e-400": 0, "1.5e1": 15, "-0.0": 0} {
+		v, err := strictjson.Parse([]byte(text))
+		require.NoError(t, err)
+		n, fraction, err := v.Floor()
+		require.NoError(t, err)
+		assert.Equal(t, want, n, text)
+		_, err = v.Int()
+		assert.Equal(t, fraction, err != nil, "%s is as it was or not whole", text)
+	}
+	for _, text := range []string{`"3"`, "null", "true", "[3]", "1e300"} {
+		v, err := strictjson.Parse([]byte(text))
+		require.NoError(t, err)
+		_, _, err = v.Floor()
+		assert.Error(t, err, text)
+	}
+}

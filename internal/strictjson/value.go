@@ -79,18 +79,31 @@ func (v Value) Int() (int, error) {
 	if c := v.first(); c != '-' && (c < '0' || c > '9') {
 		return 0, v.not("a whole number")
 	}
-	n, ok := whole(v.text)
-	if !ok || int64(int(n)) != n {
+	n, fraction, ok := floor(v.text)
+	if !ok || fraction || int64(int(n)) != n {
 		return 0, v.not("a whole number that can be a quantity")
 	}
 	return int(n), nil
 }
 
+// Floor is Int for any number: it is rounded down, and fraction reports whether
+// that changed it.
+func (v Value) Floor() (n int, fraction bool, err error) {
+	if c := v.first(); c != '-' && (c < '0' || c > '9') {
+		return 0, false, v.not("a number")
+	}
+	whole, fraction, ok := floor(v.text)
+	if !ok || int64(int(whole)) != whole {
+		return 0, false, v.not("a number that can be a quantity")
+	}
+	return int(whole), fraction, nil
+}
+
 // maxInt is the largest number that Int returns, and its negative the smallest.
 const maxInt int64 = 1 << 53
 
-// whole calculates a JSON number exactly: no rounding makes it whole.
-func whole(number []byte) (n int64, ok bool) {
+// floor calculates a JSON number exactly, and rounds it down if it is not whole.
+func floor(number []byte) (n int64, fraction, ok bool) {
 	digits := number
 	negative := digits[0] == '-'
 	if negative {
@@ -122,22 +135,25 @@ func whole(number []byte) (n int64, ok bool) {
 		case left > 0:
 			n = 10*n + int64(c-'0')
 		case c != '0':
-			return 0, false
+			fraction = true
 		}
 		if n > maxInt {
-			return 0, false
+			return 0, false, false
 		}
 		left--
 	}
 	for ; left > 0 && n > 0; left-- {
 		if n *= 10; n > maxInt {
-			return 0, false
+			return 0, false, false
 		}
 	}
 	if negative {
 		n = -n
+		if fraction {
+			n--
+		}
 	}
-	return n, true
+	return n, fraction, true
 }
 
 // Bool returns true or false.
