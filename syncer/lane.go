@@ -24,14 +24,28 @@ type lane struct {
 
 // A turn is the right to read and write some SKUs. Each turn waits for the
 // turns that wanted one of its SKUs before it, and for no other, so that turns
-// neither starve nor wait in a circle.
+// neither starve nor wait in a circle. The exception are urgent turns: an SKU of
+// one that yields they take away from it.
 type turn struct {
 	skus   []string
 	ahead  int // turns that must end first
 	behind []*turn
 	ready  chan struct{} // closed when ahead is 0
 	gone   bool          // nobody waits for it any more
+	over   bool
+	yields bool
+	lost   map[string]bool  // what was taken away
+	before map[string]*turn // of one that yields: whom it waits for
 }
+
+// A manner is how a turn deals with others.
+type manner int
+
+const (
+	inLine   manner = iota
+	yielding        // its SKUs may be taken away until it insists
+	urgently        // takes SKUs away from those that yield
+)
 
 func newLane() *lane {
 	return &lane{
@@ -87,14 +101,34 @@ func (l *lane) end(began time.Time) {
 // when ctx is done, or when hopeless, which it asks now and then and may be
 // nil, returns an error.
 func (l *lane) enter(ctx context.Context, skus []string, hopeless func() error) (leave func(), err error) {
-	me := &turn{skus: skus, ready: make(chan struct{})}
+	me, err := l.queue(ctx, skus, inLine, hopeless)
+	if err != nil {
+		return nil, err
+	}
+	return func() { l.leave(me) }, nil
+}
+
+// queue is enter in a manner. It returns the turn, which the caller must leave.
+func (l *lane) queue(ctx context.Context, skus []string, how manner, hopeless func() error) (me *turn, err error) {
+	me = &turn{skus: skus, ready: make(chan struct{}), yields: how == yielding}
 	l.mu.Lock()
 	for _, sku := range skus {
-		if before := l.last[sku]; before != nil && before != me {
+		before := l.last[sku]
+		for how == urgently && before != nil && before.yields {
+			before.lose(sku)
+			before = before.before[sku]
+		}
+		if before != nil && before != me && !before.over {
 			// A turn that wants several of the same SKUs is counted as often: it
 			// is taken off as often.
 			before.behind = append(before.behind, me)
 			me.ahead++
+			if me.yields {
+				if me.before == nil {
+					me.before = make(map[string]*turn)
+				}
+				me.before[sku] = before
+			}
 		}
 		l.last[sku] = me
 	}
@@ -104,7 +138,7 @@ func (l *lane) enter(ctx context.Context, skus []string, hopeless func() error) 
 	l.mu.Unlock()
 	select {
 	case <-me.ready:
-		return func() { l.leave(me) }, nil
+		return me, nil
 	default:
 	}
 	ask := time.NewTicker(time.Second)
@@ -112,7 +146,7 @@ func (l *lane) enter(ctx context.Context, skus []string, hopeless func() error) 
 	for err == nil {
 		select {
 		case <-me.ready:
-			return func() { l.leave(me) }, nil
+			return me, nil
 		case <-ctx.Done():
 			err = ctx.Err()
 		case <-ask.C:
@@ -136,15 +170,50 @@ func (l *lane) leave(t *turn) {
 	l.release(t)
 }
 
-// release lets those behind go on. A turn that nobody waits for any more
-// keeps its place until it comes, so that none behind it overtakes the ones
-// before it.
-func (l *lane) release(t *turn) {
+func (t *turn) lose(sku string) {
+	if t.lost == nil {
+		t.lost = make(map[string]bool)
+	}
+	t.lost[sku] = true
+}
+
+// insist ends a turn's yielding, and returns the SKUs that were taken away from
+// it: whoever did may have written them by now.
+func (l *lane) insist(t *turn) (lost map[string]bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t.yields, t.before = false, nil
+	return t.lost
+}
+
+// narrow gives up all SKUs of a turn but those to be kept.
+func (l *lane) narrow(t *turn, keep []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.unlist(t)
+	for _, sku := range keep {
+		if l.last[sku] == nil {
+			l.last[sku] = t
+		}
+	}
+	t.skus = keep
+}
+
+// unlist takes a turn off the SKUs whose newest turn it is.
+func (l *lane) unlist(t *turn) {
 	for _, sku := range t.skus {
 		if l.last[sku] == t {
 			delete(l.last, sku)
 		}
 	}
+}
+
+// release lets those behind go on. A turn that nobody waits for any more
+// keeps its place until it comes, so that none behind it overtakes the ones
+// before it.
+func (l *lane) release(t *turn) {
+	t.over = true
+	l.unlist(t)
 	for _, next := range t.behind {
 		if next.ahead--; next.ahead > 0 {
 			continue

@@ -103,8 +103,13 @@ func (n *night) take(ctx context.Context, g *group) {
 		n.miss(idsOfStocks(g.stocks))
 		return
 	}
+	pass := func() *pass {
+		p := n.pass()
+		p.yields = n.rounds == 0 // later there are few, and they must be done with
+		return p
+	}
 	if n.t.size <= 0 || len(g.stocks) <= n.t.size {
-		n.add(ctx, n.pass().take(ctx, g.stocks))
+		n.add(ctx, pass().take(ctx, g.stocks))
 		return
 	}
 	// A channel that takes little at a time is slow. An event must not wait for
@@ -118,7 +123,7 @@ func (n *night) take(ctx context.Context, g *group) {
 		at := i
 		i++
 		passes.Go(func() error {
-			outs[at] = n.pass().take(ctx, some)
+			outs[at] = pass().take(ctx, some)
 			return nil
 		})
 	}

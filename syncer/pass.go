@@ -58,6 +58,10 @@ type pass struct {
 	holdErr error
 	// sold are products of which the pass noticed that the channel sold some.
 	sold []string
+	// yields lets urgent passes have SKUs that it is reading: it would be long in
+	// doing so. Whoever began it makes up for these.
+	yields bool
+	insist func(looked []want) []want // ends that, and drops them
 	// unset makes the write an [channel.Unsetter]'s.
 	unset    bool
 	unsetter channel.Unsetter
@@ -87,7 +91,7 @@ func (p *pass) take(ctx context.Context, stocks []channel.Stock) *outcome {
 		return out
 	}
 	skus := skusOf(wants)
-	leave, err := p.t.lane.enter(ctx, skus, p.t.stuck)
+	turn, err := p.t.lane.queue(ctx, skus, p.manner(ctx), p.t.stuck)
 	if err != nil {
 		p.broken(ctx, out, err, true)
 		out.fail(wants, err)
@@ -95,7 +99,8 @@ func (p *pass) take(ctx context.Context, stocks []channel.Stock) *outcome {
 	}
 	// A call that was left behind may still write: until it returns, nobody
 	// else gets these SKUs.
-	defer p.t.calls.after(leave)
+	defer p.t.calls.after(func() { p.t.lane.leave(turn) })
+	p.insist = func(looked []want) []want { return p.withoutLost(looked, p.t.lane.insist(turn), out) }
 
 	var ours map[string]bool
 	for n := 1; ; n++ {
@@ -114,6 +119,9 @@ func (p *pass) take(ctx context.Context, stocks []channel.Stock) *outcome {
 			for _, c := range shut {
 				out.add(result{want: c.want, seen: c.seen, state: held, err: p.holdErr})
 			}
+		}
+		if p.yields { // an event must not wait until the others are written
+			p.t.lane.narrow(turn, skusOfChanges(changes))
 		}
 		conflicts, err := p.write(ctx, changes, out, n < maxLooks)
 		if err != nil {
@@ -161,6 +169,38 @@ func (p *pass) take(ctx context.Context, stocks []channel.Stock) *outcome {
 	}
 }
 
+// manner is how the pass deals with others that want its SKUs.
+func (p *pass) manner(ctx context.Context) manner {
+	switch {
+	case p.yields:
+		return yielding
+	case p.purpose == realtime && channel.UrgencyOf(ctx) == channel.Urgent:
+		return urgently
+	}
+	return inLine
+}
+
+// withoutLost drops what urgent passes have taken over while it was read.
+func (p *pass) withoutLost(wants []want, lost map[string]bool, out *outcome) []want {
+	if len(lost) == 0 {
+		return wants
+	}
+	return slices.DeleteFunc(wants, func(w want) bool {
+		if lost[w.sku] {
+			out.add(result{want: w, state: superseded, err: channel.ErrConflict})
+		}
+		return lost[w.sku]
+	})
+}
+
+func skusOfChanges(changes []change) []string {
+	skus := make([]string, len(changes))
+	for i := range changes {
+		skus[i] = changes[i].sku
+	}
+	return skus
+}
+
 // survey takes products through the first stages only, and writes nothing.
 func (p *pass) survey(ctx context.Context, stocks []channel.Stock) ([]change, *outcome) {
 	out := &outcome{results: make([]result, 0, len(stocks))}
@@ -193,6 +233,9 @@ func (p *pass) differences(ctx context.Context, wants []want, out *outcome) ([]c
 	looked, levels, err := p.look(ctx, wants, out)
 	if err != nil {
 		return nil, err
+	}
+	if p.insist != nil {
+		looked = p.insist(looked)
 	}
 	out.looked(looked, levels)
 	if out.answered {

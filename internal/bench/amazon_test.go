@@ -220,7 +220,6 @@ func (m *market) accepted(t *testing.T, events, perMinute int) (delays []time.Du
 }
 
 func TestAmazonAcceptsEventsSoonDuringAReconciliation(t *testing.T) {
-	t.Skip("a syncer holds the SKUs of a group of 1,000 while it reads them, which takes Amazon ten seconds")
 	synctest.Test(t, func(t *testing.T) {
 		m := newMarket(t, 10_000, Percent, 0, 0)
 		d := m.accepted(t, 1000, 100)
