@@ -19,9 +19,14 @@ import (
 //
 // The guards hold losses and gains that are past their limits, all or none of
 // them, unless the plan is approved. For the error see [Report.Err].
+//
+// On a [SharedQueue] whoever leads applies the plan; see [Syncer.SyncProducts].
 func (s *Syncer) Apply(ctx context.Context, plan *Plan) (*Report, error) {
 	if plan == nil {
 		return nil, errors.New("syncer: Apply: the plan is nil")
+	}
+	if s.asks(ctx) {
+		return s.ask(ctx, request{Kind: "apply", Plan: plan})
 	}
 	jobs := make([]*job, len(s.targets))
 	for i, t := range s.targets {

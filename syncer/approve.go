@@ -110,18 +110,28 @@ func (s *Syncer) Approve(ctx context.Context, a Approval) error {
 	s.journal.write(ctx, Entry{What: Allowed, Channel: t.name, Why: "approved by " + a.Who, Wanted: len(lines)})
 	s.logger.LogAttrs(ctx, slog.LevelInfo, "approved", slog.String("channel", t.name), slog.String("who", a.Who),
 		slog.Int("lines", len(lines)), slog.String("hash", a.Hash), slog.Int("upTo", a.UpTo))
+	if s.shared != nil { // else the leader finds it a moment later
+		_ = s.safely("the queue: Mark", func() error {
+			return s.shared.Mark(ctx, Mark{Key: Key{askLane, approvedID}, Why: Asked})
+		})
+	}
+	s.approved()
+	return nil
+}
+
+// approved tells Run that something was approved.
+func (s *Syncer) approved() {
 	select {
 	case s.approvals <- struct{}{}:
 	default:
 	}
-	return nil
 }
 
 // execute does what was approved.
 func (s *Syncer) execute(ctx context.Context) error {
 	due := make(map[string][]Record) // by channel
 	var stale []Record
-	for rec, err := range s.queue.Records(ctx, approvalSet, "") {
+	for rec, err := range s.on(ctx).Records(ctx, approvalSet, "") {
 		if err != nil {
 			return err
 		}
@@ -141,7 +151,7 @@ func (s *Syncer) execute(ctx context.Context) error {
 		due[a.Channel] = append(due[a.Channel], Record{rec.Key, value})
 	}
 	if len(stale) > 0 {
-		if err := s.queue.Save(ctx, approvalSet, stale...); err != nil {
+		if err := s.on(ctx).Save(ctx, approvalSet, stale...); err != nil {
 			return err
 		}
 	}
@@ -152,7 +162,7 @@ func (s *Syncer) execute(ctx context.Context) error {
 		if err := s.executeOn(ctx, t); err != nil {
 			return err
 		}
-		if err := s.queue.Save(ctx, approvalSet, due[t.name]...); err != nil {
+		if err := s.on(ctx).Save(ctx, approvalSet, due[t.name]...); err != nil {
 			return err
 		}
 	}
@@ -202,7 +212,7 @@ func (s *Syncer) executeOn(ctx context.Context, t *target) error {
 		}
 		gone = append(gone, Record{Key: l.SKU})
 	}
-	if err := s.queue.Save(ctx, heldSet+t.name, gone...); err != nil {
+	if err := s.on(ctx).Save(ctx, heldSet+t.name, gone...); err != nil {
 		return err
 	}
 	if open == 0 {
@@ -217,7 +227,7 @@ func (s *Syncer) executeOn(ctx context.Context, t *target) error {
 // covered reports whether an approval covers so many products of a channel,
 // and uses it up.
 func (s *Syncer) covered(ctx context.Context, t *target, products int) bool {
-	for rec, err := range s.queue.Records(ctx, approvalSet, t.name+"/") {
+	for rec, err := range s.on(ctx).Records(ctx, approvalSet, t.name+"/") {
 		if err != nil || !strings.HasPrefix(rec.Key, t.name+"/") {
 			return false
 		}
@@ -227,7 +237,7 @@ func (s *Syncer) covered(ctx context.Context, t *target, products int) bool {
 		}
 		a.Used = true
 		value, err := json.Marshal(a)
-		if err != nil || s.queue.Save(ctx, approvalSet, Record{rec.Key, value}) != nil {
+		if err != nil || s.on(ctx).Save(ctx, approvalSet, Record{rec.Key, value}) != nil {
 			return false
 		}
 		s.logger.LogAttrs(ctx, slog.LevelInfo, "an approval covers what the guard would hold", slog.String("run", channel.Run(ctx)),

@@ -145,6 +145,13 @@ func (d *doubled) load(ctx context.Context, q Queue) error {
 	return nil
 }
 
+// forget has the next load read again: another process may have found others.
+func (d *doubled) forget() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.read, d.skus = false, nil
+}
+
 // settle keeps what a complete run has found, and forgets the rest.
 func (d *doubled) settle(ctx context.Context, q Queue) error {
 	d.mu.Lock()

@@ -25,9 +25,19 @@ type entrance struct {
 // begin begins a run of a kind.
 func (s *Syncer) begin(ctx context.Context, kind string) *entrance {
 	r := &Report{Run: newRunName(kind), Started: time.Now(), Requests: make(map[string]int64)}
+	if a := askedOf(ctx); a != nil {
+		r.Run = a.run
+	}
 	ctx, done := s.hooks.work(channel.WithRun(ctx, r.Run), s, Work{Kind: kind, Run: r.Run})
 	s.meter(r, -1)
 	return &entrance{s: s, ctx: ctx, report: r, accounts: s.newAccounts(), done: done}
+}
+
+// channelDone tells whoever asked for the run that a channel is done.
+func (e *entrance) channelDone(target int) {
+	if a := askedOf(e.ctx); a != nil && e.ctx.Err() == nil {
+		a.done(e.ctx, e.accounts[target].report)
+	}
 }
 
 // meter adds what the source and the channels have sent so far to the run's

@@ -91,7 +91,10 @@ type fan struct {
 	workers errgroup.Group
 	// spill makes send leave behind a target that is too far behind, and a
 	// target's worker products that have grown old: it reads these again.
-	spill  bool
+	spill bool
+	// ended is called when a target has done all its groups; it may be nil, and
+	// is set before the first group is sent.
+	ended  func(target int)
 	mu     sync.Mutex
 	behind [][]string // by target: the products that it was left with
 }
@@ -118,6 +121,9 @@ func (s *Syncer) fanOut(ctx context.Context, depth int, do func(ctx context.Cont
 					do(ctx, i, g)
 				}
 				g.ends[i]()
+			}
+			if f.ended != nil {
+				f.ended(i)
 			}
 			return nil
 		})

@@ -194,7 +194,7 @@ func (s *Syncer) reconsider(ctx context.Context, sold []string) {
 		t.keeper.mu.Unlock()
 	}
 	if len(marks) > 0 {
-		_ = s.insist(ctx, "Mark", func() error { return s.queue.Mark(ctx, marks...) })
+		_ = s.insist(ctx, "Mark", func() error { return s.on(ctx).Mark(ctx, marks...) })
 	}
 }
 

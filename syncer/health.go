@@ -3,14 +3,27 @@ package syncer
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 )
 
 // A Health is the state of a Syncer. It is data, and goes through
 // encoding/json and back.
 type Health struct {
-	// Running reports whether Run runs.
+	// Running reports whether Run runs: on a [SharedQueue], whether this process
+	// leads or stands by. It is what a readiness probe needs, also of one that
+	// stands by, since it takes webhooks and calls.
 	Running bool `json:"running"`
+	// Role is what this process does on a SharedQueue, and "" if Run does not
+	// run or the queue is its own.
+	Role Role `json:"role,omitempty"`
+	// Leader is who leads on a SharedQueue, or nil if nobody does.
+	Leader *LeaderInfo `json:"leader,omitempty"`
+	// ViewAge is how old that is which only the leader knows of the channels:
+	// DownSince, Err and Stuck; and Next. It is 0 in the leader itself, about
+	// five seconds elsewhere, by the clocks of the two machines, and grows while
+	// nobody leads. It is negative if no leader has told yet.
+	ViewAge time.Duration `json:"viewAge,omitempty"`
 	// Inbox is the backlog of marks that are not yet with the channels. It
 	// counts among what waits for each of them, too.
 	Inbox Depth `json:"inbox"`
@@ -94,10 +107,12 @@ func (h *ChannelHealth) UnmarshalJSON(data []byte) error {
 func (s *Syncer) Health(ctx context.Context) (Health, error) {
 	h := Health{Running: s.running.Load()}
 	h.QueueSince, h.QueueErr = s.trouble.get()
-	if next := s.next.Load(); next != nil {
-		h.Next = *next
-	}
+	v := s.view()
 	var err error
+	if s.shared != nil {
+		v, err = s.whoLeads(ctx, &h, v)
+	}
+	h.Next = v.Next
 	depth := func(into *Depth, lanes ...string) {
 		for _, lane := range lanes {
 			if err != nil {
@@ -115,11 +130,12 @@ func (s *Syncer) Health(ctx context.Context) (Health, error) {
 	depth(&h.Orders, orderLane)
 	for _, t := range s.targets {
 		c := ChannelHealth{Channel: t.name}
-		depth(&c.Depth, t.eventLane(), t.watchedLane(), inboxLane, noticedLane)
-		c.DownSince, c.Err = t.state.down()
-		if stuck := t.calls.left(); stuck != nil {
-			c.Stuck = stuck.op
+		for _, seen := range v.Channels {
+			if seen.Channel == t.name {
+				c.DownSince, c.Err, c.Stuck = seen.DownSince, seen.Err, seen.Stuck
+			}
 		}
+		depth(&c.Depth, t.eventLane(), t.watchedLane(), inboxLane, noticedLane)
 		if trip, _, e := t.tripped(ctx, s); e != nil && err == nil {
 			err = e
 		} else if trip != nil {
@@ -136,4 +152,26 @@ func (s *Syncer) Health(ctx context.Context) (Health, error) {
 	last, err := s.recall(ctx)
 	h.Reconciled = last.At
 	return h, err
+}
+
+// whoLeads finds out who leads, and how the leader sees the channels.
+func (s *Syncer) whoLeads(ctx context.Context, h *Health, own view) (view, error) {
+	if h.Running {
+		h.Role, _ = s.rank.get()
+	}
+	info, err := s.shared.Leader(ctx)
+	switch {
+	case err == nil:
+		h.Leader = &info
+	case !errors.Is(err, ErrNoLeader):
+		return own, err
+	}
+	if h.Role == Leading {
+		return own, nil
+	}
+	v, err := s.leadersView(ctx)
+	if h.ViewAge = time.Since(v.At); v.At.IsZero() {
+		h.ViewAge = -1
+	}
+	return v, err
 }

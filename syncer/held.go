@@ -99,7 +99,7 @@ func (t *target) kept(ctx context.Context, s *Syncer) error {
 	if !k.read.IsZero() && time.Since(k.read) < keptFor {
 		return nil
 	}
-	value, err := s.queue.Load(ctx, tripSet, t.name)
+	value, err := s.on(ctx).Load(ctx, tripSet, t.name)
 	if err != nil {
 		return fmt.Errorf("the guard's memory: %w", err)
 	}
@@ -111,7 +111,7 @@ func (t *target) kept(ctx context.Context, s *Syncer) error {
 	}
 	held := make(map[string]string)
 	if r.Trip != nil || k.held == nil || len(k.held) > 0 {
-		for rec, err := range s.queue.Records(ctx, heldSet+t.name, "") {
+		for rec, err := range s.on(ctx).Records(ctx, heldSet+t.name, "") {
 			if err != nil {
 				return fmt.Errorf("the guard's memory: %w", err)
 			}
@@ -133,7 +133,7 @@ func (t *target) saveGuard(ctx context.Context, s *Syncer) error {
 	if err != nil {
 		return err
 	}
-	return s.queue.Save(ctx, tripSet, Record{t.name, value})
+	return s.on(ctx).Save(ctx, tripSet, Record{t.name, value})
 }
 
 // heldLine is a line as the store keeps it.
@@ -166,7 +166,7 @@ func (t *target) hold(ctx context.Context, s *Syncer, trip *Trip, lines []Line) 
 		}
 		line := heldLine{Line: l}
 		if known { // an approval of the very same line stays
-			if old, err := s.queue.Load(ctx, heldSet+t.name, l.SKU); err == nil && old != nil {
+			if old, err := s.on(ctx).Load(ctx, heldSet+t.name, l.SKU); err == nil && old != nil {
 				var before heldLine
 				if json.Unmarshal(old, &before) == nil && before.same(l) {
 					line.Approved = before.Approved
@@ -180,7 +180,7 @@ func (t *target) hold(ctx context.Context, s *Syncer, trip *Trip, lines []Line) 
 		records = append(records, Record{l.SKU, value})
 	}
 	if len(records) > 0 {
-		if err := s.queue.Save(ctx, heldSet+t.name, records...); err != nil {
+		if err := s.on(ctx).Save(ctx, heldSet+t.name, records...); err != nil {
 			return err
 		}
 	}
@@ -216,7 +216,7 @@ func (t *target) settled(ctx context.Context, s *Syncer, results []result) {
 	if len(gone) == 0 {
 		return
 	}
-	if err := s.queue.Save(ctx, heldSet+t.name, gone...); err != nil {
+	if err := s.on(ctx).Save(ctx, heldSet+t.name, gone...); err != nil {
 		s.logger.LogAttrs(ctx, slog.LevelWarn, "held lines could not be forgotten", slog.String("channel", t.name), slog.Any("err", err))
 		return
 	}
@@ -237,7 +237,7 @@ func (t *target) clear(ctx context.Context, s *Syncer) error {
 	for sku := range k.held {
 		gone = append(gone, Record{Key: sku})
 	}
-	if err := s.queue.Save(ctx, heldSet+t.name, gone...); err != nil {
+	if err := s.on(ctx).Save(ctx, heldSet+t.name, gone...); err != nil {
 		return err
 	}
 	was := k.trip
@@ -368,7 +368,7 @@ func (s *Syncer) holding(ctx context.Context, t *target) (*Holding, []heldLine, 
 	}
 	h := &Holding{Channel: t.name, Trip: *trip}
 	var lines []heldLine
-	for rec, err := range s.queue.Records(ctx, heldSet+t.name, "") {
+	for rec, err := range s.on(ctx).Records(ctx, heldSet+t.name, "") {
 		if err != nil {
 			return nil, nil, err
 		}

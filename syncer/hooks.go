@@ -39,6 +39,12 @@ type Hooks struct {
 	Changed func(ctx context.Context, channel string, c Change)
 	// Progress reports how far a reconciliation has got. Calls never overlap.
 	Progress func(context.Context, Progress)
+	// Leading: on a [SharedQueue], this process has begun to lead.
+	Leading func(context.Context, LeaderInfo)
+	// Deposed: on a [SharedQueue], this process has ceased to lead, and all its
+	// work has ended. Lost reports that it lost the term, which another process
+	// ends or the database out of reach; otherwise it resigned, as Run ends.
+	Deposed func(ctx context.Context, term uint64, lost bool)
 	// Reconciled: a reconciliation that Run made has ended. The report is nil if
 	// it could not begin.
 	Reconciled func(context.Context, *Report, error)
@@ -157,5 +163,17 @@ func (h *Hooks) changed(ctx context.Context, s *Syncer, channel string, c Change
 func (h *Hooks) reconciled(ctx context.Context, s *Syncer, r *Report, err error) {
 	if h.Reconciled != nil {
 		s.hook(func() { h.Reconciled(ctx, r, err) })
+	}
+}
+
+func (h *Hooks) leading(ctx context.Context, s *Syncer, l LeaderInfo) {
+	if h.Leading != nil {
+		s.hook(func() { h.Leading(ctx, l) })
+	}
+}
+
+func (h *Hooks) deposed(ctx context.Context, s *Syncer, term uint64, lost bool) {
+	if h.Deposed != nil {
+		s.hook(func() { h.Deposed(ctx, term, lost) })
 	}
 }

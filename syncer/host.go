@@ -106,7 +106,7 @@ func (t *target) call(ctx context.Context, s *Syncer, op string, f func(context.
 }
 
 func (t *target) attempt(ctx context.Context, s *Syncer, op string, patience time.Duration, f func(context.Context) error) error {
-	if err := ctx.Err(); err != nil {
+	if err := proven(ctx); err != nil {
 		return err
 	}
 	began := time.Now()

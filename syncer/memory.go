@@ -52,6 +52,13 @@ func (e *shown) showedBefore(l *channel.Level) bool {
 	return l.Unset == e.unset && (e.unset || l.Quantity == e.before)
 }
 
+// forget forgets everything: somebody else has written to the channel.
+func (m *memory) forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.young, m.old = nil, nil
+}
+
 func (m *memory) get(sku string) (shown, bool) {
 	e, ok := m.young[sku]
 	if !ok {

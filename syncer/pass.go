@@ -62,6 +62,8 @@ type pass struct {
 	// doing so. Whoever began it makes up for these.
 	yields bool
 	insist func(looked []want) []want // ends that, and drops them
+	// leased reports that the products are leased from the queue.
+	leased bool
 	// unset makes the write an [channel.Unsetter]'s.
 	unset    bool
 	unsetter channel.Unsetter

@@ -53,7 +53,8 @@ func (t *trouble) get() (since time.Time, err error) {
 }
 
 // insist does something with the queue until it succeeds, or ctx is done: a
-// queue's trouble passes, as a full disk does. It returns ctx's error.
+// queue's trouble passes, as a full disk does. It returns ctx's error, or that
+// the term is over in which the work was to be done.
 func (s *Syncer) insist(ctx context.Context, op string, do func() error) error {
 	for failures := 0; ; failures++ {
 		err := s.safely("the queue: "+op, do)
@@ -66,6 +67,11 @@ func (s *Syncer) insist(ctx context.Context, op string, do func() error) error {
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
+		}
+		if t := tenureOf(ctx); t != nil && t.shared && errors.Is(err, ErrDeposed) {
+			t.deposed.Store(true)
+			t.over()
+			return ErrDeposed
 		}
 		s.trouble.set(err)
 		wait := pause(nil, failures, maxQueueBackoff)
@@ -189,7 +195,8 @@ func (o *settlement) wait(t Task, wait time.Duration) {
 }
 
 // settle tells the queue. It does so even after the grace has ended, since
-// what was done is done, but does not insist then: the next Run will.
+// what was done is done, but does not insist then: the next Run will. Of a term
+// that is over nothing is owed: who leads next does it again.
 func (o *settlement) settle(ctx context.Context) {
 	if o.failed > 0 {
 		o.s.hooks.retry(ctx, o.s, Retry{Channel: o.channel, Products: o.failed, Wait: o.longest, Err: o.err})
@@ -203,7 +210,7 @@ func (o *settlement) settle(ctx context.Context) {
 	if o.s.safely("the queue: Ack, Retry", tell) == nil {
 		return
 	}
-	if o.s.insist(ctx, "Ack, Retry", tell) != nil {
+	if o.s.insist(ctx, "Ack, Retry", tell) != nil && o.s.shared == nil {
 		o.s.owed.add(o)
 	}
 }
@@ -211,13 +218,13 @@ func (o *settlement) settle(ctx context.Context) {
 // tell tells the queue once. What it was told it is not told again.
 func (o *settlement) tell(ctx context.Context) error {
 	if len(o.acked) > 0 {
-		if err := o.s.queue.Ack(ctx, o.acked...); err != nil {
+		if err := o.s.on(ctx).Ack(ctx, o.acked...); err != nil {
 			return fmt.Errorf("syncer: the queue: %w", err)
 		}
 		o.acked = nil
 	}
 	for wait, tasks := range o.waits {
-		if err := o.s.queue.Retry(ctx, time.Now().Add(wait), tasks...); err != nil {
+		if err := o.s.on(ctx).Retry(ctx, time.Now().Add(wait), tasks...); err != nil {
 			return fmt.Errorf("syncer: the queue: %w", err)
 		}
 		delete(o.waits, wait)
@@ -234,7 +241,7 @@ func (s *Syncer) dispatch(ctx context.Context, tasks []Task, lane func(*target) 
 		}
 	}
 	o := &settlement{s: s}
-	if s.insist(ctx, "Mark", func() error { return s.queue.Mark(ctx, marks...) }) != nil {
+	if s.insist(ctx, "Mark", func() error { return s.on(ctx).Mark(ctx, marks...) }) != nil {
 		for _, t := range tasks { // it was to end: they stay where they are
 			o.wait(t, 0)
 		}
@@ -259,7 +266,7 @@ func (s *Syncer) resolve(ctx context.Context, tasks []Task) {
 				marks[i] = task.Mark(inboxLane)
 				marks[i].ID = id
 			}
-			err = s.safely("the queue: Mark", func() error { return s.queue.Mark(ctx, marks...) })
+			err = s.safely("the queue: Mark", func() error { return s.on(ctx).Mark(ctx, marks...) })
 		}
 		switch {
 		case err == nil:

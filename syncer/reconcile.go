@@ -55,7 +55,12 @@ var (
 //
 // For the error see [Report.Err]. The report is there in any case, but for
 // ErrReconciling.
+//
+// On a [SharedQueue] whoever leads makes the run; see [Syncer.SyncProducts].
 func (s *Syncer) Reconcile(ctx context.Context) (*Report, error) {
+	if s.asks(ctx) {
+		return s.ask(ctx, request{Kind: "reconcile"})
+	}
 	r, _, err := s.reconcile(ctx)
 	return r, err
 }
@@ -106,6 +111,9 @@ func (s *Syncer) reconcile(ctx context.Context) (r *Report, complete bool, err e
 		complete = complete && n.whole
 	}
 	s.journal.prune(ctx)
+	if complete {
+		failed = errors.Join(failed, s.compared(ctx))
+	}
 	r, err = e.end(failed)
 	return r, complete, err
 }
@@ -113,7 +121,7 @@ func (s *Syncer) reconcile(ctx context.Context) (r *Report, complete bool, err e
 // ready reads what earlier runs left in the store, and does what was approved
 // since.
 func (s *Syncer) ready(ctx context.Context) error {
-	if err := s.doubled.load(ctx, s.queue); err != nil {
+	if err := s.doubled.load(ctx, s.on(ctx)); err != nil {
 		return fmt.Errorf("the queue's store: %w", err)
 	}
 	if s.running.Load() {
@@ -177,7 +185,7 @@ func (s *Syncer) conclude(ctx context.Context, e *entrance) error {
 			now.Products, now.SmallSince = read, time.Time{}
 		}
 	}
-	errs = append(errs, s.remember(ctx, now), s.doubled.settle(ctx, s.queue))
+	errs = append(errs, s.remember(ctx, now), s.doubled.settle(ctx, s.on(ctx)))
 	for _, a := range e.accounts {
 		if c := &a.report; c.Checked >= 20 && c.Unknown == c.Checked {
 			errs = append(errs, fmt.Errorf("%s: %w", c.Channel, ErrForeign))
@@ -200,18 +208,36 @@ type reconciled struct {
 const (
 	stateSet       = "state"
 	reconciledName = "reconciled"
+	waitingName    = "waiting" // since when the first run has been waited for
 )
+
+// waitingSince is when the first leader of the queue began to wait for the
+// first complete run.
+func (s *Syncer) waitingSince(ctx context.Context) (since time.Time, err error) {
+	value, err := s.on(ctx).Load(ctx, stateSet, waitingName)
+	if err != nil {
+		return since, err
+	}
+	if value != nil && since.UnmarshalText(value) == nil && !since.After(time.Now()) {
+		return since, nil
+	}
+	since = time.Now()
+	if value, err = since.MarshalText(); err != nil {
+		return since, err
+	}
+	return since, s.on(ctx).Save(ctx, stateSet, Record{waitingName, value})
+}
 
 func (s *Syncer) remember(ctx context.Context, run reconciled) error {
 	value, err := json.Marshal(run)
 	if err != nil {
 		return err
 	}
-	return s.queue.Save(ctx, stateSet, Record{reconciledName, value})
+	return s.on(ctx).Save(ctx, stateSet, Record{reconciledName, value})
 }
 
 func (s *Syncer) recall(ctx context.Context) (run reconciled, err error) {
-	value, err := s.queue.Load(ctx, stateSet, reconciledName)
+	value, err := s.on(ctx).Load(ctx, stateSet, reconciledName)
 	if err != nil || value == nil {
 		return run, err
 	}

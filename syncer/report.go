@@ -55,7 +55,7 @@ type ChannelReport struct {
 	Channel    string `json:"channel"`
 	Checked    int    `json:"checked"`
 	Updated    int    `json:"updated"`              // showed something else, and was written
-	Pending    int    `json:"pending,omitempty"`    // accepted, in this run or an earlier one, and not settled yet
+	Pending    int    `json:"pending,omitempty"`    // accepted, in this run or an earlier one, and not settled yet; or asked of a leader that has not answered yet
 	Unclear    int    `json:"unclear,omitempty"`    // sent, and not known whether applied
 	Unchanged  int    `json:"unchanged"`            // showed the right quantity already
 	Superseded int    `json:"superseded,omitempty"` // changed again and again meanwhile, and not written

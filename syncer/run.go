@@ -44,6 +44,14 @@ var ErrRunning = errors.New("syncer: Run is running already")
 // source that is a [channel.Watcher] for what changed without an event; and it
 // does what was approved.
 //
+// On a [SharedQueue] Run first waits until this process leads, and does all that
+// for as long as it does. When it can no longer prove that it leads, all calls
+// that it has made are cancelled at once, and it waits to lead again. Who leads
+// next looks a second time at what was being written then, a minute later and
+// after Config.Patience, as such a write may land late. All replicas together
+// make one reconciliation at each time of the Schedule; one that its leader's
+// death cut off is made up, and so is one for a channel that is new.
+//
 // A queue that fails is tried again until it works; meanwhile [Syncer.Health]
 // says so. Run returns an error only if it runs already.
 //
@@ -57,32 +65,34 @@ func (s *Syncer) Run(ctx context.Context) error {
 		return ErrRunning
 	}
 	defer s.running.Store(false)
+	s.started = time.Now()
 
+	for ctx.Err() == nil {
+		t := s.lead(ctx)
+		if t == nil {
+			break
+		}
+		s.serve(ctx, t)
+		s.leave(ctx, t)
+	}
+	for _, t := range s.targets {
+		if stuck := t.calls.left(); stuck != nil {
+			s.logger.Error("Run ends, and leaves a call behind that has not returned",
+				slog.String("channel", t.name), slog.String("op", stuck.op), slog.Time("since", stuck.since))
+		}
+	}
+	return nil
+}
+
+// labour works until accept is done; what is in flight then may go on until
+// work is.
+func (s *Syncer) labour(accept, work context.Context, t *tenure) {
 	var group errgroup.Group
-	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
-	graceEnds := context.AfterFunc(ctx, func() {
-		// Calls have a moment to return after their context is done.
-		timer := time.AfterFunc(s.grace-2*s.returning, cancel)
-		context.AfterFunc(work, func() { timer.Stop() })
-	})
-	defer graceEnds()
-
-	for _, debt := range s.owed.take() { // of an earlier Run
-		debt.settle(ctx)
-	}
-	if s.insist(ctx, "load", func() error { return s.doubled.load(ctx, s.queue) }) != nil {
-		return nil
-	}
-	if s.insist(ctx, "lanes", func() error { return s.adopt(ctx) }) != nil {
-		return nil
-	}
-
 	urgent, quiet := newReader(s), newReader(s)
 	defer urgent.close()
 	defer quiet.close()
 	unhurried := channel.WithUrgency(work, channel.Soon)
-	start := func(w *worker) { group.Go(func() error { w.run(ctx); return nil }) }
+	start := func(w *worker) { group.Go(func() error { w.run(accept); return nil }) }
 	for _, t := range s.targets {
 		start(&worker{s: s, lane: t.eventLane(), gather: s.gather, pace: s.pace, do: func(tasks []Task) time.Duration {
 			return s.turn(work, urgent, t, tasks, false)
@@ -107,26 +117,22 @@ func (s *Syncer) Run(ctx context.Context) error {
 		}})
 	}
 	if s.watcher != nil {
-		group.Go(func() error { s.watch(ctx); return nil })
+		group.Go(func() error { s.watch(accept); return nil })
 	}
 	for _, r := range []*reader{urgent, quiet} {
-		group.Go(func() error { r.tidy(ctx); return nil })
+		group.Go(func() error { r.tidy(accept); return nil })
 	}
 	for _, t := range s.targets {
 		if r, ok := channel.As[channel.Resumer](t.Channel); ok {
-			group.Go(func() error { s.resume(ctx, work, t, r); return nil })
+			group.Go(func() error { s.resume(accept, work, t, r); return nil })
 		}
 	}
-	group.Go(func() error { s.executeApproved(ctx, work); return nil })
-	group.Go(func() error { s.keepSchedule(ctx); return nil })
+	group.Go(func() error { s.executeApproved(accept, work); return nil })
+	group.Go(func() error { s.keepSchedule(accept, t); return nil })
+	if t.shared {
+		s.shareWork(accept, work, t, &group)
+	}
 	_ = group.Wait()
-	for _, t := range s.targets {
-		if stuck := t.calls.left(); stuck != nil {
-			s.logger.Error("Run ends, and leaves a call behind that has not returned",
-				slog.String("channel", t.name), slog.String("op", stuck.op), slog.Time("since", stuck.since))
-		}
-	}
-	return nil
 }
 
 // pace waits until the source may be read. Its trouble is none of the work's.
@@ -146,17 +152,24 @@ func (s *Syncer) pace(ctx context.Context) error {
 // targetSet has the names of the channels that Run has worked for.
 const targetSet = "targets"
 
-// adopt empties the lanes of channels that are no longer there.
+// notCompared is the value of the record of a channel that came after others,
+// on a shared queue, and was not compared as a whole yet.
+var notCompared = []byte("new")
+
+// adopt empties the lanes of channels that are no longer there, and notes those
+// that are new.
 func (s *Syncer) adopt(ctx context.Context) error {
 	var gone []string
 	have := make(map[string]bool)
+	known := make(map[string][]byte)
 	for _, t := range s.targets {
 		have[t.name] = true
 	}
-	for rec, err := range s.queue.Records(ctx, targetSet, "") {
+	for rec, err := range s.on(ctx).Records(ctx, targetSet, "") {
 		if err != nil {
 			return err
 		}
+		known[rec.Key] = rec.Value
 		if !have[rec.Key] {
 			gone = append(gone, rec.Key)
 		}
@@ -166,7 +179,7 @@ func (s *Syncer) adopt(ctx context.Context) error {
 		dropped := 0
 		for _, lane := range []string{old.eventLane(), old.watchedLane()} {
 			for {
-				tasks, err := s.queue.Lease(ctx, lane, groupSize)
+				tasks, err := s.on(ctx).Lease(ctx, lane, groupSize)
 				if err != nil {
 					return err
 				}
@@ -174,25 +187,44 @@ func (s *Syncer) adopt(ctx context.Context) error {
 					break
 				}
 				dropped += len(tasks)
-				if err := s.queue.Ack(ctx, tasks...); err != nil {
+				if err := s.on(ctx).Ack(ctx, tasks...); err != nil {
 					return err
 				}
 			}
 		}
 		s.logger.LogAttrs(ctx, slog.LevelInfo, "a channel is no longer configured; what waited for it is dropped",
 			slog.String("channel", name), slog.Int("products", dropped))
-		if d, err := s.queue.Depth(ctx, old.eventLane()); err != nil || d.Tasks > 0 { // some wait for a retry: at the next start
+		if d, err := s.on(ctx).Depth(ctx, old.eventLane()); err != nil || d.Tasks > 0 { // some wait for a retry: at the next start
 			continue
 		}
-		if err := s.queue.Save(ctx, targetSet, Record{Key: name}); err != nil {
+		if err := s.on(ctx).Save(ctx, targetSet, Record{Key: name}); err != nil {
 			return err
 		}
 	}
+	t := tenureOf(ctx)
+	t.newChannels = false
 	records := make([]Record, len(s.targets))
-	for i, t := range s.targets {
-		records[i] = Record{t.name, []byte{}}
+	for i, target := range s.targets {
+		value, old := known[target.name]
+		records[i] = Record{target.name, []byte{}}
+		if t.shared && len(known) > 0 && (!old || len(value) > 0) {
+			records[i].Value, t.newChannels = notCompared, true
+		}
 	}
-	return s.queue.Save(ctx, targetSet, records...)
+	return s.on(ctx).Save(ctx, targetSet, records...)
+}
+
+// compared notes that all channels were compared as a whole.
+func (s *Syncer) compared(ctx context.Context) error {
+	t := tenureOf(ctx)
+	if t == nil || !t.shared {
+		return nil
+	}
+	records := make([]Record, len(s.targets))
+	for i, target := range s.targets {
+		records[i] = Record{target.name, []byte{}}
+	}
+	return t.Save(ctx, targetSet, records...)
 }
 
 // A worker works on one lane.
@@ -209,7 +241,7 @@ type worker struct {
 
 func (w *worker) run(ctx context.Context) {
 	for full := false; ; {
-		if w.s.insist(ctx, "Wait", func() error { return w.s.queue.Wait(ctx, w.lane) }) != nil {
+		if w.s.insist(ctx, "Wait", func() error { return w.s.on(ctx).Wait(ctx, w.lane) }) != nil {
 			return
 		}
 		if !full { // else more is waiting already than a turn takes
@@ -229,7 +261,7 @@ func (w *worker) run(ctx context.Context) {
 			n = batchSize
 		}
 		var tasks []Task
-		if w.s.insist(ctx, "Lease", func() (err error) { tasks, err = w.s.queue.Lease(ctx, w.lane, n); return err }) != nil {
+		if w.s.insist(ctx, "Lease", func() (err error) { tasks, err = w.s.on(ctx).Lease(ctx, w.lane, n); return err }) != nil {
 			return
 		}
 		full = len(tasks) == n
@@ -302,7 +334,7 @@ func (s *Syncer) resume(ctx, work context.Context, t *target, r channel.Resumer)
 				marks = append(marks, Mark{Key: Key{Lane: t.eventLane(), ID: id}, Why: Retried})
 			}
 		}
-		if len(marks) > 0 && s.insist(ctx, "Mark", func() error { return s.queue.Mark(ctx, marks...) }) != nil {
+		if len(marks) > 0 && s.insist(ctx, "Mark", func() error { return s.on(ctx).Mark(ctx, marks...) }) != nil {
 			return
 		}
 		if sleep(ctx, wait) != nil {

@@ -100,20 +100,26 @@ func (s *Syncer) after(t time.Time) (next time.Time) {
 }
 
 // keepSchedule reconciles when the schedule says so, and at once what was
-// missed while nobody ran. One at a time: what becomes due during a run is made
-// up after it.
-func (s *Syncer) keepSchedule(accept context.Context) {
+// missed while nobody ran or the last leader died. One at a time: what becomes
+// due during a run is made up after it.
+func (s *Syncer) keepSchedule(accept context.Context, t *tenure) {
 	var last reconciled
 	if s.insist(accept, "Load", func() (err error) { last, err = s.recall(accept); return err }) != nil {
 		return
 	}
 	due := s.after(time.Now())
-	if !last.At.IsZero() {
-		if missed := s.after(last.At); !missed.IsZero() {
+	since := last.At
+	if t.shared && since.IsZero() { // the first run may be missed, too: its leader may have died
+		if s.insist(accept, "Load, Save", func() (err error) { since, err = s.waitingSince(accept); return err }) != nil {
+			return
+		}
+	}
+	if !since.IsZero() {
+		if missed := s.after(since); !missed.IsZero() {
 			due = missed // which may have passed
 		}
 	}
-	if s.atStart {
+	if s.atStart && (!t.shared || last.At.Before(s.started)) || t.newChannels {
 		due = time.Now()
 	}
 	retry := retryReconcile

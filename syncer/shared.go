@@ -43,10 +43,10 @@ type SharedQueue interface {
 
 // LeaderInfo says who leads.
 type LeaderInfo struct {
-	Name    string    // as it was given to Lead
-	Number  uint64    // of the term
-	Since   time.Time // when the term began, as the local now minus its age
-	Renewed time.Time // when it was last renewed, likewise
+	Name    string    `json:"name"`    // as it was given to Lead
+	Number  uint64    `json:"term"`    // of the term
+	Since   time.Time `json:"since"`   // when the term began, as the local now minus its age
+	Renewed time.Time `json:"renewed"` // when it was last renewed, likewise
 }
 
 // A Term is the time for which a process leads. It is renewed by itself until it

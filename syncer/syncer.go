@@ -32,8 +32,12 @@ type Config struct {
 	// all are refused.
 	Webhooks channel.Receiver
 	// Queue keeps what is marked until [Syncer.Run] has done it; nil means a
-	// [MemoryQueue], which a crash empties.
+	// [MemoryQueue], which a crash empties. Give all replicas of a service the
+	// same [SharedQueue], and one of them does the work.
 	Queue Queue
+	// Name is the name by which the other replicas on a SharedQueue know this
+	// process; "" means the host's name and the process's number.
+	Name string
 	// Gather is how long Run waits after a mark for more of them, so that a
 	// burst costs one request; 0 means 100 ms, and a negative time none.
 	Gather time.Duration
@@ -48,7 +52,8 @@ type Config struct {
 	// Schedule says when Run reconciles the whole catalogue; nil means
 	// [Daily] at 02:00 UTC. See [Never].
 	Schedule Schedule
-	// ReconcileAtStart makes Run reconcile as soon as it starts.
+	// ReconcileAtStart makes Run reconcile as soon as it starts; on a SharedQueue,
+	// as soon as it leads, unless another process has done so since it started.
 	ReconcileAtStart bool
 	// Patience is how long a call of a channel may take, and how long the source
 	// may say nothing, before the syncer goes on without it; 0 means 10 minutes.
@@ -79,6 +84,8 @@ type Syncer struct {
 
 	webhooks   channel.Receiver
 	queue      Queue
+	shared     SharedQueue // the queue too, or nil
+	name       string      // of this process
 	gather     time.Duration
 	grace      time.Duration
 	watchEvery time.Duration
@@ -89,6 +96,8 @@ type Syncer struct {
 	atStart    bool
 
 	running     atomic.Bool
+	started     time.Time // when Run began
+	rank        rank      // among the processes of a shared queue
 	reconciling atomic.Bool
 	receiving   chan struct{} // holds a token for each delivery that is being read
 	approvals   chan struct{} // has a token when something was approved here
@@ -118,6 +127,7 @@ func New(cfg Config) (*Syncer, error) {
 		patience:   cmp.Or(cfg.Patience, defaultPatience),
 		schedule:   cfg.Schedule,
 		atStart:    cfg.ReconcileAtStart,
+		name:       cmp.Or(cfg.Name, processName()),
 		receiving:  make(chan struct{}, maxReceiving),
 		approvals:  make(chan struct{}, 1),
 		orderRate:  rate.NewLimiter(orderEvery, orderBurst),
@@ -147,6 +157,7 @@ func New(cfg Config) (*Syncer, error) {
 	if _, memory := s.queue.(*MemoryQueue); memory {
 		s.journal.max = maxEntriesInMemory
 	}
+	s.shared, _ = s.queue.(SharedQueue)
 	s.orders, _ = channel.As[channel.OrderSource](cfg.Source)
 	s.pacer, _ = channel.As[channel.Pacer](cfg.Source)
 	if s.watchEvery > 0 {
@@ -184,7 +195,18 @@ var ErrNoProduct = errors.New("the source did not answer this product")
 // The error is not nil if something was not done and nobody decided so: that
 // of [Report.Err], of the source, or ctx's. The report says what, and is there
 // in any case.
+//
+// On a [SharedQueue] whoever leads does the same, in this process or in another
+// one, and the report is what it has recorded. If ctx is done first, the report
+// has what the channels have answered by then; what is not done counts as
+// Pending, and will be done. It will be, too, when the error matches
+// [ErrNoLeader]: no process leads, and none has within ten seconds, so that the
+// work waits until one does. A process that never calls Run, such as a cron
+// job, gets that error if no replica runs.
 func (s *Syncer) SyncProducts(ctx context.Context, productIDs ...string) (*Report, error) {
+	if s.asks(ctx) && len(productIDs) > 0 {
+		return s.ask(ctx, request{Kind: "sync", ProductIDs: productIDs})
+	}
 	run := s.begin(ctx, "sync")
 	ctx = run.ctx
 	// Room for all groups: a slow channel must not keep the others waiting.
@@ -192,6 +214,7 @@ func (s *Syncer) SyncProducts(ctx context.Context, productIDs ...string) (*Repor
 		p := s.realtime(ctx, s.targets[i], nil, s.readNow)
 		run.accounts[i].add(ctx, p.take(ctx, g.stocks))
 	})
+	f.ended = run.channelDone
 	failed := run.named(ctx, f, productIDs)
 	f.wait()
 	return run.end(failed)

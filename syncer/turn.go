@@ -50,6 +50,7 @@ func (s *Syncer) turn(ctx context.Context, r *reader, t *target, tasks []Task, n
 		}
 	}
 	p := s.realtime(ctx, t, marked, r.again)
+	p.leased = true
 	out := p.take(ctx, known)
 	s.reconsider(ctx, p.sold)
 	a := &account{s: s, t: t, report: ChannelReport{Channel: t.name}}

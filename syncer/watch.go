@@ -41,7 +41,7 @@ func (s *Syncer) watch(ctx context.Context) {
 // look asks once. The cursor is saved after the marks: what is asked for twice
 // is marked twice, and what was not marked is asked for again.
 func (s *Syncer) look(ctx context.Context) error {
-	cursor, err := s.queue.Load(ctx, stateSet, cursorName)
+	cursor, err := s.on(ctx).Load(ctx, stateSet, cursorName)
 	if err != nil {
 		return err
 	}
@@ -63,5 +63,5 @@ func (s *Syncer) look(ctx context.Context) error {
 	if next == string(cursor) {
 		return nil
 	}
-	return s.queue.Save(ctx, stateSet, Record{cursorName, []byte(next)})
+	return s.on(ctx).Save(ctx, stateSet, Record{cursorName, []byte(next)})
 }

@@ -17,6 +17,12 @@ func (p *pass) write(ctx context.Context, changes []change, out *outcome, again 
 		return nil, nil
 	}
 	w := &writing{p: p, out: out, again: again}
+	end, err := p.writing(ctx, changes)
+	if err != nil {
+		w.leave(changes, err)
+		return nil, err
+	}
+	defer end()
 	var together, suspects []change
 	for _, c := range changes {
 		if p.t.memory.isAlone(c.sku) {

@@ -1,0 +1,68 @@
+package syncer
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"time"
+)
+
+const (
+	viewName = "view"
+	// viewEvery is how often a leader shows its view of the channels to others.
+	viewEvery = 5 * time.Second
+)
+
+// A view is what only the leader knows of the channels.
+type view struct {
+	At       time.Time       `json:"at"`
+	Term     uint64          `json:"term"`
+	Next     time.Time       `json:"next,omitzero"`
+	Channels []ChannelHealth `json:"channels"`
+}
+
+// view is this process's.
+func (s *Syncer) view() view {
+	v := view{At: time.Now()}
+	if next := s.next.Load(); next != nil {
+		v.Next = *next
+	}
+	for _, t := range s.targets {
+		c := ChannelHealth{Channel: t.name}
+		c.DownSince, c.Err = t.state.down()
+		if stuck := t.calls.left(); stuck != nil {
+			c.Stuck = stuck.op
+		}
+		v.Channels = append(v.Channels, c)
+	}
+	return v
+}
+
+// showView keeps the view in the store up to date, for as long as the term goes on.
+func (s *Syncer) showView(accept context.Context, t *tenure) {
+	for failed := false; ; {
+		v := s.view()
+		v.Term = t.Number()
+		value, err := json.Marshal(v)
+		if err == nil {
+			err = s.safely("the queue: Save", func() error { return t.Save(accept, stateSet, Record{viewName, value}) })
+		}
+		if err != nil && accept.Err() == nil && !failed {
+			s.logger.LogAttrs(accept, slog.LevelWarn, "other replicas cannot see how the channels are", slog.Any("err", err))
+		}
+		failed = err != nil
+		if sleep(accept, viewEvery) != nil {
+			return
+		}
+	}
+}
+
+// leadersView reads the leader's view.
+func (s *Syncer) leadersView(ctx context.Context) (v view, err error) {
+	value, err := s.shared.Load(ctx, stateSet, viewName)
+	if err != nil || len(bytes.TrimSpace(value)) == 0 {
+		return v, err
+	}
+	return v, json.Unmarshal(value, &v)
+}
