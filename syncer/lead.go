@@ -136,14 +136,13 @@ func (s *Syncer) leave(ctx context.Context, t *tenure) {
 	s.rank.set(Standing, nil)
 	s.next.Store(nil)
 	lost := t.deposed.Load() || t.Left() <= 0
-	if !lost {
-		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), resigning)
-		defer cancel()
-		if err := s.safely("the queue: Resign", func() error { return t.Resign(within) }); err != nil {
-			s.logger.LogAttrs(ctx, slog.LevelWarn, "could not resign; another process leads when the lease ends", slog.Any("err", err))
-		}
-	} else {
+	if lost {
 		s.logger.LogAttrs(ctx, slog.LevelWarn, "leads no longer", slog.String("name", s.name), slog.Uint64("term", t.Number()))
+	}
+	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), resigning)
+	defer cancel()
+	if err := s.safely("the queue: Resign", func() error { return t.Resign(within) }); err != nil {
+		s.logger.LogAttrs(ctx, slog.LevelWarn, "could not resign; another process leads when the lease ends", slog.Any("err", err))
 	}
 	s.hooks.deposed(ctx, s, t.Number(), lost)
 }
