@@ -153,6 +153,7 @@ func (s *Syncer) forget() {
 	s.doubled.forget()
 	for _, t := range s.targets {
 		t.memory.forget()
+		t.troubles.forget()
 		t.keeper.mu.Lock()
 		t.keeper.read, t.keeper.held = time.Time{}, nil
 		t.keeper.mu.Unlock()

@@ -77,7 +77,7 @@ func (x *troubles) load(ctx context.Context, s *Syncer, name string) error {
 	}
 	known := make(map[string]troubled)
 	var old []Record
-	for rec, err := range s.queue.Records(ctx, troubleSet+name, "") {
+	for rec, err := range s.on(ctx).Records(ctx, troubleSet+name, "") {
 		if err != nil {
 			return err
 		}
@@ -89,7 +89,14 @@ func (x *troubles) load(ctx context.Context, s *Syncer, name string) error {
 		}
 	}
 	x.known = known
-	return s.queue.Save(ctx, troubleSet+name, old...)
+	return s.on(ctx).Save(ctx, troubleSet+name, old...)
+}
+
+// forget has the next load read again: another process may have found others.
+func (x *troubles) forget() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.known = nil
 }
 
 // note remembers troubles. Like the journal it is for people, and stops
@@ -126,7 +133,7 @@ func (x *troubles) note(ctx context.Context, s *Syncer, found []Trouble, nightly
 			}
 			records = append(records, Record{t.ProductID, value})
 		}
-		return s.queue.Save(ctx, troubleSet+name, records...)
+		return s.on(ctx).Save(ctx, troubleSet+name, records...)
 	})
 	if err != nil {
 		s.once.warn(s, "what is in trouble cannot be kept", slog.Any("err", err))
@@ -156,7 +163,7 @@ func (x *troubles) cleared(ctx context.Context, s *Syncer, name string, results 
 		if len(gone) == 0 {
 			return nil
 		}
-		if err := s.queue.Save(ctx, troubleSet+name, gone...); err != nil {
+		if err := s.on(ctx).Save(ctx, troubleSet+name, gone...); err != nil {
 			return err
 		}
 		for _, r := range gone {
