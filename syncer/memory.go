@@ -56,7 +56,7 @@ func (e *shown) showedBefore(l *channel.Level) bool {
 func (m *memory) forget() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.young, m.old = nil, nil
+	m.young, m.old, m.kept = nil, nil, 0
 }
 
 func (m *memory) get(sku string) (shown, bool) {
