@@ -57,6 +57,8 @@
 //
 //	SQUARE_ACCESS_TOKEN      a personal access token, or an application's
 //	SQUARE_LOCATION_ID       the location whose stock is kept
+//	SQUARE_BOOKING_LAG       how long after a sale at the till ECOSIRE has booked
+//	                         it at the latest, such as 15m
 //	SQUARE_URL               the sandbox, a proxy or a test server
 //
 // How much of the stock a channel shows, with SHOPIFY, WC, AMAZON or SQUARE for

@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ecosire/stocksync/ecosire"
 	"github.com/ecosire/stocksync/internal/httpx"
@@ -127,6 +128,20 @@ func (e *env) ecosire(s *Services) *url.URL {
 		s.about = append(s.about, "ECOSIRE at "+at.Host)
 	}
 	return at
+}
+
+// duration reads a length of time, such as 15m; 0 if it is not set.
+func (e *env) duration(name string) (d time.Duration, ok bool) {
+	value := e.get(name)
+	if value == "" {
+		return 0, true
+	}
+	d, err := time.ParseDuration(value)
+	if err != nil || d < 0 {
+		e.wrong("%s: not a length of time such as 15m", name)
+		return 0, false
+	}
+	return d, true
 }
 
 // address parses the address of a service; nil means that it is none.

@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"maps"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecosire/stocksync"
+	"github.com/ecosire/stocksync/channel"
 )
 
 // lookup looks variables up in maps; later ones count.
@@ -54,6 +56,7 @@ func TestFromEnvSaysWhatItTalksTo(t *testing.T) {
 		{"Amazon's test server", []set{envAmazon, {"AMAZON_URL": "http://localhost:1", "AMAZON_AUTH_URL": "http://localhost:1"}},
 			"ECOSIRE at api.ecosire.com → amazon:A1TESTSELLER at localhost:1"},
 		{"Square's sandbox", []set{envSquare, {"SQUARE_URL": "https://sandbox.example"}}, "ECOSIRE at api.ecosire.com → square:LMAIN at sandbox.example"},
+		{"Square's booking lag", []set{envSquare, {"SQUARE_BOOKING_LAG": "15m"}}, "ECOSIRE at api.ecosire.com → square:LMAIN at connect.squareup.com"},
 		{"policies", []set{envShopify, envWoo, {"SHOPIFY_BUFFER": "2", "SHOPIFY_SHARE": "80", "WC_CAP": "10"}},
 			"ECOSIRE at api.ecosire.com → shopify:acme at acme.myshopify.com (80 %, less 2), woocommerce:shop.example/store at shop.example (at most 10)"},
 	} {
@@ -101,6 +104,10 @@ func TestFromEnvNamesWhatIsMissing(t *testing.T) {
 		{"Amazon's tokens here", []set{envECOSIRE, envAmazon, {"AMAZON_AUTH_URL": "http://127.0.0.1:1"}}, []string{"AMAZON_URL", "one is on this machine"}},
 		{"no location of Square's", []set{envECOSIRE, envSquare, {"SQUARE_LOCATION_ID": ""}}, []string{"SQUARE_LOCATION_ID missing (set: SQUARE_ACCESS_TOKEN)"}},
 		{"only Square's URL", []set{envECOSIRE, envWoo, {"SQUARE_URL": "https://sandbox.example"}}, []string{"Square is configured in part"}},
+		{"a booking lag without a unit", []set{envECOSIRE, envSquare, {"SQUARE_BOOKING_LAG": "15"}}, []string{"SQUARE_BOOKING_LAG", "such as 15m"}},
+		{"a negative booking lag", []set{envECOSIRE, envSquare, {"SQUARE_BOOKING_LAG": "-1m"}}, []string{"SQUARE_BOOKING_LAG"}},
+		{"a booking lag of days", []set{envECOSIRE, envSquare, {"SQUARE_BOOKING_LAG": "48h"}}, []string{"SQUARE_BOOKING_LAG", "22h"}},
+		{"a booking lag alone", []set{envECOSIRE, envWoo, {"SQUARE_BOOKING_LAG": "1m"}}, []string{"Square is configured in part"}},
 		{"several at once", []set{{"SHOPIFY_SHOP": "acme"}, {"WC_SITE_URL": "https://shop.example"}},
 			[]string{"ECOSIRE_API_KEY is missing", "SHOPIFY_LOCATION_ID", "WC_CONSUMER_KEY, WC_CONSUMER_SECRET missing"}},
 		{"plain http", []set{envECOSIRE, envWoo, {"WC_SITE_URL": "http://shop.example"}}, []string{"WC_SITE_URL", "https"}},
@@ -137,7 +144,7 @@ func TestFromEnvWithNothingSet(t *testing.T) {
 func TestFromEnvReadsTheProcess(t *testing.T) {
 	for _, set := range []map[string]string{envECOSIRE, envShopify, envWoo, envAmazon, envSquare, {
 		"ECOSIRE_WEBHOOK_SECRET": "whsec", "ECOSIRE_URL": "", "SHOPIFY_URL": "", "SHOPIFY_CLIENT_ID": "", "SHOPIFY_CLIENT_SECRET": "",
-		"AMAZON_URL": "", "AMAZON_AUTH_URL": "", "SQUARE_URL": "", "AMAZON_CAP": "", "SQUARE_CAP": "",
+		"AMAZON_URL": "", "AMAZON_AUTH_URL": "", "SQUARE_URL": "", "SQUARE_BOOKING_LAG": "", "AMAZON_CAP": "", "SQUARE_CAP": "",
 		"SHOPIFY_SHARE": "", "SHOPIFY_BUFFER": "", "SHOPIFY_CAP": "", "WC_SHARE": "", "WC_BUFFER": "", "WC_CAP": "",
 	}} {
 		for name, value := range set {
@@ -148,6 +155,16 @@ func TestFromEnvReadsTheProcess(t *testing.T) {
 	require.NoError(t, err)
 	assert.Len(t, s.Targets, 4)
 	assert.NotNil(t, s.Webhooks)
+}
+
+func TestBookingLagFromTheEnvironment(t *testing.T) {
+	for value, want := range map[string]time.Duration{"": 0, "15m": 15 * time.Minute} {
+		s, err := stocksync.FromEnv(stocksync.Config{Getenv: lookup(envECOSIRE, envSquare, map[string]string{"SQUARE_BOOKING_LAG": value})})
+		require.NoError(t, err)
+		d, ok := channel.As[channel.Deductor](s.Targets[0].Channel)
+		require.True(t, ok)
+		assert.InDelta(t, want.Seconds(), d.Deducts().Seconds(), 5)
+	}
 }
 
 func TestPoliciesFromTheEnvironment(t *testing.T) {

@@ -185,7 +185,7 @@ var amazonShop = shop{
 var squareShop = shop{
 	service: "Square", prefix: "SQUARE",
 	variables: func(*env) (needed, others []string) {
-		return []string{"SQUARE_ACCESS_TOKEN", "SQUARE_LOCATION_ID"}, []string{"SQUARE_URL"}
+		return []string{"SQUARE_ACCESS_TOKEN", "SQUARE_LOCATION_ID"}, []string{"SQUARE_BOOKING_LAG", "SQUARE_URL"}
 	},
 	build: func(e *env) (channel.Channel, *url.URL) {
 		base := e.get("SQUARE_URL")
@@ -196,9 +196,13 @@ var squareShop = shop{
 			e.wrong("SQUARE_ACCESS_TOKEN and SQUARE_URL: %w", err)
 			return nil, nil
 		}
-		till, err := client.Channel(square.ChannelConfig{LocationID: e.get("SQUARE_LOCATION_ID")})
+		lag, ok := e.duration("SQUARE_BOOKING_LAG")
+		if !ok {
+			return nil, nil
+		}
+		till, err := client.Channel(square.ChannelConfig{LocationID: e.get("SQUARE_LOCATION_ID"), BookingLag: lag})
 		if err != nil {
-			e.wrong("SQUARE_LOCATION_ID: %w", err)
+			e.wrong("SQUARE_LOCATION_ID and SQUARE_BOOKING_LAG: %w", err)
 			return nil, nil
 		}
 		return till, e.address("SQUARE_URL", cmp.Or(base, "https://connect.squareup.com"))

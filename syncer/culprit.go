@@ -88,7 +88,8 @@ func (a *account) blame(ctx context.Context, o *outcome) {
 	}
 	for i := range o.results {
 		r := &o.results[i]
-		if r.state != updated && r.state != pending && r.state != held || a.blamed >= maxCulprits {
+		drift := r.state == updated || r.state == held || r.state == pending && r.err != nil
+		if !drift || a.blamed >= maxCulprits {
 			continue
 		}
 		a.blamed++

@@ -73,7 +73,8 @@ type Listed struct {
 	// OffSale and Unset are as in [channel.Level].
 	OffSale bool `json:"offSale,omitempty"`
 	Unset   bool `json:"unset,omitempty"`
-	// Pending is a quantity that was accepted at a time and does not show yet.
+	// Pending is a quantity that was accepted at a time and does not show yet, or
+	// from which the channel has deducted what it sold ([channel.Deductor]).
 	Pending   *int      `json:"pending,omitempty"`
 	PendingAt time.Time `json:"pendingAt,omitzero"`
 	// Held is set if a guard holds the listing, and Trip is why.
@@ -302,17 +303,22 @@ func (m *memory) recall(listings []Listed, shows bool) {
 		if !ok {
 			continue
 		}
-		if e.pending && time.Since(e.wrote) < e.lag && (l.Shows == nil || *l.Shows != e.quantity) {
+		if e.awaited() && (l.Shows == nil || *l.Shows != e.quantity) ||
+			m.unsettled(&e) > 0 && l.Shows != nil && *l.Shows < e.quantity {
 			l.Pending, l.PendingAt = new(e.quantity), e.wrote
 		}
 		if !shows {
 			continue
 		}
-		n := e.quantity
-		if e.pending {
-			n = e.before
+		l.SeenAt = e.at
+		switch {
+		case !e.pending:
+			l.Shows = new(e.quantity)
+		case e.unset:
+			l.Unset = true
+		default:
+			l.Shows = new(e.before)
 		}
-		l.Shows, l.SeenAt = new(n), e.at
 	}
 }
 
