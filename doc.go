@@ -64,6 +64,7 @@
 // How much of the stock a channel shows, with SHOPIFY, WC, AMAZON or SQUARE for
 // PREFIX:
 //
+//	PREFIX_WAREHOUSES        the stock of these alone: ids with a comma between each two
 //	PREFIX_SHARE             percent of what is available, 1 to 100
 //	PREFIX_BUFFER            units withheld after that
 //	PREFIX_CAP               at most this many units, at least 1

@@ -57,6 +57,8 @@ func TestFromEnvSaysWhatItTalksTo(t *testing.T) {
 			"ECOSIRE at api.ecosire.com → amazon:A1TESTSELLER at localhost:1"},
 		{"Square's sandbox", []set{envSquare, {"SQUARE_URL": "https://sandbox.example"}}, "ECOSIRE at api.ecosire.com → square:LMAIN at sandbox.example"},
 		{"Square's booking lag", []set{envSquare, {"SQUARE_BOOKING_LAG": "15m"}}, "ECOSIRE at api.ecosire.com → square:LMAIN at connect.squareup.com"},
+		{"warehouses", []set{envWoo, {"WC_WAREHOUSES": "berlin , hamburg", "WC_BUFFER": "2"}},
+			"ECOSIRE at api.ecosire.com → woocommerce:shop.example/store at shop.example (in berlin and hamburg, less 2)"},
 		{"policies", []set{envShopify, envWoo, {"SHOPIFY_BUFFER": "2", "SHOPIFY_SHARE": "80", "WC_CAP": "10"}},
 			"ECOSIRE at api.ecosire.com → shopify:acme at acme.myshopify.com (80 %, less 2), woocommerce:shop.example/store at shop.example (at most 10)"},
 	} {
@@ -119,6 +121,9 @@ func TestFromEnvNamesWhatIsMissing(t *testing.T) {
 		{"a share of more", []set{envECOSIRE, envWoo, {"WC_SHARE": "101"}}, []string{"WC_SHARE", "from 1 to 100"}},
 		{"a cap of nothing", []set{envECOSIRE, envWoo, {"WC_CAP": "0"}}, []string{"WC_CAP", "from 1 to"}},
 		{"a negative buffer", []set{envECOSIRE, envWoo, {"WC_BUFFER": "-1"}}, []string{"WC_BUFFER"}},
+		{"a warehouse twice", []set{envECOSIRE, envWoo, {"WC_WAREHOUSES": "berlin,hamburg, berlin"}}, []string{`WC_WAREHOUSES names the warehouse "berlin" twice`}},
+		{"a warehouse without an id", []set{envECOSIRE, envWoo, {"WC_WAREHOUSES": "berlin,,hamburg"}}, []string{`WC_WAREHOUSES is "berlin,,hamburg", and must be ids`}},
+		{"only warehouses", []set{envECOSIRE, envWoo, {"SHOPIFY_WAREHOUSES": "berlin"}}, []string{"Shopify is configured in part"}},
 		{"a test server and a real shop", []set{envECOSIRE, envWoo, {"ECOSIRE_URL": "http://localhost:8080/api"}},
 			[]string{"ECOSIRE_URL is on this machine (localhost:8080) and WooCommerce is not (shop.example)"}},
 		{"a test server and one real shop", []set{envECOSIRE, envShopify, envWoo, {"ECOSIRE_URL": "http://[::1]:8080/api", "SHOPIFY_URL": "http://127.0.0.1:1"}},
@@ -145,6 +150,7 @@ func TestFromEnvReadsTheProcess(t *testing.T) {
 	for _, set := range []map[string]string{envECOSIRE, envShopify, envWoo, envAmazon, envSquare, {
 		"ECOSIRE_WEBHOOK_SECRET": "whsec", "ECOSIRE_URL": "", "SHOPIFY_URL": "", "SHOPIFY_CLIENT_ID": "", "SHOPIFY_CLIENT_SECRET": "",
 		"AMAZON_URL": "", "AMAZON_AUTH_URL": "", "SQUARE_URL": "", "SQUARE_BOOKING_LAG": "", "AMAZON_CAP": "", "SQUARE_CAP": "",
+		"SHOPIFY_WAREHOUSES": "", "WC_WAREHOUSES": "", "AMAZON_WAREHOUSES": "", "SQUARE_WAREHOUSES": "",
 		"SHOPIFY_SHARE": "", "SHOPIFY_BUFFER": "", "SHOPIFY_CAP": "", "WC_SHARE": "", "WC_BUFFER": "", "WC_CAP": "",
 	}} {
 		for name, value := range set {
@@ -178,6 +184,7 @@ func TestPoliciesFromTheEnvironment(t *testing.T) {
 		"cap":                         {map[string]string{"WC_CAP": "5"}, 5},
 		"the share before the buffer": {map[string]string{"WC_SHARE": "50", "WC_BUFFER": "4"}, 2},
 		"the cap last":                {map[string]string{"WC_BUFFER": "4", "WC_CAP": "7"}, 7},
+		"one warehouse":               {map[string]string{"WC_WAREHOUSES": "LOC-WH01-A1", "WC_BUFFER": "1"}, 11},
 		"of another shop":             {map[string]string{"SHOPIFY_BUFFER": "9"}, 12},
 	} {
 		t.Run(name, func(t *testing.T) {

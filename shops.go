@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -32,7 +33,7 @@ type shop struct {
 // variable of the kind is set.
 func (e *env) shop(s *Services, source *url.URL, kind shop) (named bool) {
 	needed, others := kind.variables(e)
-	for _, suffix := range []string{"_SHARE", "_BUFFER", "_CAP"} {
+	for _, suffix := range []string{"_WAREHOUSES", "_SHARE", "_BUFFER", "_CAP"} {
 		others = append(others, kind.prefix+suffix)
 	}
 	named, whole := e.complete(kind.service, needed, others...)
@@ -58,6 +59,10 @@ func (e *env) shop(s *Services, source *url.URL, kind shop) (named bool) {
 func (e *env) policy(prefix string) (policy syncer.Policy, says string) {
 	var steps []string
 	policy = syncer.Available()
+	if warehouses := e.warehouses(prefix + "_WAREHOUSES"); warehouses != nil {
+		policy = syncer.In(warehouses...)
+		steps = append(steps, "in "+strings.Join(warehouses, " and "))
+	}
 	if n, ok := e.number(prefix+"_SHARE", 1, 100); ok {
 		policy = policy.Share(n)
 		steps = append(steps, fmt.Sprintf("%d %%", n))
@@ -74,6 +79,27 @@ func (e *env) policy(prefix string) (policy syncer.Policy, says string) {
 		says = " (" + strings.Join(steps, ", ") + ")"
 	}
 	return policy, says
+}
+
+// warehouses reads ECOSIRE's ids of warehouses, separated by commas.
+func (e *env) warehouses(name string) (ids []string) {
+	value := e.get(name)
+	if value == "" {
+		return nil
+	}
+	for id := range strings.SplitSeq(value, ",") {
+		id = strings.TrimSpace(id)
+		switch {
+		case id == "":
+			e.wrong("%s is %q, and must be ids of warehouses with a comma between each two", name, text.Cut(value, 40))
+			return nil
+		case slices.Contains(ids, id):
+			e.wrong("%s names the warehouse %q twice", name, text.Cut(id, 40))
+			return nil
+		}
+		ids = append(ids, id)
+	}
+	return ids
 }
 
 // maxUnits bounds the units of a policy. More is a slip of the pen.
