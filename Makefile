@@ -67,6 +67,7 @@ examples: ## build and run the examples on their simulated services
 	$(GO) run ./examples/webhookserver -demo
 	$(GO) run ./examples/reconcile -simulate >/dev/null
 	$(GO) run ./examples/customchannel
+	$(GO) run ./examples/catalogue >/dev/null
 
 consumers: ## build, vet and run the programs of others in internal/testdata/consumer
 	$(GO) test -count 1 -run '^(TestAMinimalProgram|TestAServiceWithEverythingMounted|TestAnAdapterAuthor)$$' .
