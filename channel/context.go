@@ -3,6 +3,7 @@ package channel
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 )
 
 type runKey struct{}
@@ -75,15 +76,28 @@ func Warehouses(ctx context.Context) (ids []string, total bool) {
 type expectedKey struct{}
 
 // WithExpected returns a context for a run over the whole catalogue that is
-// expected to have about n products, so that a [Preloader] can tell what is
-// worth preparing.
+// expected to have about n products, or 0 if that is not known yet, so that a
+// [Preloader] can tell what is worth preparing. A [Source] that is told by its
+// first answer says so with [Expect].
 func WithExpected(ctx context.Context, n int) context.Context {
-	return context.WithValue(ctx, expectedKey{}, max(n, 0))
+	expected := new(atomic.Int64)
+	expected.Store(int64(max(n, 0)))
+	return context.WithValue(ctx, expectedKey{}, expected)
 }
 
-// Expected returns the number that [WithExpected] put into ctx, or 0 if it is
-// not known.
+// Expect tells those who have a context from the same [WithExpected] that the
+// catalogue has n products. Without one it does nothing.
+func Expect(ctx context.Context, n int) {
+	if expected, ok := ctx.Value(expectedKey{}).(*atomic.Int64); ok && n > 0 {
+		expected.Store(int64(n))
+	}
+}
+
+// Expected returns the number of [WithExpected], or the last one of [Expect],
+// or 0 if none is known yet.
 func Expected(ctx context.Context) int {
-	n, _ := ctx.Value(expectedKey{}).(int)
-	return n
+	if expected, ok := ctx.Value(expectedKey{}).(*atomic.Int64); ok {
+		return int(expected.Load())
+	}
+	return 0
 }

@@ -33,3 +33,14 @@ func TestStockIn(t *testing.T) {
 	assert.ErrorIs(t, err, ErrUnavailable)
 	assert.ErrorContains(t, err, `"d"`)
 }
+
+func TestExpected(t *testing.T) {
+	Expect(t.Context(), 5) // nobody asked
+	assert.Zero(t, Expected(t.Context()))
+	ctx := WithExpected(t.Context(), 0)
+	assert.Zero(t, Expected(ctx))
+	Expect(WithRun(ctx, "run"), 1000)
+	Expect(ctx, 0)
+	assert.Equal(t, 1000, Expected(ctx), "whoever has the context is told")
+	assert.Zero(t, Expected(WithExpected(ctx, -1)))
+}

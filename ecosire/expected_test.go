@@ -65,9 +65,9 @@ func TestWhen(t *testing.T) {
 	}{
 		{"urgent", channel.Urgent, 59, nil, 10, 10},
 		{"urgent, and nothing is left", channel.Urgent, 60, nil, 10, 60},
-		{"soon, and all is left", channel.Soon, 0, nil, 0, -12},
-		{"soon, and 30 are left", channel.Soon, 30, nil, 0, 24},
-		{"soon, however little a run needs", channel.Soon, 30, []int{1}, 0, 24},
+		{"soon, and all is left", channel.Soon, 0, nil, 0, 60 - 60*60./57},
+		{"soon, and 30 are left", channel.Soon, 30, nil, 0, 60 - 30*60./57},
+		{"soon, however little a run needs", channel.Soon, 30, []int{1}, 0, 60 - 30*60./57},
 		{"a run that fits", channel.Background, 30, []int{20, 10}, 0, 0},
 		{"runs that do not fit", channel.Background, 30, []int{20, 11}, 0, 24},
 		{"a run that needs nothing more", channel.Background, 59, []int{0}, 0, 0},
@@ -88,6 +88,10 @@ func TestWhen(t *testing.T) {
 	assert.InDelta(t, 0, q.when(channel.Background, s(0)).Sub(epoch).Seconds(), .001, "ten times the limit is ten times as fast")
 	q.done(1)
 	assert.Empty(t, q.plans)
+	q = quota(false)
+	q.account.end, q.account.used = s(60), 30
+	q.stand(channel.WithUrgency(t.Context(), channel.Background))
+	assert.InDelta(t, 24, q.when(channel.Soon, s(0)).Sub(epoch).Seconds(), .001, "soon, beside work in the background that waits behind it")
 	q.plan(2, -5)
 	assert.Equal(t, map[any]int{2: 0}, q.plans)
 }

@@ -40,6 +40,8 @@ type list[T any] struct {
 	// An entry that decode refuses is left out, and the list is not whole.
 	decode func(row *strictjson.Row, asOf time.Time) (T, error)
 	key    func(*T) string
+	// total is told how many entries the list has, by its first page; it may be nil.
+	total func(int)
 
 	// A list with unread yields what this makes of the error in the place of an
 	// entry for which ECOSIRE has no answer; one without ends there.
@@ -211,7 +213,11 @@ func (r *reading[T]) pass(ctx context.Context) error {
 			return errBroken
 		}
 		var end bool
-		if pages, end = r.end(n, a); end {
+		pages, end = r.end(n, a)
+		if n == 1 && r.stated && r.total != nil {
+			r.total(a.total)
+		}
+		if end {
 			if again || !r.missing() || r.ahead <= 1 || !r.ordered {
 				return nil
 			}

@@ -19,7 +19,7 @@ func (c *Client) products() list[channel.Stock] {
 	return list[channel.Stock]{
 		path:  "/inventory/products",
 		sorts: []string{"productId", "createdAt", "sku"},
-		ahead: 4,
+		ahead: 10,
 		key:   productKey,
 		decode: func(row *strictjson.Row, asOf time.Time) (channel.Stock, error) {
 			s := c.stock(row, &unit)

@@ -40,6 +40,9 @@ const (
 	// spacing is how far apart much urgent work is read at most. What is not
 	// urgent leaves a request for each.
 	spacing = window / 50
+	// closest is the same where nothing waits in the background, at whose cost
+	// what is to be done soon would be done.
+	closest = window / 57
 	// quiet is after how long without urgent work none is expected.
 	quiet = 10 * time.Minute
 	// unknown is what work is taken to need that does not tell.
@@ -120,7 +123,11 @@ func (s *scheduler) next(now time.Time) (first *place, at time.Time) {
 // when says when work of an urgency may leave.
 func (s *scheduler) when(urgency channel.Urgency, now time.Time) time.Time {
 	left, rest := s.account.left(now)
-	free := time.Duration(left) * spacing * defaultLimit / time.Duration(s.account.most())
+	each := spacing
+	if urgency == channel.Soon && len(s.waiting[channel.Background]) == 0 {
+		each = closest
+	}
+	free := time.Duration(left) * each * defaultLimit / time.Duration(s.account.most())
 	switch {
 	case left <= 0:
 		return now.Add(rest)

@@ -315,7 +315,8 @@ func TestSmallReadingsDoNotAddUp(t *testing.T) {
 	}
 }
 
-// Work that is to be done soon leaves as much as a run, however little it is.
+// Work that is to be done soon leaves nearly all to urgent work, however little
+// it is itself.
 func TestWorkToBeDoneSoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &minute{}
@@ -327,9 +328,9 @@ func TestWorkToBeDoneSoon(t *testing.T) {
 			wg.Go(func() { _ = ask(ctx, c) })
 		}
 		time.Sleep(59900 * time.Millisecond)
-		assert.InDelta(t, 11, m.within(start, 0), 1)
-		assert.InDelta(t, 35, m.within(start, 30*time.Second), 1)
-		assert.Equal(t, 60, m.within(start, time.Minute))
+		assert.InDelta(t, 3, m.within(start, 0), 1)
+		assert.InDelta(t, 31, m.within(start, 30*time.Second), 1)
+		assert.Equal(t, 59, m.within(start, time.Minute), "ECOSIRE's minute may end up to a second later")
 		cancel()
 		wg.Wait()
 	})

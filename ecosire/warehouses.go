@@ -223,6 +223,7 @@ func (c *Client) catalogue(ctx context.Context) iter.Seq2[channel.Stock, error] 
 	return func(yield func(channel.Stock, error) bool) {
 		l := c.products()
 		l.cost = 1 + len(warehouses)
+		l.total = func(n int) { channel.Expect(ctx, n) }
 		only := ""
 		if len(warehouses) == 1 && !total && c.hasAll(ctx, warehouses[0]) {
 			only, l.cost, l.query = warehouses[0], 1, url.Values{"warehouseId": warehouses}

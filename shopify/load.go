@@ -11,9 +11,10 @@ import (
 )
 
 const (
-	// maxListed is how many items are read page by page. Beyond that a bulk
-	// operation takes fewer points, and hardly longer.
-	maxListed = 5000
+	// maxListed is how many items are read page by page: as many as ECOSIRE tells
+	// products in a minute. Beyond that a bulk operation takes fewer points, and is
+	// done before the next minute.
+	maxListed = 6000
 	// fewMissed is how many SKUs may be missing from the map until it is worth
 	// reading all items: these are 40 searches.
 	fewMissed = 1000
@@ -131,7 +132,7 @@ func (c *Client) loadAll(ctx context.Context, run string, missing int) error {
 	case expected > 0 && unknown <= fewUnknown:
 		return nil
 	case c.items.size() <= maxListed && unknown <= maxListed:
-		all, enough, err := c.listItems(ctx, expected)
+		all, enough, err := c.listItems(ctx)
 		if err != nil && (ctx.Err() != nil || !aboutEntries(err)) {
 			return err
 		}
@@ -154,11 +155,15 @@ func (c *Client) loadAll(ctx context.Context, run string, missing int) error {
 
 // listItems adds all items to the index if they are few. It reads the list from
 // both ends, side by side, until these have met, and reports whether they have.
-// It also ends when there are as many items as products are expected: enough.
-func (c *Client) listItems(ctx context.Context, expected int) (all, enough bool, _ error) {
+// It also ends when there are as many items as products are expected: enough. How
+// many these are may become known meanwhile.
+func (c *Client) listItems(ctx context.Context) (all, enough bool, _ error) {
 	var ends [2]listEnd
 	ends[1].reverse = true
 	for range maxListed / maxInput / len(ends) {
+		if channel.Expected(ctx) > maxListed {
+			break
+		}
 		group, ctx := errgroup.WithContext(ctx)
 		for i := range ends {
 			group.Go(func() error { return ends[i].read(ctx, c) })
@@ -170,7 +175,7 @@ func (c *Client) listItems(ctx context.Context, expected int) (all, enough bool,
 			// A row that makes no sense is an item that the map does not have.
 			return !ends[0].odd && !ends[1].odd, true, nil
 		}
-		if expected > 0 && len(ends[0].seen)+len(ends[1].seen) >= expected {
+		if n := channel.Expected(ctx); n > 0 && len(ends[0].seen)+len(ends[1].seen) >= n {
 			return false, true, nil
 		}
 	}

@@ -73,8 +73,9 @@ func TestBulkOperationOnlyWhereItIsWorthIt(t *testing.T) {
 		{"few products", 6000, 200, []int{0, 0}},
 		{"a thousand products in a small shop", 1000, 1000, []int{4, 0}},
 		{"a thousand products in a large shop", 6000, 1000, []int{4, 0}},
-		{"many products", 6000, 6000, []int{0, 1}},
-		{"nobody knows", 6000, 0, []int{20, 1}},
+		{"a minute's products", 6000, 6000, []int{24, 0}},
+		{"many products", 6001, 6001, []int{0, 1}},
+		{"nobody knows", 6001, 0, []int{24, 1}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -82,6 +83,23 @@ func TestBulkOperationOnlyWhereItIsWorthIt(t *testing.T) {
 				ch := open(t, shop)
 				stock(shop, test.items)
 				require.NoError(t, ch.Preload(ctx(t, "1", test.expected)))
+				assert.Equal(t, test.want, count(shop))
+			})
+		})
+	}
+	for _, test := range []struct {
+		name string
+		told int
+		want []int
+	}{{"a thousand products", 1000, []int{4, 0}}, {"many products", 6001, []int{2, 1}}} {
+		t.Run(test.name+", which is told meanwhile", func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				shop := shopifytest.New(shopifytest.Config{Bucket: 1e6, RestoreRate: 1e6, Latency: 200 * time.Millisecond})
+				ch := open(t, shop)
+				stock(shop, test.told)
+				ctx := ctx(t, "1", 0)
+				time.AfterFunc(100*time.Millisecond, func() { channel.Expect(ctx, test.told) })
+				require.NoError(t, ch.Preload(ctx))
 				assert.Equal(t, test.want, count(shop))
 			})
 		})

@@ -12,6 +12,9 @@ import (
 	"github.com/ecosire/stocksync/channel"
 )
 
+// maxAhead is how many pages a source may have under way at a time.
+const maxAhead = 16
+
 // catalogue reads every product and sends them on in groups. A group does not
 // wait for more products when these are long in coming, as they are when the
 // source's quota is spent.
@@ -71,7 +74,7 @@ func (e *entrance) catalogue(ctx context.Context, f *fan, known *names, p *progr
 		g.stocks = append(g.stocks, *stock)
 		if asOf := stock.AsOf; !asOf.Equal(pages[len(pages)-1]) {
 			pages = append(pages, asOf)
-			pages = pages[max(0, len(pages)-5):]
+			pages = pages[max(0, len(pages)-maxAhead-1):]
 		}
 		if len(g.stocks) == groupSize {
 			send()

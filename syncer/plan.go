@@ -211,6 +211,7 @@ func (s *Syncer) plan(ctx context.Context, read func(*entrance, *fan, []*survey)
 	plan := &Plan{Run: e.report.Run, Made: e.report.Started}
 	failed := s.doubled.load(e.ctx, s.queue)
 	if kits == withoutKits && failed == nil {
+		e.ctx = s.expecting(e.ctx)
 		for _, ready := range s.preload(e.ctx) {
 			<-ready
 		}

@@ -93,6 +93,7 @@ type reader struct {
 	waiting  map[string]bool
 	stock    map[string]known
 	reads    []*group // what is in stock, the oldest first
+	fed      map[*target]bool
 	failures atomic.Int64
 }
 
@@ -143,7 +144,7 @@ type known struct {
 }
 
 func newReader(s *Syncer) *reader {
-	r := &reader{s: s, turn: make(chan struct{}, 1), waiting: make(map[string]bool), stock: make(map[string]known)}
+	r := &reader{s: s, turn: make(chan struct{}, 1), waiting: make(map[string]bool), stock: make(map[string]known), fed: make(map[*target]bool)}
 	r.turn <- struct{}{}
 	return r
 }
@@ -152,7 +153,7 @@ func newReader(s *Syncer) *reader {
 // did not answer are missing. Of those that are stale the source has answered
 // with a state from before the question. A caller that waited for another read
 // usually finds its products in it.
-func (r *reader) read(ctx context.Context, tasks []Task) (found map[string]channel.Stock, stale []string, err error) {
+func (r *reader) read(ctx context.Context, t *target, tasks []Task) (found map[string]channel.Stock, stale []string, err error) {
 	r.saw(tasks)
 	r.mu.Lock()
 	for _, t := range tasks {
@@ -168,6 +169,9 @@ func (r *reader) read(ctx context.Context, tasks []Task) (found map[string]chann
 	r.expire(time.Now().Add(-freshFor))
 
 	ids, found := r.missing(tasks)
+	r.mu.Lock()
+	r.fed[t] = len(ids) == 0
+	r.mu.Unlock()
 	if len(ids) == 0 {
 		return found, nil, nil
 	}
@@ -204,6 +208,13 @@ func (r *reader) read(ctx context.Context, tasks []Task) (found map[string]chann
 		}
 	}
 	return found, stale, nil
+}
+
+// feeds reports whether all that a target last needed was read for others.
+func (r *reader) feeds(t *target) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.fed[t]
 }
 
 // missing returns what is known already of the tasks' products, and the ids

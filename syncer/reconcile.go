@@ -77,6 +77,8 @@ func (s *Syncer) reconcile(ctx context.Context) (r *Report, complete bool, err e
 		r, err := e.end(failed)
 		return r, false, err
 	}
+	e.ctx = s.expecting(e.ctx)
+	ctx = e.ctx
 	preloaded := s.preload(ctx)
 	progress := s.newProgress(ctx, e.report)
 	nights := make([]*night, len(s.targets))
@@ -128,6 +130,13 @@ func (s *Syncer) ready(ctx context.Context) error {
 		return nil // Run does
 	}
 	return s.execute(ctx)
+}
+
+// expecting returns a context with which channels may ask how many products
+// the catalogue has: as many as in the last run, until the source tells.
+func (s *Syncer) expecting(ctx context.Context) context.Context {
+	last, _ := s.recall(ctx) // without it nothing is expected yet
+	return channel.WithExpected(ctx, last.Products)
 }
 
 // preload lets the channels prepare, side by side. Each target's channel in

@@ -94,7 +94,13 @@ func (s *Syncer) labour(accept, work context.Context, t *tenure) {
 	unhurried := channel.WithUrgency(work, channel.Soon)
 	start := func(w *worker) { group.Go(func() error { w.run(accept); return nil }) }
 	for _, t := range s.targets {
-		start(&worker{s: s, lane: t.eventLane(), gather: s.gather, pace: s.pace, do: func(tasks []Task) time.Duration {
+		pace := func(ctx context.Context, full bool) error {
+			if full && urgent.feeds(t) {
+				return nil // it is behind, and what it needs is read
+			}
+			return s.pace(ctx)
+		}
+		start(&worker{s: s, lane: t.eventLane(), gather: s.gather, pace: pace, do: func(tasks []Task) time.Duration {
 			return s.turn(work, urgent, t, tasks, false)
 		}})
 		// What was noticed without an event must not make an event wait.
@@ -233,7 +239,8 @@ type worker struct {
 	lane   string
 	size   int // tasks per turn; 0 means batchSize, or more under a backlog
 	gather time.Duration
-	pace   func(context.Context) error // waits for the source; may be nil
+	// pace waits for the source, after a full turn or another one; it may be nil.
+	pace func(ctx context.Context, full bool) error
 	// do works on tasks, and settles every one. It returns how long to leave
 	// the lane alone.
 	do func(tasks []Task) time.Duration
@@ -244,21 +251,19 @@ func (w *worker) run(ctx context.Context) {
 		if w.s.insist(ctx, "Wait", func() error { return w.s.on(ctx).Wait(ctx, w.lane) }) != nil {
 			return
 		}
-		if !full { // else more is waiting already than a turn takes
-			if w.gather > 0 && sleep(ctx, w.gather) != nil {
-				return
-			}
-			if w.pace != nil && w.pace(ctx) != nil {
-				return
-			}
+		// After a full turn more is waiting already.
+		if !full && w.gather > 0 && sleep(ctx, w.gather) != nil {
+			return
+		}
+		if w.pace != nil && w.pace(ctx, full) != nil {
+			return
 		}
 		n := w.size
-		switch {
-		case n > 0:
-		case full:
-			n = backlogSize
-		default:
+		if n == 0 {
 			n = batchSize
+			if d, err := w.s.queue.Depth(ctx, w.lane); full && err == nil && d.Tasks >= backlogSize {
+				n = backlogSize
+			}
 		}
 		var tasks []Task
 		if w.s.insist(ctx, "Lease", func() (err error) { tasks, err = w.s.on(ctx).Lease(ctx, w.lane, n); return err }) != nil {

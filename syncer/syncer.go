@@ -39,7 +39,8 @@ type Config struct {
 	// process; "" means the host's name and the process's number.
 	Name string
 	// Gather is how long Run waits after a mark for more of them, so that a
-	// burst costs one request; 0 means 100 ms, and a negative time none.
+	// burst costs one request; 0 means 100 ms, or 50 ms where the source is a
+	// [channel.Pacer], and a negative time none.
 	Gather time.Duration
 	// Grace is how long the work in flight may go on after Run's context is
 	// done; 0 means 10 seconds, and a negative time none.
@@ -121,7 +122,6 @@ func New(cfg Config) (*Syncer, error) {
 	}
 	s := &Syncer{
 		source: cfg.Source, logger: cfg.Logger, webhooks: cfg.Webhooks, queue: cfg.Queue, hooks: cfg.Hooks,
-		gather:     cmp.Or(cfg.Gather, 100*time.Millisecond),
 		grace:      cmp.Or(cfg.Grace, 10*time.Second),
 		watchEvery: cmp.Or(cfg.WatchEvery, 30*time.Second),
 		patience:   cmp.Or(cfg.Patience, defaultPatience),
@@ -160,6 +160,10 @@ func New(cfg Config) (*Syncer, error) {
 	s.shared, _ = s.queue.(SharedQueue)
 	s.orders, _ = channel.As[channel.OrderSource](cfg.Source)
 	s.pacer, _ = channel.As[channel.Pacer](cfg.Source)
+	s.gather = cmp.Or(cfg.Gather, 100*time.Millisecond)
+	if s.pacer != nil && cfg.Gather == 0 {
+		s.gather = 50 * time.Millisecond // most of a burst waits for Pace anyway
+	}
 	if s.watchEvery > 0 {
 		s.watchEvery = max(s.watchEvery, minWatchWait)
 		s.watcher, _ = channel.As[channel.Watcher](cfg.Source)

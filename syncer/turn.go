@@ -20,7 +20,7 @@ func (s *Syncer) turn(ctx context.Context, r *reader, t *target, tasks []Task, n
 		ctx = withReasons(ctx, reasons{by: causesOf(tasks)})
 	}
 	o := &settlement{s: s, channel: t.name, run: run, t: t}
-	stocks, stale, err := r.read(ctx, tasks)
+	stocks, stale, err := r.read(ctx, t, tasks)
 	if err != nil {
 		// The source's trouble: nothing is known of any product.
 		wait := r.pause(err)

@@ -96,10 +96,17 @@ const warmUp = 90 * time.Second
 func latency(t *testing.T, events int, perSecond float64, way way) (d delays) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		s, err := newSales(10_000)
+		n := 10_000
+		if way == surprise {
+			n = 30_000
+		}
+		s, err := newSales(n)
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
+		_, err = s.Syncer.Reconcile(ctx) // the shop's items are known then
+		require.NoError(t, err)
+		time.Sleep(2 * time.Minute)
 		s.Shopify.Drain(shopifyBucket / 2)
 		wg.Go(func() {
 			for wait(ctx, time.Second) {
