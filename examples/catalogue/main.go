@@ -15,8 +15,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 
 	"github.com/ecosire/stocksync/channel"
@@ -145,15 +147,15 @@ func play(ctx context.Context, w *world, out io.Writer) error {
 		return err
 	}
 
-	report, err = s.Reconcile(ctx)
+	report, err = s.SyncProducts(ctx, slices.Collect(maps.Values(w.ids))...)
 	if err != nil {
 		return err
 	}
 	for _, c := range report.Channels {
 		if c.Updated != 0 {
-			return fmt.Errorf("a second reconciliation wrote %d times on %s", c.Updated, c.Channel)
+			return fmt.Errorf("a second look wrote %d times on %s", c.Updated, c.Channel)
 		}
 	}
-	fmt.Fprintln(out, "\nA second reconciliation had nothing to write.")
+	fmt.Fprintln(out, "\nA second look at all products had nothing to write.")
 	return nil
 }
