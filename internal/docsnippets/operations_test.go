@@ -39,9 +39,10 @@ func locations(shop *shopify.Client) ([]syncer.Target, error) {
 	if err != nil {
 		return nil, err
 	}
+	parts := syncer.Split(80, 20)
 	targets := []syncer.Target{
-		{Channel: online, Policy: syncer.Available().Share(80)},
-		{Channel: outlet, Policy: syncer.Available().Share(20)},
+		{Channel: online, Policy: parts[0]},
+		{Channel: outlet, Policy: parts[1]},
 	}
 	return targets, nil
 }
