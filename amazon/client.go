@@ -17,6 +17,7 @@ import (
 
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/internal/httpx"
+	"github.com/ecosire/stocksync/internal/logs"
 )
 
 // The regions of the Selling Partner API. A store belongs to one of them.
@@ -102,7 +103,7 @@ func New(cfg Config) (*Client, error) {
 	c := &Client{
 		seller: cfg.SellerID, base: base,
 		userAgent: cmp.Or(cfg.UserAgent, "stocksync (Language=Go)"),
-		logger:    cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler)),
+		logger:    logs.New(cfg.Logger),
 		buckets:   newBuckets(),
 	}
 	plain := &http.Client{}

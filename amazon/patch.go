@@ -10,7 +10,9 @@ import (
 
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/internal/httpx"
+	"github.com/ecosire/stocksync/internal/logs"
 	"github.com/ecosire/stocksync/internal/strictjson"
+	"github.com/ecosire/stocksync/internal/text"
 )
 
 // A patch sets a listing's quantity, and leaves its handling time and restock
@@ -47,6 +49,7 @@ func (ch *Channel) patch(ctx context.Context, sku string, quantity int) error {
 	if err != nil {
 		return err
 	}
+	ctx = logs.With(ctx, logs.SKU, text.Clean(sku))
 	resp, err := c.send(ctx, request{
 		op: patchListing, bucket: c.buckets[patchListing], method: http.MethodPatch, path: c.listingPath(sku),
 		query: url.Values{"marketplaceIds": {ch.marketplace}}, body: body,

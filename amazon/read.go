@@ -12,7 +12,9 @@ import (
 
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/internal/httpx"
+	"github.com/ecosire/stocksync/internal/logs"
 	"github.com/ecosire/stocksync/internal/strictjson"
+	"github.com/ecosire/stocksync/internal/text"
 )
 
 const (
@@ -279,6 +281,7 @@ func (r *reading) look(ctx context.Context, sku string) error {
 // one reads one SKU. other is what Amazon answered in its place, if it did.
 func (r *reading) one(ctx context.Context, sku string) (found *channel.Level, other string, err error) {
 	c := r.client
+	ctx = logs.With(ctx, logs.SKU, text.Clean(sku))
 	resp, err := c.send(ctx, request{
 		op: getListing, bucket: c.buckets[getListing], method: http.MethodGet, path: c.listingPath(sku),
 		query: url.Values{"marketplaceIds": {r.marketplace}, "includedData": {"fulfillmentAvailability"}}, repeat: true,

@@ -1,6 +1,7 @@
 package ecosire
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -75,7 +76,7 @@ func (a *account) begin(now time.Time, reset int64, end time.Time) {
 const rounding = 2 // seconds
 
 // answered learns from an answer that came at a time; nil means that none came.
-func (a *account) answered(resp *httpx.Response, now time.Time) {
+func (a *account) answered(ctx context.Context, resp *httpx.Response, now time.Time) {
 	a.inflight--
 	if resp == nil {
 		a.own++
@@ -86,7 +87,7 @@ func (a *account) answered(resp *httpx.Response, now time.Time) {
 		a.limit = min(n, maxLimit)
 	}
 	before := resp.Sent.Before(a.began) // so ECOSIRE may have counted it before, too
-	reset, end, known := a.window(resp, now)
+	reset, end, known := a.window(ctx, resp, now)
 	remaining, err := strconv.Atoi(resp.Header.Get("X-RateLimit-Remaining"))
 	switch {
 	case !known || err != nil:
@@ -114,17 +115,17 @@ func (a *account) answered(resp *httpx.Response, now time.Time) {
 		a.used = max(a.used-1, a.own, a.limit-min(max(remaining, 0), a.limit))
 	}
 	if resp.Status == http.StatusTooManyRequests {
-		a.close(resp, known, now)
+		a.close(ctx, resp, known, now)
 	}
 }
 
 // close ends what may be sent in this window, after a refusal. It ends when
 // ECOSIRE says so, by its headers or, where these say nothing, by Retry-After.
-func (a *account) close(resp *httpx.Response, known bool, now time.Time) {
+func (a *account) close(ctx context.Context, resp *httpx.Response, known bool, now time.Time) {
 	a.used = a.limit
 	wait := httpx.RetryAfter(resp.Header)
 	if wait > maxWait {
-		a.disbelieve(resp, slog.Duration("Retry-After", wait))
+		a.disbelieve(ctx, resp, slog.Duration("Retry-After", wait))
 		wait = maxWait
 	}
 	if !known && wait > 0 {
@@ -139,7 +140,7 @@ func (a *account) close(resp *httpx.Response, known bool, now time.Time) {
 // before ECOSIRE's. A window that ends within second s has certainly ended at
 // s+1. The time is counted from the answer's own Date, by ECOSIRE's clock, or,
 // if that cannot be, by ours. What is longer than two windows is not believed.
-func (a *account) window(resp *httpx.Response, now time.Time) (reset int64, end time.Time, ok bool) {
+func (a *account) window(ctx context.Context, resp *httpx.Response, now time.Time) (reset int64, end time.Time, ok bool) {
 	reset, err := strconv.ParseInt(resp.Header.Get("X-RateLimit-Reset"), 10, 64)
 	if err != nil {
 		return 0, end, false
@@ -150,10 +151,10 @@ func (a *account) window(resp *httpx.Response, now time.Time) (reset int64, end 
 			return reset, now.Add(rest), true
 		}
 	}
-	a.disbelieve(resp, slog.Int64("X-RateLimit-Reset", reset), slog.Time("date", date))
+	a.disbelieve(ctx, resp, slog.Int64("X-RateLimit-Reset", reset), slog.Time("date", date))
 	return 0, end, false
 }
 
-func (a *account) disbelieve(resp *httpx.Response, attrs ...slog.Attr) {
-	a.odd.once(slog.LevelError, "ECOSIRE names a time that is not believed; it is asked again within two minutes", strconv.Itoa(resp.Status), attrs...)
+func (a *account) disbelieve(ctx context.Context, resp *httpx.Response, attrs ...slog.Attr) {
+	a.odd.once(ctx, slog.LevelError, "ECOSIRE names a time that is not believed; it is asked again within two minutes", strconv.Itoa(resp.Status), attrs...)
 }

@@ -192,10 +192,10 @@ func TestAccount(t *testing.T) {
 					a.send(s(st.at))
 				}
 				if st.answer != nil {
-					a.answered(st.answer, s(st.at))
+					a.answered(t.Context(), st.answer, s(st.at))
 				}
 				for range st.lost {
-					a.answered(nil, s(st.at))
+					a.answered(t.Context(), nil, s(st.at))
 				}
 				left, rest := a.left(s(st.at))
 				assert.Equal(t, st.left, left, "at %v", st.at)
@@ -211,10 +211,10 @@ func TestAccountOfOthersAndCeilings(t *testing.T) {
 	a.send(s(0))
 	left, _ := a.left(s(0))
 	assert.Equal(t, 8, left)
-	a.answered(told(0, 30, 60), s(0)) // 30 of which one is ours, and one more may be
+	a.answered(t.Context(), told(0, 30, 60), s(0)) // 30 of which one is ours, and one more may be
 	left, _ = a.left(s(0))
 	assert.Equal(t, 8, left)
-	a.answered(told(0, 5, 60), s(0))
+	a.answered(t.Context(), told(0, 5, 60), s(0))
 	left, _ = a.left(s(0))
 	assert.Equal(t, 5, left)
 	assert.Equal(t, 10, a.most())
@@ -222,15 +222,15 @@ func TestAccountOfOthersAndCeilings(t *testing.T) {
 	assert.Equal(t, 10, left)
 	a.send(s(61))
 	assert.Equal(t, 53, a.others)
-	a.answered(told(61, 59, 121), s(61))
+	a.answered(t.Context(), told(61, 59, 121), s(61))
 	a.send(s(100))
 	a.send(s(122)) // the one before may have counted in its window
 	assert.Equal(t, 0, a.others)
 	left, _ = a.left(s(122))
 	assert.Equal(t, 8, left)
 
-	a.answered(nil, s(123))
-	a.answered(told(122, 58, 182), s(123))
+	a.answered(t.Context(), nil, s(123))
+	a.answered(t.Context(), told(122, 58, 182), s(123))
 	left, _ = a.left(s(123))
 	assert.Equal(t, 8, left, "the lost one counts, too")
 
@@ -239,7 +239,7 @@ func TestAccountOfOthersAndCeilings(t *testing.T) {
 		a.send(s(0))
 		r := told(0, 0, 60)
 		r.Header.Set("X-RateLimit-Limit", header)
-		a.answered(r, s(0))
+		a.answered(t.Context(), r, s(0))
 		assert.Equal(t, want, a.most(), header)
 	}
 }

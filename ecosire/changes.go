@@ -112,7 +112,7 @@ func (c *Client) advance(ctx context.Context, path, order string, state **feed) 
 			}
 			switch {
 			case e.at.After(now):
-				c.odd.once(slog.LevelError, "ECOSIRE dates an entry in the future", path,
+				c.odd.once(ctx, slog.LevelError, "ECOSIRE dates an entry in the future", path,
 					slog.String("op", "GET "+path), slog.Time("at", e.at), slog.Time("now", now))
 				future = append(future, e.id)
 				f.remember(e.id)
@@ -170,18 +170,18 @@ func (c *Client) entries(ctx context.Context, path, order string, n int) (entrie
 		row.Read(v)
 		e := entry{id: row.Text("id")}
 		if row.Err() != nil || e.id == "" || len(e.id) > maxID {
-			c.odd.once(slog.LevelError, "an entry cannot be read, and is left out", path,
+			c.odd.once(ctx, slog.LevelError, "an entry cannot be read, and is left out", path,
 				slog.String("op", r.op), slog.Any("err", cmp.Or(row.Err(), fmt.Errorf("an id of %d bytes", len(e.id)))))
 			continue
 		}
 		if e.at, err = row.Value(order).Time(); err != nil {
-			c.odd.once(slog.LevelError, "an entry has no date, and is told of once", path,
+			c.odd.once(ctx, slog.LevelError, "an entry has no date, and is told of once", path,
 				slog.String("op", r.op), slog.String("id", text.Clean(e.id)), slog.Any("err", err))
 			e.at = now.Add(time.Hour)
 		} else {
 			dated++
 		}
-		e.products = c.productsOfEntry(&row, e.id)
+		e.products = c.productsOfEntry(ctx, &row, e.id)
 		entries = append(entries, e)
 	}
 	if len(rows) > 0 && dated == 0 {
@@ -191,7 +191,7 @@ func (c *Client) entries(ctx context.Context, path, order string, n int) (entrie
 }
 
 // productsOfEntry returns what products a move or an order names.
-func (c *Client) productsOfEntry(row *strictjson.Row, id string) []string {
+func (c *Client) productsOfEntry(ctx context.Context, row *strictjson.Row, id string) []string {
 	ids := newNamed(maxProducts)
 	ids.add(row.Value("productId"), nil)
 	if row.Has("lineItems") {
@@ -202,7 +202,7 @@ func (c *Client) productsOfEntry(row *strictjson.Row, id string) []string {
 		}
 	}
 	if err := cmp.Or(ids.err(), row.Err()); err != nil {
-		c.odd.once(slog.LevelError, "not all products of an entry can be read", id, slog.String("id", text.Clean(id)), slog.Any("err", err))
+		c.odd.once(ctx, slog.LevelError, "not all products of an entry can be read", id, slog.String("id", text.Clean(id)), slog.Any("err", err))
 	}
 	return ids.ids
 }

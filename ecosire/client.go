@@ -17,6 +17,7 @@ import (
 
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/internal/httpx"
+	"github.com/ecosire/stocksync/internal/logs"
 	"github.com/ecosire/stocksync/internal/strictjson"
 	"github.com/ecosire/stocksync/internal/text"
 )
@@ -88,10 +89,7 @@ func New(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	logger := cfg.Logger
-	if logger == nil {
-		logger = slog.New(slog.DiscardHandler)
-	}
+	logger := logs.New(cfg.Logger)
 	odd := newOddities(logger)
 	c := &Client{
 		base:    base,
@@ -198,12 +196,12 @@ func (r reply) json() (strictjson.Value, error) {
 
 // asOf is what an answer's quantities are at least as new as: when it was asked
 // for, or, if a cache says that it kept the answer, so much earlier.
-func (r reply) asOf(odd *oddities) time.Time {
+func (r reply) asOf(ctx context.Context, odd *oddities) time.Time {
 	cached := httpx.Cached(r.Header)
 	if cached == "" {
 		return r.Sent
 	}
-	odd.once(slog.LevelError, "ECOSIRE's answers come from a cache, and may be old", r.op, slog.String("op", r.op), slog.String("header", text.Clean(cached)))
+	odd.once(ctx, slog.LevelError, "ECOSIRE's answers come from a cache, and may be old", r.op, slog.String("op", r.op), slog.String("header", text.Clean(cached)))
 	age, err := strconv.Atoi(strings.TrimSpace(r.Header.Get("Age")))
 	if err != nil || age < 0 {
 		return r.Sent

@@ -84,7 +84,7 @@ func (p *pager) between(warehouse, id string) (low, high int) {
 // find with its share of requests have an error.
 func (p *pager) find(ctx context.Context, c *Client, ids []string, warehouse string) (batch, error) {
 	b := batch{ids: ids, missing: slices.Clone(ids), whole: true}
-	l := c.products()
+	l := c.products(ctx)
 	req := request{query: url.Values{"sortBy": {"productId"}, "sortOrder": {"asc"}}}
 	set(req.query, "warehouseId", warehouse)
 	var absent []string
@@ -108,7 +108,7 @@ func (p *pager) find(ctx context.Context, c *Client, ids []string, warehouse str
 			page = min(page, pages)
 		}
 		if asked == maxFinding || !ordered && pages > maxFinding {
-			c.odd.once(slog.LevelError, "ECOSIRE ignores productIds, and not all products that changed can be found in time", "")
+			c.odd.once(ctx, slog.LevelError, "ECOSIRE ignores productIds, and not all products that changed can be found in time", "")
 			for _, id := range b.missing {
 				b.found = append(b.found, channel.Stock{ProductID: id, Err: &laterError{
 					what: fmt.Sprintf("ecosire: not found on %d pages: ECOSIRE ignores the parameter productIds", asked), wait: time.Minute,

@@ -105,7 +105,7 @@ func (h hunt[P]) sound(ctx context.Context, failure error) (bool, error) {
 		if !h.take(ctx) {
 			return false, ctx.Err()
 		}
-		if err = h.products().page(ctx, h.Client, request{once: true}, page+1, 1).err; err == nil {
+		if err = h.products(ctx).page(ctx, h.Client, request{once: true}, page+1, 1).err; err == nil {
 			break
 		}
 	}

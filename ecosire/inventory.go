@@ -144,7 +144,7 @@ func (c *Client) ValidateTransfer(ctx context.Context, id string) error {
 	}
 	ids, err := c.productsOf(ctx, path("inventory", "transfers", id))
 	if err != nil {
-		c.logger.Error("a validated transfer could not be read, so not all of its products are notified",
+		c.logger.LogAttrs(ctx, slog.LevelError, "a validated transfer could not be read, so not all of its products are notified",
 			slog.String("op", "ValidateTransfer"), slog.String("transfer", text.Clean(id)), slog.Any("err", err))
 	}
 	c.changed(ctx, "ValidateTransfer", ids...)
@@ -157,7 +157,7 @@ func (c *Client) changed(ctx context.Context, op string, productIDs ...string) {
 		return
 	}
 	if err := c.change(ctx, productIDs...); err != nil {
-		c.logger.Error("OnStockChange failed", slog.String("op", op), slog.Int("products", len(productIDs)),
+		c.logger.LogAttrs(ctx, slog.LevelError, "OnStockChange failed", slog.String("op", op), slog.Int("products", len(productIDs)),
 			slog.String("product", text.Clean(productIDs[0])), slog.Any("err", err))
 	}
 }

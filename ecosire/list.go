@@ -99,7 +99,7 @@ func (l list[T]) page(ctx context.Context, c *Client, r request, n, size int) (a
 		a.err = got.nonsense(`the answer has no "meta" that is an object`)
 		return a
 	}
-	a.sent, a.rows = got.asOf(c.odd), len(rows)
+	a.sent, a.rows = got.asOf(ctx, c.odd), len(rows)
 	a.total, a.pages = number(&row, "total"), number(&row, "totalPages")
 	a.entries = make([]T, 0, len(rows))
 	for _, v := range rows {

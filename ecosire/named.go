@@ -102,7 +102,7 @@ func (n *naming) group(ids []string, once bool) {
 		ask: func(ids []string) error { return n.ask(ids, true) },
 		alone: func(ids []string, err error) {
 			whole = false
-			n.put(channel.Stock{ProductID: ids[0], Err: n.refusal.alone(ids[0], err, n.logger)})
+			n.put(channel.Stock{ProductID: ids[0], Err: n.refusal.alone(n.ctx, ids[0], err, n.logger)})
 		},
 	}.isolate(n.ctx, ids, err)
 	if all != nil {
@@ -116,7 +116,7 @@ func (n *naming) group(ids []string, once bool) {
 	if whole && len(left) == 0 && tooLong(err) {
 		// Each part is well: it was too much at once.
 		n.maxQuery.Store(max(minQuery, min(n.maxQuery.Load(), int64(length/2))))
-		n.logger.Warn("ECOSIRE refuses a long URL; fewer products are asked for at once from now on",
+		n.logger.LogAttrs(n.ctx, slog.LevelWarn, "ECOSIRE refuses a long URL; fewer products are asked for at once from now on",
 			slog.Int("bytes", length), slog.Any("err", err))
 	}
 }
@@ -168,7 +168,7 @@ func (c *Client) batch(ctx context.Context, ids []string, warehouse string, once
 		return c.pager.find(ctx, c, ids, warehouse)
 	}
 	b := batch{ids: ids, missing: slices.Clone(ids)}
-	l := c.products()
+	l := c.products(ctx)
 	req := request{query: url.Values{"productIds": {strings.Join(ids, ",")}}, once: once}
 	set(req.query, "warehouseId", warehouse)
 	for number, read := 1, 0; ; number++ {
@@ -181,7 +181,7 @@ func (c *Client) batch(ctx context.Context, ids []string, warehouse string, once
 		read += a.rows
 		b.whole = a.total == read || len(b.missing) == 0
 		if b.ignored {
-			c.odd.once(slog.LevelError, "ECOSIRE answered products that were not asked for: it seems not to know the parameter productIds, "+
+			c.odd.once(ctx, slog.LevelError, "ECOSIRE answered products that were not asked for: it seems not to know the parameter productIds, "+
 				"and products are looked for page by page", "")
 			c.pager.begin()
 			return c.pager.find(ctx, c, ids, warehouse)

@@ -22,8 +22,8 @@ func newOddities(logger *slog.Logger) *oddities {
 
 // once logs a message about one thing, such as a product's id, if it is the
 // first with these words.
-func (o *oddities) once(level slog.Level, message, thing string, attrs ...slog.Attr) {
-	if !o.logger.Enabled(context.Background(), level) {
+func (o *oddities) once(ctx context.Context, level slog.Level, message, thing string, attrs ...slog.Attr) {
+	if !o.logger.Enabled(ctx, level) {
 		return
 	}
 	o.mu.Lock()
@@ -34,6 +34,6 @@ func (o *oddities) once(level slog.Level, message, thing string, attrs ...slog.A
 	}
 	o.mu.Unlock()
 	if !known {
-		o.logger.LogAttrs(context.Background(), level, message, attrs...)
+		o.logger.LogAttrs(ctx, level, message, attrs...)
 	}
 }

@@ -84,7 +84,7 @@ func order(row *strictjson.Row) (Order, error) {
 func (c *Client) OrderProducts(ctx context.Context, orderID string) (productIDs []string, err error) {
 	ids, err := c.productsOf(ctx, path("orders", orderID))
 	if err != nil && len(ids) > 0 {
-		c.odd.once(slog.LevelError, "not all products of an order can be read", orderID,
+		c.odd.once(ctx, slog.LevelError, "not all products of an order can be read", orderID,
 			slog.String("order", text.Clean(orderID)), slog.Any("err", err))
 		return ids, nil
 	}

@@ -1,6 +1,7 @@
 package ecosire
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,7 +14,7 @@ import (
 
 // products is the list of products with their stock. What is wrong with one of
 // them is in its Stock's Err.
-func (c *Client) products() list[channel.Stock] {
+func (c *Client) products(ctx context.Context) list[channel.Stock] {
 	// Units are few, and most products have the one before's.
 	unit := ""
 	return list[channel.Stock]{
@@ -22,7 +23,7 @@ func (c *Client) products() list[channel.Stock] {
 		ahead: 10,
 		key:   productKey,
 		decode: func(row *strictjson.Row, asOf time.Time) (channel.Stock, error) {
-			s := c.stock(row, &unit)
+			s := c.stock(ctx, row, &unit)
 			s.AsOf = asOf
 			return s, nil
 		},
@@ -53,7 +54,7 @@ func clash(s *channel.Stock) {
 
 // stock reads an entry of the list of products. One that makes no sense has an
 // Err, and as much of a name as could be read.
-func (c *Client) stock(row *strictjson.Row, unit *string) channel.Stock {
+func (c *Client) stock(ctx context.Context, row *strictjson.Row, unit *string) channel.Stock {
 	var s channel.Stock
 	s.ProductID, s.SKU = row.Text("productId"), row.Text("sku")
 	fraction := c.quantities(row, &s)
@@ -69,16 +70,16 @@ func (c *Client) stock(row *strictjson.Row, unit *string) channel.Stock {
 		if row.Value("sku").Null() {
 			s.Err = fmt.Errorf("%w: %w: the product has no SKU", s.Err, channel.ErrInvalid)
 		}
-		c.odd.once(slog.LevelWarn, "a product cannot be read", s.ProductID+"/"+s.SKU,
+		c.odd.once(ctx, slog.LevelWarn, "a product cannot be read", s.ProductID+"/"+s.SKU,
 			slog.String("product", text.Clean(s.ProductID)), slog.String("sku", text.Clean(s.SKU)), slog.Any("err", s.Err))
 		return s
 	}
 	if fraction {
-		c.odd.once(slog.LevelWarn, "a quantity is not whole, and is rounded down", s.ProductID,
+		c.odd.once(ctx, slog.LevelWarn, "a quantity is not whole, and is rounded down", s.ProductID,
 			slog.String("product", text.Clean(s.ProductID)), slog.String("sku", text.Clean(s.SKU)))
 	}
 	if computed := s.OnHand - s.Reserved; computed != s.Available && !(fraction && computed == s.Available+1) {
-		c.odd.once(slog.LevelWarn, "ECOSIRE's available is not onHand less reserved; the smaller one is used", s.ProductID,
+		c.odd.once(ctx, slog.LevelWarn, "ECOSIRE's available is not onHand less reserved; the smaller one is used", s.ProductID,
 			slog.String("product", text.Clean(s.ProductID)), slog.String("sku", text.Clean(s.SKU)),
 			slog.Int("available", s.Available), slog.Int("computed", computed))
 		s.Available = min(s.Available, computed)

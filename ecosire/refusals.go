@@ -1,6 +1,7 @@
 package ecosire
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -83,7 +84,7 @@ func (r *refusals) suspect(ids []string) {
 
 // alone remembers that an id failed by itself while ECOSIRE answered others. It
 // returns what that means for the product.
-func (r *refusals) alone(id string, err error, logger *slog.Logger) error {
+func (r *refusals) alone(ctx context.Context, id string, err error, logger *slog.Logger) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	known := r.byID[id]
@@ -94,7 +95,7 @@ func (r *refusals) alone(id string, err error, logger *slog.Logger) error {
 	if final(err) || known.times >= maxAlone {
 		known.until = time.Now().Add(refusedFor)
 		known.err = fmt.Errorf("ecosire: product id %q is refused, and not asked for again for a day: %w: %w", text.Clean(id), channel.ErrInvalid, err)
-		logger.Warn("ECOSIRE refuses a product id", slog.String("product", text.Clean(id)), slog.Any("err", err))
+		logger.LogAttrs(ctx, slog.LevelWarn, "ECOSIRE refuses a product id", slog.String("product", text.Clean(id)), slog.Any("err", err))
 	}
 	if _, ok := r.byID[id]; ok || len(r.byID) < maxRefusals {
 		r.byID[id] = known

@@ -183,10 +183,10 @@ func (s *scheduler) done(reading any) {
 }
 
 // answered learns from an answer; nil means that none came.
-func (s *scheduler) answered(resp *httpx.Response) {
+func (s *scheduler) answered(ctx context.Context, resp *httpx.Response) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.account.answered(resp, time.Now())
+	s.account.answered(ctx, resp, time.Now())
 	s.change()
 }
 

@@ -57,7 +57,7 @@ func (c *Client) Count(ctx context.Context) (int, error) { return c.count(ctx, "
 func (c *Client) count(ctx context.Context, warehouse string) (int, error) {
 	query := url.Values{"limit": {"1"}}
 	set(query, "warehouseId", warehouse)
-	v, r, err := c.get(ctx, c.products().path, query)
+	v, r, err := c.get(ctx, c.products(ctx).path, query)
 	if err != nil {
 		return 0, err
 	}

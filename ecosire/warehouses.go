@@ -99,7 +99,7 @@ func (c *Client) split(ctx context.Context, stocks []channel.Stock, warehouses [
 		if s.Err == nil && !addsUp(s) {
 			s.Err = fmt.Errorf("ecosire: %d units in single warehouses, %d of them available, and %d and %d in all together",
 				sum(s).OnHand, sum(s).Available, s.OnHand, s.Available)
-			c.odd.once(slog.LevelError, "the quantities of warehouses add up to more than there is", s.ProductID,
+			c.odd.once(ctx, slog.LevelError, "the quantities of warehouses add up to more than there is", s.ProductID,
 				slog.String("product", text.Clean(s.ProductID)), slog.String("sku", text.Clean(s.SKU)), slog.Any("err", s.Err))
 		}
 		stocks[again[s.ProductID]] = s
@@ -157,7 +157,7 @@ func (c *Client) parts(ctx context.Context, stocks []channel.Stock, warehouses [
 				switch {
 				case err != nil && final(err):
 					// The warehouse, and no product, is to blame: all of them were answered just now.
-					c.odd.once(slog.LevelError, "ECOSIRE refuses a warehouse; what is in it is not known", w,
+					c.odd.once(ctx, slog.LevelError, "ECOSIRE refuses a warehouse; what is in it is not known", w,
 						slog.String("warehouse", text.Clean(w)), slog.Any("err", err))
 				case err != nil:
 					failed = cmp.Or(failed, inWarehouse(w, err))
@@ -221,7 +221,7 @@ func (e *warehouseError) Unwrap() error { return e.err }
 func (c *Client) catalogue(ctx context.Context) iter.Seq2[channel.Stock, error] {
 	warehouses, total := channel.Warehouses(ctx)
 	return func(yield func(channel.Stock, error) bool) {
-		l := c.products()
+		l := c.products(ctx)
 		l.cost = 1 + len(warehouses)
 		l.total = func(n int) { channel.Expect(ctx, n) }
 		only := ""

@@ -16,6 +16,7 @@ import (
 
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/internal/httpx"
+	"github.com/ecosire/stocksync/internal/logs"
 	"github.com/ecosire/stocksync/internal/text"
 )
 
@@ -66,7 +67,7 @@ func New(cfg Config) (*Client, error) {
 		shop:     shop,
 		version:  version,
 		endpoint: base.JoinPath("admin", "api", version, "graphql.json"),
-		logger:   cfg.Logger,
+		logger:   logs.New(cfg.Logger),
 		bucket:   newBucket(),
 		items:    newIndex(),
 		load:     load{turn: make(chan struct{}, 1)},
@@ -75,9 +76,6 @@ func New(cfg Config) (*Client, error) {
 		poison:   memory[struct{}]{max: 1000, life: 24 * time.Hour},
 		venom:    memory[struct{}]{max: 1000, life: 24 * time.Hour},
 		names:    names{known: memory[string]{max: 20_000, life: namesLife}},
-	}
-	if c.logger == nil {
-		c.logger = slog.New(slog.DiscardHandler)
 	}
 	transport := httpx.Config{Service: "shopify", HTTPClient: cfg.HTTPClient, Logger: cfg.Logger, Kind: channel.ErrUnavailable}
 	c.tokens = cfg.Token

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -85,7 +86,8 @@ func (c *Client) searchSome(ctx context.Context, skus []string, blame func(strin
 			hard = hardSearch{err: fmt.Errorf("%w: shopify: the search for %q finds %d other items that are like it, and was given up: a run over the whole catalogue finds it all the same",
 				channel.ErrIncomplete, clip(sku), maxPagesAlone*maxInput)}
 			err = hard.err
-			c.logger.Warn("the search for an SKU finds too many other items; it is not searched for again until tomorrow", "shop", c.shop, "sku", text.Clean(sku))
+			c.logger.LogAttrs(ctx, slog.LevelWarn, "the search for an SKU finds too many other items; it is not searched for again until tomorrow",
+				slog.String("shop", c.shop), slog.String("sku", text.Clean(sku)))
 		}
 		c.floods.put(hashOf(sku), hard)
 		blame(sku, err)

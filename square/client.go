@@ -19,6 +19,7 @@ import (
 
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/internal/httpx"
+	"github.com/ecosire/stocksync/internal/logs"
 )
 
 const (
@@ -107,7 +108,7 @@ func New(cfg Config) (*Client, error) {
 	parallel := cmp.Or(cfg.Parallel, 3)
 	c := &Client{
 		base: base, version: version, tokens: cfg.Token,
-		log:  cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler)),
+		log:  logs.New(cfg.Logger),
 		gate: gate{free: parallel}, parallel: parallel,
 		pace:    newPacer(cmp.Or(cfg.Rate, 5), parallel),
 		catalog: newCatalog(),
@@ -262,7 +263,7 @@ func authorize(req *http.Request) error {
 }
 
 // after learns from each answer.
-func (c *Client) after(resp *httpx.Response) {
+func (c *Client) after(ctx context.Context, resp *httpx.Response) {
 	switch {
 	case resp == nil:
 		return
@@ -273,7 +274,7 @@ func (c *Client) after(resp *httpx.Response) {
 	}
 	if resp.Status < 500 && !c.clock.observe(resp.Header, resp.Sent, time.Now()) {
 		c.oddDate.Do(func() {
-			c.log.Warn("the date of Square's answers is far from this machine's and is not believed; counts would be refused if it were right",
+			c.log.LogAttrs(ctx, slog.LevelWarn, "the date of Square's answers is far from this machine's and is not believed; counts would be refused if it were right",
 				slog.Time("now", time.Now()))
 		})
 	}

@@ -150,7 +150,7 @@ func (j *job) apply(ctx context.Context, g *group) []*outcome {
 	for i := range g.stocks {
 		stock := &g.stocks[i]
 		ours := false
-		if j.leftOut(stock) {
+		if j.leftOut(ctx, stock) {
 			for _, l := range j.lines[stock.ProductID] {
 				j.done[l.SKU] = true
 			}
@@ -201,12 +201,13 @@ func (j *job) apply(ctx context.Context, g *group) []*outcome {
 }
 
 // leftOut reports whether the target's Filter leaves a product out by now.
-func (j *job) leftOut(stock *channel.Stock) bool {
+func (j *job) leftOut(ctx context.Context, stock *channel.Stock) bool {
 	if j.t.Filter == nil || j.undo || stock.ProductID == "" {
 		return false
 	}
 	keep := true // a panic is the pass's to report
-	_ = j.s.safely("a target's Filter", func() error { keep = j.t.Filter(*stock); return nil })
+	subject := func(ctx context.Context) context.Context { return about(ctx, j.t.name, stock.ProductID, stock.SKU) }
+	_ = j.s.safelyOn(ctx, "a target's Filter", subject, func() error { keep = j.t.Filter(*stock); return nil })
 	return !keep
 }
 

@@ -111,7 +111,7 @@ func (s *Syncer) Approve(ctx context.Context, a Approval) error {
 	s.logger.LogAttrs(ctx, slog.LevelInfo, "approved", slog.String("channel", t.name), slog.String("who", a.Who),
 		slog.Int("lines", len(lines)), slog.String("hash", a.Hash), slog.Int("upTo", a.UpTo))
 	if s.shared != nil { // else the leader finds it a moment later
-		_ = s.safely("the queue: Mark", func() error {
+		_ = s.safely(ctx, "the queue: Mark", func() error {
 			return s.shared.Mark(ctx, Mark{Key: Key{askLane, approvedID}, Why: Asked})
 		})
 	}
@@ -240,8 +240,7 @@ func (s *Syncer) covered(ctx context.Context, t *target, products int) bool {
 		if err != nil || s.on(ctx).Save(ctx, approvalSet, Record{rec.Key, value}) != nil {
 			return false
 		}
-		s.logger.LogAttrs(ctx, slog.LevelInfo, "an approval covers what the guard would hold", slog.String("run", channel.Run(ctx)),
-			slog.String("channel", t.name), slog.String("who", a.Who), slog.Int("products", products), slog.Int("upTo", a.UpTo))
+		s.logger.LogAttrs(ctx, slog.LevelInfo, "an approval covers what the guard would hold", slog.String("channel", t.name), slog.String("who", a.Who), slog.Int("products", products), slog.Int("upTo", a.UpTo))
 		return true
 	}
 	return false

@@ -111,7 +111,7 @@ func (s *Syncer) ask(ctx context.Context, req request) (*Report, error) {
 	if err != nil {
 		return fail(err)
 	}
-	err = s.safely("the queue: Save, Mark", func() error {
+	err = s.safely(ctx, "the queue: Save, Mark", func() error {
 		if err := s.shared.Save(ctx, askSet, Record{run, value}); err != nil {
 			return err
 		}
@@ -311,7 +311,7 @@ func (s *Syncer) answer(accept, work context.Context, task Task) {
 		_ = save(c.Channel, answered{Channel: &c})
 	}})
 	var r *Report
-	err := s.safely("a call", func() (err error) { r, err = s.perform(ctx, &req); return err })
+	err := s.safely(ctx, "a call", func() (err error) { r, err = s.perform(ctx, &req); return err })
 	if ctx.Err() != nil { // whoever leads next makes it
 		o.wait(task, 0)
 		return

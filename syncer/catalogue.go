@@ -51,7 +51,7 @@ func (e *entrance) catalogue(ctx context.Context, f *fan, known *names, p *progr
 			return it.err
 		}
 		stock := &it.stock
-		taken, err := known.claim(stock)
+		taken, err := known.claim(ctx, stock)
 		switch {
 		case err != nil:
 			return err
@@ -179,7 +179,7 @@ func (d *doubled) settle(ctx context.Context, q Queue) error {
 // of each kit.
 func (s *Syncer) kitGroups(ctx context.Context, t *target) iter.Seq[*group] {
 	return func(yield func(*group) bool) {
-		kits := t.kits(s)
+		kits := t.kits(ctx, s)
 		for len(kits) > 0 {
 			ids, n := make(map[string]bool), 0
 			for ; n < len(kits) && (n == 0 || len(ids)+len(kits[n].Parts) <= groupSize); n++ {

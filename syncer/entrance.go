@@ -29,7 +29,7 @@ func (s *Syncer) begin(ctx context.Context, kind string) *entrance {
 		r.Run = a.run
 	}
 	ctx, done := s.hooks.work(channel.WithRun(ctx, r.Run), s, Work{Kind: kind, Run: r.Run})
-	s.meter(r, -1)
+	s.meter(ctx, r, -1)
 	return &entrance{s: s, ctx: ctx, report: r, accounts: s.newAccounts(), done: done}
 }
 
@@ -42,10 +42,10 @@ func (e *entrance) channelDone(target int) {
 
 // meter adds what the source and the channels have sent so far to the run's
 // requests, or takes it off.
-func (s *Syncer) meter(r *Report, sign int64) {
+func (s *Syncer) meter(ctx context.Context, r *Report, sign int64) {
 	count := func(name string, v any) {
 		if m, ok := channel.As[channel.Meter](v); ok {
-			_ = s.safely(name+": Requests", func() error { r.Requests[name] += sign * m.Requests(); return nil })
+			_ = s.safely(ctx, name+": Requests", func() error { r.Requests[name] += sign * m.Requests(); return nil })
 		}
 	}
 	count("", s.source)
@@ -91,7 +91,7 @@ func (e *entrance) named(ctx context.Context, f *fan, productIDs []string) error
 func (e *entrance) end(failed error) (*Report, error) {
 	r := e.report
 	r.Duration = time.Since(r.Started)
-	e.s.meter(r, +1)
+	e.s.meter(e.ctx, r, +1)
 	for _, a := range e.accounts {
 		r.Channels = append(r.Channels, a.report)
 	}

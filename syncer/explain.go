@@ -218,7 +218,8 @@ func (s *Syncer) listed(ctx context.Context, t *target, stock *channel.Stock, st
 	out := new(outcome)
 	wants := p.want(ctx, stocks, out)
 	var steps []Step
-	_ = s.safely("a target's Policy", func() (err error) { steps, err = t.Policy.Explain(*stock); return nil })
+	subject := func(ctx context.Context) context.Context { return about(ctx, t.name, stock.ProductID, stock.SKU) }
+	_ = s.safelyOn(ctx, "a target's Policy", subject, func() (err error) { steps, err = t.Policy.Explain(*stock); return nil })
 	var all []Listed
 	add := func(w *want, err error) {
 		mine := w.stock.ProductID == stock.ProductID
@@ -348,7 +349,7 @@ func (s *Syncer) peek(ctx context.Context, lane, id string) (w *Waiting, err err
 	if !ok {
 		return nil, nil
 	}
-	err = s.safely("the queue: Peek", func() error { w, err = p.Peek(ctx, Key{Lane: lane, ID: id}); return err })
+	err = s.safely(ctx, "the queue: Peek", func() error { w, err = p.Peek(ctx, Key{Lane: lane, ID: id}); return err })
 	return w, err
 }
 

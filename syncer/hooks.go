@@ -95,85 +95,85 @@ func (h *Hooks) work(ctx context.Context, s *Syncer, w Work) (context.Context, f
 		return ctx, func(WorkDone) {}
 	}
 	inner, end := ctx, (func(WorkDone))(nil)
-	s.hook(func() { inner, end = h.Work(ctx, w) })
+	s.hook(ctx, w.Channel, "", "", func() { inner, end = h.Work(ctx, w) })
 	if inner == nil {
 		inner = ctx
 	}
 	return inner, func(d WorkDone) {
 		if end != nil {
-			s.hook(func() { end(d) })
+			s.hook(ctx, w.Channel, "", "", func() { end(d) })
 		}
 	}
 }
 
 func (h *Hooks) received(ctx context.Context, s *Syncer, e channel.Event) {
 	if h.Received != nil {
-		s.hook(func() { h.Received(ctx, e) })
+		s.hook(ctx, "", "", "", func() { h.Received(ctx, e) })
 	}
 }
 
 func (h *Hooks) marked(ctx context.Context, s *Syncer, ids []string) {
 	if h.Marked != nil {
-		s.hook(func() { h.Marked(ctx, ids) })
+		s.hook(ctx, "", "", "", func() { h.Marked(ctx, ids) })
 	}
 }
 
 func (h *Hooks) pushed(ctx context.Context, s *Syncer, p Pushed) {
 	if h.Pushed != nil {
-		s.hook(func() { h.Pushed(ctx, p) })
+		s.hook(ctx, p.Channel, "", "", func() { h.Pushed(ctx, p) })
 	}
 }
 
 func (h *Hooks) retry(ctx context.Context, s *Syncer, r Retry) {
 	if h.Retry != nil {
-		s.hook(func() { h.Retry(ctx, r) })
+		s.hook(ctx, r.Channel, "", "", func() { h.Retry(ctx, r) })
 	}
 }
 
 func (h *Hooks) gaveUp(ctx context.Context, s *Syncer, p Problem) {
 	if h.GaveUp != nil {
-		s.hook(func() { h.GaveUp(ctx, p) })
+		s.hook(ctx, p.Channel, p.ProductID, p.SKU, func() { h.GaveUp(ctx, p) })
 	}
 }
 
 func (h *Hooks) down(ctx context.Context, s *Syncer, channel string, err error) {
 	if h.Down != nil {
-		s.hook(func() { h.Down(ctx, channel, err) })
+		s.hook(ctx, channel, "", "", func() { h.Down(ctx, channel, err) })
 	}
 }
 
 func (h *Hooks) up(ctx context.Context, s *Syncer, channel string, after time.Duration) {
 	if h.Up != nil {
-		s.hook(func() { h.Up(ctx, channel, after) })
+		s.hook(ctx, channel, "", "", func() { h.Up(ctx, channel, after) })
 	}
 }
 
 func (h *Hooks) tripped(ctx context.Context, s *Syncer, channel string, t Trip) {
 	if h.Tripped != nil {
-		s.hook(func() { h.Tripped(ctx, channel, t) })
+		s.hook(ctx, channel, "", "", func() { h.Tripped(ctx, channel, t) })
 	}
 }
 
 func (h *Hooks) changed(ctx context.Context, s *Syncer, channel string, c Change) {
 	if h.Changed != nil {
-		s.hook(func() { h.Changed(ctx, channel, c) })
+		s.hook(ctx, channel, c.ProductID, c.SKU, func() { h.Changed(ctx, channel, c) })
 	}
 }
 
 func (h *Hooks) reconciled(ctx context.Context, s *Syncer, r *Report, err error) {
 	if h.Reconciled != nil {
-		s.hook(func() { h.Reconciled(ctx, r, err) })
+		s.hook(ctx, "", "", "", func() { h.Reconciled(ctx, r, err) })
 	}
 }
 
 func (h *Hooks) leading(ctx context.Context, s *Syncer, l LeaderInfo) {
 	if h.Leading != nil {
-		s.hook(func() { h.Leading(ctx, l) })
+		s.hook(ctx, "", "", "", func() { h.Leading(ctx, l) })
 	}
 }
 
 func (h *Hooks) deposed(ctx context.Context, s *Syncer, term uint64, lost bool) {
 	if h.Deposed != nil {
-		s.hook(func() { h.Deposed(ctx, term, lost) })
+		s.hook(ctx, "", "", "", func() { h.Deposed(ctx, term, lost) })
 	}
 }

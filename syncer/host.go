@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/internal/logs"
+	"github.com/ecosire/stocksync/internal/text"
 )
 
 // This file is the boundary to code that is not ours: channels, sources,
@@ -32,19 +34,35 @@ const (
 var errStuck = fmt.Errorf("%w: the call did not return in time", channel.ErrUnavailable)
 
 // safely calls f, and makes an error of a panic, whose stack goes to the log.
-func (s *Syncer) safely(what string, f func() error) (err error) {
+func (s *Syncer) safely(ctx context.Context, what string, f func() error) error {
+	return s.safelyOn(ctx, what, nil, f)
+}
+
+// safelyOn is safely for something that is about a channel or a product, which
+// subject puts into the context of the log line.
+func (s *Syncer) safelyOn(ctx context.Context, what string, subject func(context.Context) context.Context, f func() error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("%s panicked: %v", what, r)
-			s.logger.Error("recovered from a panic", slog.String("in", what), slog.Any("panic", r), slog.String("stack", string(debug.Stack())))
+			if subject != nil {
+				ctx = subject(ctx)
+			}
+			s.logger.LogAttrs(ctx, slog.LevelError, "recovered from a panic", slog.String("op", what), slog.Any("panic", r), slog.String("stack", string(debug.Stack())))
 		}
 	}()
 	return f()
 }
 
-// hook calls one of the host's hooks.
-func (s *Syncer) hook(f func()) {
-	_ = s.safely("a hook", func() error { f(); return nil })
+// about returns a context for log lines about a product on a channel. What is
+// not known may be "".
+func about(ctx context.Context, name, productID, sku string) context.Context {
+	return logs.With(logs.With(logs.With(ctx, logs.Channel, name), logs.Product, text.Clean(productID)), logs.SKU, text.Clean(sku))
+}
+
+// hook calls one of the host's hooks, about what about says.
+func (s *Syncer) hook(ctx context.Context, name, productID, sku string, f func()) {
+	subject := func(ctx context.Context) context.Context { return about(ctx, name, productID, sku) }
+	_ = s.safelyOn(ctx, "a hook", subject, func() error { f(); return nil })
 }
 
 // A stuckCall is a channel's call that was left behind.
@@ -110,12 +128,13 @@ func (t *target) attempt(ctx context.Context, s *Syncer, op string, patience tim
 		return err
 	}
 	began := time.Now()
+	ctx = logs.With(ctx, logs.Channel, t.name)
 	inner, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	done := make(chan error, 1)
 	call := &stuckCall{op: op, since: began}
 	go func() { // ends with the call
-		done <- s.safely(t.name+": "+op, func() error { return f(inner) })
+		done <- s.safely(ctx, t.name+": "+op, func() error { return f(inner) })
 		t.calls.mu.Lock()
 		left := t.calls.stuck[call]
 		delete(t.calls.stuck, call)
@@ -125,7 +144,7 @@ func (t *target) attempt(ctx context.Context, s *Syncer, op string, patience tim
 			t.calls.after(end)
 		}
 		if left {
-			s.logger.Warn("a call that was left behind has returned", slog.String("channel", t.name), slog.String("op", op),
+			s.logger.LogAttrs(ctx, slog.LevelWarn, "a call that was left behind has returned", slog.String("op", op),
 				slog.Duration("after", time.Since(began)))
 		}
 	}()
@@ -154,7 +173,7 @@ func (t *target) attempt(ctx context.Context, s *Syncer, op string, patience tim
 	}
 	t.calls.mu.Unlock()
 	s.logger.LogAttrs(ctx, slog.LevelError, "a call does not return and is left behind; the channel is down until it does",
-		slog.String("run", channel.Run(ctx)), slog.String("channel", t.name), slog.String("op", op), slog.Duration("after", time.Since(began)))
+		slog.String("op", op), slog.Duration("after", time.Since(began)))
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -182,7 +201,7 @@ func bounded[T any](ctx context.Context, s *Syncer, what string, f func(context.
 	done := make(chan answered, 1)
 	go func() { // ends with the call
 		var a answered
-		a.err = s.safely(what, func() (err error) { a.value, err = f(inner); return err })
+		a.err = s.safely(inner, what, func() (err error) { a.value, err = f(inner); return err })
 		done <- a
 	}()
 	select {
@@ -197,7 +216,7 @@ func bounded[T any](ctx context.Context, s *Syncer, what string, f func(context.
 		return a.value, timedOut(ctx, inner, a.err)
 	case <-late.C:
 	}
-	s.logger.LogAttrs(ctx, slog.LevelError, "a call does not return and is left behind", slog.String("in", what))
+	s.logger.LogAttrs(ctx, slog.LevelError, "a call does not return and is left behind", slog.String("op", what))
 	if ctx.Err() != nil {
 		return answer, ctx.Err()
 	}
@@ -222,11 +241,14 @@ type item struct {
 
 // open begins to read the source. close must be called.
 func (s *Syncer) open(ctx context.Context, ids ...string) *stream {
+	if len(ids) == 1 {
+		ctx = logs.With(ctx, logs.Product, text.Clean(ids[0]))
+	}
 	inner, cancel := context.WithCancel(s.need.in(ctx))
 	st := &stream{s: s, ctx: ctx, out: make(chan item, 100), cancel: cancel, idle: time.NewTimer(s.patience), began: time.Now()}
 	go func() { // ends when the source's iterator does, or with the next thing that it yields after close
 		defer close(st.out)
-		err := s.safely("the source", func() error {
+		err := s.safely(inner, "the source", func() error {
 			for stock, err := range s.source.Stock(inner, ids...) {
 				select {
 				case st.out <- item{stock, err}:
@@ -273,7 +295,7 @@ func (st *stream) next(flush <-chan time.Time) (it item, flushed, more bool) {
 		st.ended = true
 	}
 	if it.err == nil {
-		it.stock.AsOf = st.s.sane(it.stock, st.began)
+		it.stock.AsOf = st.s.sane(st.ctx, it.stock, st.began)
 	}
 	return it, false, more
 }
@@ -291,7 +313,7 @@ func (st *stream) close() {
 				return
 			}
 		case <-late.C:
-			st.s.logger.Error("the source does not end its answer, and is left behind", slog.Duration("after", time.Since(st.began)))
+			st.s.logger.ErrorContext(st.ctx, "the source does not end its answer, and is left behind", slog.Duration("after", time.Since(st.began)))
 			return
 		}
 	}
@@ -299,13 +321,13 @@ func (st *stream) close() {
 
 // sane is a stock's AsOf: when its reading began if the source does not say,
 // and now if it says a time that has not come.
-func (s *Syncer) sane(stock channel.Stock, began time.Time) time.Time {
+func (s *Syncer) sane(ctx context.Context, stock channel.Stock, began time.Time) time.Time {
 	if stock.AsOf.IsZero() {
 		return began
 	}
 	if now := time.Now(); stock.AsOf.After(now) {
-		s.once.warn(s, "the source's quantities are as of a time in the future; now counts instead",
-			slog.String("product", stock.ProductID), slog.Time("asOf", stock.AsOf))
+		s.once.warn(about(ctx, "", stock.ProductID, stock.SKU), s, "the source's quantities are as of a time in the future; now counts instead",
+			slog.Time("asOf", stock.AsOf))
 		return now
 	}
 	return stock.AsOf
@@ -338,7 +360,7 @@ type logOnce struct {
 	seen map[string]bool
 }
 
-func (o *logOnce) warn(s *Syncer, msg string, attrs ...slog.Attr) {
+func (o *logOnce) warn(ctx context.Context, s *Syncer, msg string, attrs ...slog.Attr) {
 	o.mu.Lock()
 	again := o.seen[msg]
 	if o.seen == nil {
@@ -347,7 +369,7 @@ func (o *logOnce) warn(s *Syncer, msg string, attrs ...slog.Attr) {
 	o.seen[msg] = true
 	o.mu.Unlock()
 	if !again {
-		s.logger.LogAttrs(context.Background(), slog.LevelWarn, msg, attrs...)
+		s.logger.LogAttrs(ctx, slog.LevelWarn, msg, attrs...)
 	}
 }
 
@@ -362,11 +384,11 @@ func (t *target) prepare(ctx context.Context, s *Syncer, p channel.Preloader) er
 	if !t.preloading.CompareAndSwap(false, true) {
 		return fmt.Errorf("%w: an earlier Preload has not returned yet", errStuck)
 	}
-	inner, cancel := context.WithTimeout(ctx, 3*s.patience)
+	inner, cancel := context.WithTimeout(logs.With(ctx, logs.Channel, t.name), 3*s.patience)
 	done := make(chan error, 1)
 	go func() { // ends with the call
 		defer t.preloading.Store(false)
-		done <- s.safely(t.name+": Preload", func() error { return p.Preload(inner) })
+		done <- s.safely(inner, t.name+": Preload", func() error { return p.Preload(inner) })
 	}()
 	defer cancel()
 	select {

@@ -57,9 +57,9 @@ func (p *pass) writing(ctx context.Context, changes []change) (end func(), err e
 		stuck := p.t.stuck() != nil
 		switch { // if it fails there is a second look more than need be, or the term is over
 		case stuck && p.leased:
-			_ = p.s.safely("the queue: Save", func() error { return save(begun) })
+			_ = p.s.safely(ctx, "the queue: Save", func() error { return save(begun) })
 		case !stuck && !p.leased:
-			_ = p.s.safely("the queue: Save", func() error { return save(ended) })
+			_ = p.s.safely(ctx, "the queue: Save", func() error { return save(ended) })
 		}
 	}, nil
 }

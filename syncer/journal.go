@@ -141,9 +141,9 @@ func (j *journal) write(ctx context.Context, entries ...Entry) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), journalWithin)
 	defer cancel()
-	err := j.s.safely("the queue: Save", func() error { return j.s.queue.Save(ctx, journalSet, records...) })
+	err := j.s.safely(ctx, "the queue: Save", func() error { return j.s.queue.Save(ctx, journalSet, records...) })
 	if err != nil {
-		j.s.once.warn(j.s, "the journal cannot be written; what happens meanwhile will be missing from it", slog.Any("err", err))
+		j.s.once.warn(ctx, j.s, "the journal cannot be written; what happens meanwhile will be missing from it", slog.Any("err", err))
 		return
 	}
 	j.mu.Lock()
@@ -168,7 +168,7 @@ func (j *journal) prune(ctx context.Context) {
 	}
 	limit := time.Now().Add(-j.keep)
 	var times []int64
-	err := j.s.safely("the queue: Records", func() error {
+	err := j.s.safely(ctx, "the queue: Records", func() error {
 		for rec, err := range j.s.queue.Records(ctx, journalSet, "") {
 			if err != nil {
 				return err
@@ -205,7 +205,7 @@ func (j *journal) prune(ctx context.Context) {
 		return flush()
 	})
 	if err != nil && ctx.Err() == nil {
-		j.s.once.warn(j.s, "what is old in the journal cannot be removed", slog.Any("err", err))
+		j.s.once.warn(ctx, j.s, "what is old in the journal cannot be removed", slog.Any("err", err))
 	}
 }
 

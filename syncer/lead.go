@@ -141,7 +141,7 @@ func (s *Syncer) leave(ctx context.Context, t *tenure) {
 	}
 	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), resigning)
 	defer cancel()
-	if err := s.safely("the queue: Resign", func() error { return t.Resign(within) }); err != nil {
+	if err := s.safely(ctx, "the queue: Resign", func() error { return t.Resign(within) }); err != nil {
 		s.logger.LogAttrs(ctx, slog.LevelWarn, "could not resign; another process leads when the lease ends", slog.Any("err", err))
 	}
 	s.hooks.deposed(ctx, s, t.Number(), lost)

@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/internal/logs"
+	"github.com/ecosire/stocksync/internal/text"
 )
 
 // look reads what the channel shows of the wants. Those whose reading fails
@@ -18,6 +20,10 @@ func (p *pass) look(ctx context.Context, wants []want, out *outcome) ([]want, []
 	blamed := make(map[string]error)
 	read := func(some []string) error {
 		var ls []channel.Level
+		ctx := ctx
+		if len(some) == 1 {
+			ctx = logs.With(ctx, logs.SKU, text.Clean(some[0]))
+		}
 		err := p.t.call(ctx, p.s, "Levels", func(ctx context.Context) (err error) {
 			ls, err = p.t.reader.Levels(ctx, some)
 			return err

@@ -1,6 +1,7 @@
 package syncer
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/internal/hashset"
+	"github.com/ecosire/stocksync/internal/logs"
 )
 
 // names finds which SKUs of a catalogue several products claim, and which SKUs no
@@ -53,7 +55,7 @@ func (n *names) close() {
 
 // claim records that a product claims its SKUs. It returns the SKUs that an
 // earlier product has claimed, by target.
-func (n *names) claim(stock *channel.Stock) (taken map[int]string, err error) {
+func (n *names) claim(ctx context.Context, stock *channel.Stock) (taken map[int]string, err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for i, t := range n.s.targets {
@@ -86,7 +88,8 @@ func (n *names) claim(stock *channel.Stock) (taken map[int]string, err error) {
 		out := new(outcome)
 		if stock.Err == nil {
 			p := &pass{s: n.s, t: t, purpose: surveying}
-			_ = n.s.safely("a target's Filter, Listings or Policy", func() error { wants = p.listings(stock, nil, out); return nil }) // the pass says so, too
+			subject := func(ctx context.Context) context.Context { return about(ctx, t.name, stock.ProductID, stock.SKU) }
+			_ = n.s.safelyOn(ctx, "a target's Filter, Listings or Policy", subject, func() error { wants = p.listings(stock, nil, out); return nil }) // the pass says so, too
 		}
 		for i := range wants {
 			if err := claim(wants[i].sku); err != nil {
@@ -94,7 +97,7 @@ func (n *names) claim(stock *channel.Stock) (taken map[int]string, err error) {
 			}
 		}
 		if len(wants) == 0 || len(out.results) > 0 {
-			if err := n.spare(i, stock); err != nil {
+			if err := n.spare(ctx, i, stock); err != nil {
 				return nil, err
 			}
 		}
@@ -104,11 +107,12 @@ func (n *names) claim(stock *channel.Stock) (taken map[int]string, err error) {
 
 // spare records what a channel may call a product that is not among its listings:
 // the names that it would have there, and its own.
-func (n *names) spare(i int, stock *channel.Stock) error {
+func (n *names) spare(ctx context.Context, i int, stock *channel.Stock) error {
 	skus := []string{stock.SKU}
 	if t := n.s.targets[i]; t.Listings != nil {
 		known := false
-		_ = n.s.safely("a target's Listings", func() error {
+		subject := func(ctx context.Context) context.Context { return about(ctx, t.name, stock.ProductID, stock.SKU) }
+		_ = n.s.safelyOn(ctx, "a target's Listings", subject, func() error {
 			for _, l := range t.Listings(*stock) {
 				skus = append(skus, l.SKU)
 			}
@@ -130,14 +134,14 @@ func (n *names) spare(i int, stock *channel.Stock) error {
 
 // complete reports whether has knows all names that the products may have on a
 // target's channel, those of its kits included.
-func (n *names) complete(i int) bool {
+func (n *names) complete(ctx context.Context, i int) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	t := n.s.targets[i]
 	if t.Kits == nil || n.blind[i] {
 		return !n.blind[i]
 	}
-	err := n.s.safely(t.name+": Kits", func() error {
+	err := n.s.safely(logs.With(ctx, logs.Channel, t.name), t.name+": Kits", func() error {
 		for _, k := range t.Kits() { // those that make no sense, too
 			if _, err := n.spared[i].Add(k.SKU); err != nil {
 				return err

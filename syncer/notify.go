@@ -32,7 +32,7 @@ func (s *Syncer) mark(ctx context.Context, lane string, why Cause, event channel
 	if len(marks) == 0 {
 		return nil
 	}
-	if err := s.safely("the queue: Mark", func() error { return s.queue.Mark(ctx, marks...) }); err != nil {
+	if err := s.safely(ctx, "the queue: Mark", func() error { return s.queue.Mark(ctx, marks...) }); err != nil {
 		return fmt.Errorf("syncer: marking: %w", err)
 	}
 	if len(event.ProductIDs) > 0 {

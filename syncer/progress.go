@@ -48,7 +48,7 @@ func (s *Syncer) newProgress(ctx context.Context, r *Report) *progress {
 		p.p.Channels[i].Channel = t.name
 	}
 	if c, ok := channel.As[channel.Counter](s.source); ok {
-		_ = s.safely("the source: Count", func() (err error) { p.p.Total, err = c.Count(ctx); return err }) // without it there is just no total
+		_ = s.safely(ctx, "the source: Count", func() (err error) { p.p.Total, err = c.Count(ctx); return err }) // without it there is just no total
 	}
 	return p
 }
@@ -60,7 +60,7 @@ func (p *progress) read(ctx context.Context, products int) {
 	p.tell(func(q *Progress) {
 		q.Read, q.Ends = products, time.Time{}
 		if e, ok := channel.As[estimator](p.s.source); ok && q.Total > products {
-			_ = p.s.safely("the source: ReadingTime", func() error {
+			_ = p.s.safely(ctx, "the source: ReadingTime", func() error {
 				q.Ends = time.Now().Add(e.ReadingTime(p.s.need.in(ctx), q.Total-products))
 				return nil
 			})
@@ -84,5 +84,5 @@ func (p *progress) tell(change func(*Progress)) {
 	change(&p.p)
 	told := p.p
 	told.Channels = append([]ChannelProgress(nil), p.p.Channels...)
-	p.s.hook(func() { p.s.hooks.Progress(p.ctx, told) })
+	p.s.hook(p.ctx, "", "", "", func() { p.s.hooks.Progress(p.ctx, told) })
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/internal/logs"
 )
 
 // The lanes of the queue. A mark comes into the inbox, whoever makes it: which
@@ -57,7 +58,7 @@ func (t *trouble) get() (since time.Time, err error) {
 // the term is over in which the work was to be done.
 func (s *Syncer) insist(ctx context.Context, op string, do func() error) error {
 	for failures := 0; ; failures++ {
-		err := s.safely("the queue: "+op, do)
+		err := s.safely(ctx, "the queue: "+op, do)
 		if err == nil {
 			if failures > 0 {
 				s.trouble.set(nil)
@@ -119,7 +120,8 @@ type settlement struct {
 	t       *target // nil for orders
 	trouble []Trouble
 	err     error  // the first one
-	product string // whose it was
+	product string // whose it was, or "" if it was an order's
+	sku     string
 }
 
 func (o *settlement) done(t Task) { o.acked = append(o.acked, t) }
@@ -135,8 +137,7 @@ func (o *settlement) giveUp(ctx context.Context, t Task, p Problem) {
 		})
 	}
 	o.s.hooks.gaveUp(ctx, o.s, p)
-	o.s.logger.LogAttrs(ctx, slog.LevelWarn, "given up until it changes", slog.String("run", o.run), slog.String("channel", p.Channel),
-		slog.String("product", p.ProductID), slog.String("sku", p.SKU), slog.Any("err", p.Err))
+	o.s.logger.LogAttrs(about(ctx, p.Channel, p.ProductID, p.SKU), slog.LevelWarn, "given up until it changes", slog.Any("err", p.Err))
 }
 
 const (
@@ -178,7 +179,10 @@ func (o *settlement) retry(t Task, wait time.Duration, err error) {
 		o.waits = make(map[time.Duration][]Task)
 	}
 	if o.err == nil {
-		o.err, o.product = err, t.ID
+		o.err = err
+		if o.t != nil {
+			o.product = t.ID
+		}
 	}
 	wait = wait.Round(100 * time.Millisecond) // tasks that failed together are tried together
 	o.waits[wait] = append(o.waits[wait], t)
@@ -198,16 +202,16 @@ func (o *settlement) wait(t Task, wait time.Duration) {
 // what was done is done, but does not insist then: the next Run will. Of a term
 // that is over nothing is owed: who leads next does it again.
 func (o *settlement) settle(ctx context.Context) {
+	ctx = logs.With(ctx, logs.Channel, o.channel)
 	if o.failed > 0 {
 		o.s.hooks.retry(ctx, o.s, Retry{Channel: o.channel, Products: o.failed, Wait: o.longest, Err: o.err})
-		o.s.logger.LogAttrs(ctx, slog.LevelWarn, "will be tried again", slog.String("run", o.run), slog.String("channel", o.channel),
-			slog.String("product", o.product), slog.Int("products", o.failed), slog.Duration("wait", o.longest), slog.Any("err", o.err))
+		o.s.logger.LogAttrs(about(ctx, "", o.product, o.sku), slog.LevelWarn, "will be tried again", slog.Int("products", o.failed), slog.Duration("wait", o.longest), slog.Any("err", o.err))
 	}
 	if o.t != nil {
 		o.t.troubles.note(ctx, o.s, o.trouble, false)
 	}
 	tell := func() error { return o.tell(context.WithoutCancel(ctx)) }
-	if o.s.safely("the queue: Ack, Retry", tell) == nil {
+	if o.s.safely(ctx, "the queue: Ack, Retry", tell) == nil {
 		return
 	}
 	if o.s.insist(ctx, "Ack, Retry", tell) != nil && o.s.shared == nil {
@@ -266,7 +270,7 @@ func (s *Syncer) resolve(ctx context.Context, tasks []Task) {
 				marks[i] = task.Mark(inboxLane)
 				marks[i].ID = id
 			}
-			err = s.safely("the queue: Mark", func() error { return s.on(ctx).Mark(ctx, marks...) })
+			err = s.safely(ctx, "the queue: Mark", func() error { return s.on(ctx).Mark(ctx, marks...) })
 		}
 		switch {
 		case err == nil:

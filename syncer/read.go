@@ -19,7 +19,7 @@ const maxReads = 10
 // for one id alone is that product's Err. An error means that the source as a
 // whole failed; what was read before is there all the same.
 func (s *Syncer) fetch(ctx context.Context, ids []string) (map[string]channel.Stock, error) {
-	ids = s.withParts(ids)
+	ids = s.withParts(ctx, ids)
 	found := make(map[string]channel.Stock, len(ids))
 	err := halve(ids, maxReads, func(some []string) error {
 		for stock, err := range s.stock(ctx, some) {
@@ -47,7 +47,7 @@ func (s *Syncer) fetch(ctx context.Context, ids []string) (map[string]channel.St
 }
 
 // withParts adds the parts of all kits that the products are in.
-func (s *Syncer) withParts(ids []string) []string {
+func (s *Syncer) withParts(ctx context.Context, ids []string) []string {
 	var parts []string
 	for _, t := range s.targets {
 		if t.Kits == nil {
@@ -57,7 +57,7 @@ func (s *Syncer) withParts(ids []string) []string {
 		for i, id := range ids {
 			stocks[i].ProductID = id
 		}
-		for _, k := range t.kitsOf(s, stocks) {
+		for _, k := range t.kitsOf(ctx, s, stocks) {
 			for _, part := range k.Parts {
 				parts = append(parts, part.ProductID)
 			}
@@ -168,7 +168,7 @@ func (r *reader) read(ctx context.Context, t *target, tasks []Task) (found map[s
 	defer func() { r.turn <- struct{}{} }()
 	r.expire(time.Now().Add(-freshFor))
 
-	ids, found := r.missing(tasks)
+	ids, found := r.missing(ctx, tasks)
 	r.mu.Lock()
 	r.fed[t] = len(ids) == 0
 	r.mu.Unlock()
@@ -202,7 +202,7 @@ func (r *reader) read(ctx context.Context, t *target, tasks []Task) (found map[s
 			}
 		}
 	}
-	for _, id := range r.s.withParts(idsOf(tasks)) { // parts of kits
+	for _, id := range r.s.withParts(ctx, idsOf(tasks)) { // parts of kits
 		if s, ok := stocks[id]; ok {
 			found[id] = s
 		}
@@ -220,12 +220,12 @@ func (r *reader) feeds(t *target) bool {
 // missing returns what is known already of the tasks' products, and the ids
 // that must be read: those of the tasks, and, as far as a group goes, those
 // that others wait for.
-func (r *reader) missing(tasks []Task) (ids []string, found map[string]channel.Stock) {
+func (r *reader) missing(ctx context.Context, tasks []Task) (ids []string, found map[string]channel.Stock) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	found = make(map[string]channel.Stock, len(tasks))
 	for _, t := range tasks {
-		if k, ok := r.stock[t.ID]; ok && !k.covers.Before(t.Last) && !r.parted(t.ID) {
+		if k, ok := r.stock[t.ID]; ok && !k.covers.Before(t.Last) && !r.parted(ctx, t.ID) {
 			found[t.ID] = k.Stock
 		} else {
 			ids = append(ids, t.ID)
@@ -246,7 +246,9 @@ func (r *reader) missing(tasks []Task) (ids []string, found map[string]channel.S
 }
 
 // parted reports whether a product is in a kit: its parts must be read with it.
-func (r *reader) parted(id string) bool { return len(r.s.withParts([]string{id})) > 1 }
+func (r *reader) parted(ctx context.Context, id string) bool {
+	return len(r.s.withParts(ctx, []string{id})) > 1
+}
 
 // again reads products anew, for a pass that looks at them again.
 func (r *reader) again(ctx context.Context, ids []string) ([]channel.Stock, error) {

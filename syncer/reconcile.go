@@ -154,7 +154,7 @@ func (s *Syncer) preload(ctx context.Context) (ready []<-chan struct{}) {
 			defer close(done)
 			if err := t.prepare(ctx, s, p); err != nil && ctx.Err() == nil {
 				s.logger.LogAttrs(ctx, slog.LevelWarn, "preloading failed; the run is slower for it",
-					slog.String("run", channel.Run(ctx)), slog.String("channel", t.name), slog.Any("err", err))
+					slog.String("channel", t.name), slog.Any("err", err))
 			}
 		}()
 	}

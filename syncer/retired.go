@@ -44,7 +44,7 @@ func (t *target) leftovers(ctx context.Context, s *Syncer, known *names, at int)
 	switch {
 	case !ok:
 		return leftovers{}, errors.ErrUnsupported
-	case !known.complete(at):
+	case !known.complete(ctx, at):
 		return leftovers{}, errBlind
 	}
 	found := new(leftovers) // of the call, which may be left behind
@@ -122,11 +122,12 @@ func (t *target) unclaimed(ctx context.Context, s *Syncer, skus []string) []stri
 }
 
 // retires reports whether the host wants an SKU set to 0.
-func (t *target) retires(s *Syncer, sku string) (yes bool) {
+func (t *target) retires(ctx context.Context, s *Syncer, sku string) (yes bool) {
 	if t.Retire == nil {
 		return false
 	}
-	_ = s.safely("a target's Retire", func() error { yes = t.Retire(sku); return nil })
+	subject := func(ctx context.Context) context.Context { return about(ctx, t.name, "", sku) }
+	_ = s.safelyOn(ctx, "a target's Retire", subject, func() error { yes = t.Retire(sku); return nil })
 	return yes
 }
 
@@ -153,7 +154,7 @@ func (n *night) retire(ctx context.Context, known *names, at int, whole bool) {
 	for i := range sold {
 		c := &sold[i]
 		line := lineOf(n.t, c)
-		if n.t.retires(n.s, c.sku) {
+		if n.t.retires(ctx, n.s, c.sku) {
 			n.retiring[c.sku] = line
 		}
 		line.Reason = Retired
@@ -183,7 +184,7 @@ func (n *night) settleRetired(ctx context.Context, g gate) {
 func (j *job) applyRetired(ctx context.Context) []*outcome {
 	var skus []string
 	for _, l := range j.lines[""] {
-		if j.undo || j.t.retires(j.s, l.SKU) {
+		if j.undo || j.t.retires(ctx, j.s, l.SKU) {
 			skus = append(skus, l.SKU)
 		}
 	}
@@ -217,7 +218,7 @@ func (sv *survey) extras(ctx context.Context, known *names, at int) {
 	}
 	for i := range sold {
 		line := lineOf(sv.target, &sold[i])
-		if sv.target.retires(sv.s, line.SKU) {
+		if sv.target.retires(ctx, sv.s, line.SKU) {
 			sv.lines = append(sv.lines, line)
 			sv.danger = append(sv.danger, loss)
 		}

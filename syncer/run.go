@@ -77,7 +77,7 @@ func (s *Syncer) Run(ctx context.Context) error {
 	}
 	for _, t := range s.targets {
 		if stuck := t.calls.left(); stuck != nil {
-			s.logger.Error("Run ends, and leaves a call behind that has not returned",
+			s.logger.ErrorContext(ctx, "Run ends, and leaves a call behind that has not returned",
 				slog.String("channel", t.name), slog.String("op", stuck.op), slog.Time("since", stuck.since))
 		}
 	}
@@ -150,7 +150,7 @@ func (s *Syncer) pace(ctx context.Context) error {
 		return struct{}{}, s.pacer.Pace(ctx)
 	})
 	if err != nil && ctx.Err() == nil {
-		s.once.warn(s, "the source cannot pace its reads; they go on without", slog.Any("err", err))
+		s.once.warn(ctx, s, "the source cannot pace its reads; they go on without", slog.Any("err", err))
 	}
 	return ctx.Err()
 }

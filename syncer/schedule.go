@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"time"
+
+	"github.com/ecosire/stocksync/channel"
 )
 
 // A Schedule says when to reconcile. The schedules of github.com/robfig/cron
@@ -92,8 +94,8 @@ const (
 
 // after is the schedule's next time after t, or zero. A schedule that panics
 // has none for an hour.
-func (s *Syncer) after(t time.Time) (next time.Time) {
-	if s.safely("Config.Schedule", func() error { next = s.schedule.Next(t); return nil }) != nil {
+func (s *Syncer) after(ctx context.Context, t time.Time) (next time.Time) {
+	if s.safely(ctx, "Config.Schedule", func() error { next = s.schedule.Next(t); return nil }) != nil {
 		return time.Now().Add(time.Hour)
 	}
 	return next
@@ -107,7 +109,7 @@ func (s *Syncer) keepSchedule(accept context.Context, t *tenure) {
 	if s.insist(accept, "Load", func() (err error) { last, err = s.recall(accept); return err }) != nil {
 		return
 	}
-	due := s.after(time.Now())
+	due := s.after(accept, time.Now())
 	since := last.At
 	if t.shared && since.IsZero() { // the first run may be missed, too: its leader may have died
 		if s.insist(accept, "Load, Save", func() (err error) { since, err = s.waitingSince(accept); return err }) != nil {
@@ -115,7 +117,7 @@ func (s *Syncer) keepSchedule(accept context.Context, t *tenure) {
 		}
 	}
 	if !since.IsZero() {
-		if missed := s.after(since); !missed.IsZero() {
+		if missed := s.after(accept, since); !missed.IsZero() {
 			due = missed // which may have passed
 		}
 	}
@@ -140,7 +142,7 @@ func (s *Syncer) keepSchedule(accept context.Context, t *tenure) {
 		if accept.Err() != nil {
 			return
 		}
-		next := s.after(time.Now())
+		next := s.after(accept, time.Now())
 		if complete { // whatever else is wrong, another attempt would find the same
 			due, retry = next, retryReconcile
 		} else {
@@ -150,11 +152,11 @@ func (s *Syncer) keepSchedule(accept context.Context, t *tenure) {
 			}
 		}
 		if err != nil {
-			run := ""
+			of := accept
 			if r != nil {
-				run = r.Run
+				of = channel.WithRun(accept, r.Run)
 			}
-			s.logger.LogAttrs(accept, slog.LevelError, "reconciliation", slog.String("run", run), slog.Any("err", err), slog.Time("next", due))
+			s.logger.LogAttrs(of, slog.LevelError, "reconciliation", slog.Any("err", err), slog.Time("next", due))
 		}
 		s.hooks.reconciled(accept, s, r, err)
 	}

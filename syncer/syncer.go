@@ -13,6 +13,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/internal/logs"
 )
 
 // Config configures a [Syncer].
@@ -121,7 +122,7 @@ func New(cfg Config) (*Syncer, error) {
 		return nil, errors.New("syncer: Config.Targets is empty: pass at least one channel")
 	}
 	s := &Syncer{
-		source: cfg.Source, logger: cfg.Logger, webhooks: cfg.Webhooks, queue: cfg.Queue, hooks: cfg.Hooks,
+		source: cfg.Source, logger: logs.New(cfg.Logger), webhooks: cfg.Webhooks, queue: cfg.Queue, hooks: cfg.Hooks,
 		grace:      cmp.Or(cfg.Grace, 10*time.Second),
 		watchEvery: cmp.Or(cfg.WatchEvery, 30*time.Second),
 		patience:   cmp.Or(cfg.Patience, defaultPatience),
@@ -135,9 +136,6 @@ func New(cfg Config) (*Syncer, error) {
 	s.returning = min(maxReturning, max(0, s.grace)/4)
 	if s.patience < 0 {
 		return nil, errors.New("syncer: Config.Patience is negative")
-	}
-	if s.logger == nil {
-		s.logger = slog.New(slog.DiscardHandler)
 	}
 	for name, v := range map[string]any{"Webhooks": cfg.Webhooks, "Queue": cfg.Queue, "Schedule": cfg.Schedule} {
 		if v != nil && nothing(v) {

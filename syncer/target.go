@@ -1,6 +1,7 @@
 package syncer
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/internal/logs"
 	"github.com/ecosire/stocksync/internal/text"
 )
 
@@ -117,16 +119,16 @@ func (t *target) plain() bool { return t.Filter == nil && t.Listings == nil && t
 
 // kits returns the kits that the host lists now. Those that make no sense are
 // left out, and named in the log.
-func (t *target) kits(s *Syncer) (kits []Listing) {
+func (t *target) kits(ctx context.Context, s *Syncer) (kits []Listing) {
 	if t.Kits == nil {
 		return nil
 	}
-	_ = s.safely(t.name+": Kits", func() error { kits = t.Kits(); return nil })
+	_ = s.safely(logs.With(ctx, logs.Channel, t.name), t.name+": Kits", func() error { kits = t.Kits(); return nil })
 	return slices.DeleteFunc(slices.Clone(kits), func(k Listing) bool {
 		odd := strings.TrimSpace(k.SKU) == "" || len(k.Parts) == 0 ||
 			slices.ContainsFunc(k.Parts, func(p Part) bool { return p.ProductID == "" || p.Units < 1 })
 		if odd {
-			s.once.warn(s, "a kit without an SKU, without parts, or with less than one unit of a part is left out",
+			s.once.warn(ctx, s, "a kit without an SKU, without parts, or with less than one unit of a part is left out",
 				slog.String("channel", t.name), slog.String("sku", text.Clean(k.SKU)))
 		}
 		return odd
@@ -134,8 +136,8 @@ func (t *target) kits(s *Syncer) (kits []Listing) {
 }
 
 // kitsOf returns the kits that have one of the stocks as a part.
-func (t *target) kitsOf(s *Syncer, stocks []channel.Stock) []Listing {
-	all := t.kits(s)
+func (t *target) kitsOf(ctx context.Context, s *Syncer, stocks []channel.Stock) []Listing {
+	all := t.kits(ctx, s)
 	if len(all) == 0 {
 		return nil
 	}

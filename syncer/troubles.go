@@ -110,7 +110,7 @@ func (x *troubles) note(ctx context.Context, s *Syncer, found []Trouble, nightly
 	defer cancel()
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	err := s.safely("the queue: Save", func() error {
+	err := s.safely(ctx, "the queue: Save", func() error {
 		name := found[0].Channel
 		if err := x.load(ctx, s, name); err != nil {
 			return err
@@ -136,7 +136,7 @@ func (x *troubles) note(ctx context.Context, s *Syncer, found []Trouble, nightly
 		return s.on(ctx).Save(ctx, troubleSet+name, records...)
 	})
 	if err != nil {
-		s.once.warn(s, "what is in trouble cannot be kept", slog.Any("err", err))
+		s.once.warn(ctx, s, "what is in trouble cannot be kept", slog.Any("err", err))
 	}
 }
 
@@ -150,7 +150,7 @@ func (x *troubles) cleared(ctx context.Context, s *Syncer, name string, results 
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), journalWithin)
 	defer cancel()
-	err := s.safely("the queue: Save", func() error {
+	err := s.safely(ctx, "the queue: Save", func() error {
 		if err := x.load(ctx, s, name); err != nil || len(x.known) == 0 {
 			return err
 		}
@@ -172,7 +172,7 @@ func (x *troubles) cleared(ctx context.Context, s *Syncer, name string, results 
 		return nil
 	})
 	if err != nil {
-		s.once.warn(s, "what is no longer in trouble cannot be forgotten", slog.Any("err", err))
+		s.once.warn(ctx, s, "what is no longer in trouble cannot be forgotten", slog.Any("err", err))
 	}
 }
 

@@ -36,7 +36,7 @@ func (s *Syncer) turn(ctx context.Context, r *reader, t *target, tasks []Task, n
 	marked := make(map[string]time.Time, len(tasks))
 	for _, task := range tasks {
 		stock, ok := stocks[task.ID]
-		if !ok || stock.Err != nil || noticed && s.shown(t, &stock) {
+		if !ok || stock.Err != nil || noticed && s.shown(ctx, t, &stock) {
 			continue
 		}
 		known = append(known, stock)
@@ -90,10 +90,11 @@ func (s *Syncer) turn(ctx context.Context, r *reader, t *target, tasks []Task, n
 		pushed := Pushed{a.report, time.Since(oldest(tasks))}
 		s.hooks.pushed(ctx, s, pushed)
 		c := &a.report
-		s.logger.LogAttrs(ctx, slog.LevelInfo, "batch pushed", slog.String("run", run), slog.String("channel", t.name),
+		s.logger.LogAttrs(ctx, slog.LevelInfo, "batch pushed", slog.String("channel", t.name),
 			slog.Int("updated", c.Updated), slog.Int("unchanged", c.Unchanged), slog.Int("held", c.Held),
 			slog.Int("unknown", c.Unknown), slog.Int("failed", c.Failed+c.Unclear), slog.Duration("delay", pushed.Delay))
 	}
+	o.sku = stocks[o.product].SKU
 	o.settle(ctx)
 	done(WorkDone{Channel: &a.report, Err: out.err})
 	if out.err != nil {
@@ -123,12 +124,13 @@ const maxSettling = time.Hour
 var errStale = errors.New("the source answered with a state from before it was asked")
 
 // shown reports whether the channel lately showed a product as it should.
-func (s *Syncer) shown(t *target, stock *channel.Stock) bool {
+func (s *Syncer) shown(ctx context.Context, t *target, stock *channel.Stock) bool {
 	if !t.plain() {
 		return false
 	}
 	n, err := 0, error(nil)
-	if s.safely("a target's Policy", func() error { n, err = t.Policy.Quantity(*stock); return err }) != nil {
+	subject := func(ctx context.Context) context.Context { return about(ctx, t.name, stock.ProductID, stock.SKU) }
+	if s.safelyOn(ctx, "a target's Policy", subject, func() error { n, err = t.Policy.Quantity(*stock); return err }) != nil {
 		return false
 	}
 	return t.memory.shows(stock.SKU, n)

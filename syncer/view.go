@@ -46,7 +46,7 @@ func (s *Syncer) showView(accept context.Context, t *tenure) {
 		v.Term = t.Number()
 		value, err := json.Marshal(v)
 		if err == nil {
-			err = s.safely("the queue: Save", func() error { return t.Save(accept, stateSet, Record{viewName, value}) })
+			err = s.safely(accept, "the queue: Save", func() error { return t.Save(accept, stateSet, Record{viewName, value}) })
 		}
 		if err != nil && accept.Err() == nil && !failed {
 			s.logger.LogAttrs(accept, slog.LevelWarn, "other replicas cannot see how the channels are", slog.Any("err", err))

@@ -29,7 +29,10 @@ func (p *pass) want(ctx context.Context, stocks []channel.Stock, out *outcome) [
 	}
 	wants := make([]want, 0, len(stocks))
 	for i := 0; i < len(stocks) && p.kitting != kitsAlone; i++ { // again after a product that made the host's code panic
-		if err := p.s.safely("a target's Filter, Listings or Policy", func() error {
+		subject := func(ctx context.Context) context.Context {
+			return about(ctx, p.t.name, stocks[i].ProductID, stocks[i].SKU)
+		}
+		if err := p.s.safelyOn(ctx, "a target's Filter, Listings or Policy", subject, func() error {
 			for ; i < len(stocks); i++ {
 				wants = p.listings(&stocks[i], wants, out)
 			}
@@ -39,7 +42,7 @@ func (p *pass) want(ctx context.Context, stocks []channel.Stock, out *outcome) [
 		}
 	}
 	if p.kitting != withoutKits {
-		wants = p.kits(stocks, wants, out)
+		wants = p.kits(ctx, stocks, wants, out)
 	}
 
 	if p.expect != nil && p.t.Kits != nil { // parts come along whose own listings are nobody's plan
@@ -104,8 +107,8 @@ func (p *pass) listing(l Listing, s *channel.Stock, n int, err error, wants []wa
 }
 
 // kits appends the kits that have a part among the stocks.
-func (p *pass) kits(stocks []channel.Stock, wants []want, out *outcome) []want {
-	kits := p.t.kitsOf(p.s, stocks)
+func (p *pass) kits(ctx context.Context, stocks []channel.Stock, wants []want, out *outcome) []want {
+	kits := p.t.kitsOf(ctx, p.s, stocks)
 	if len(kits) == 0 {
 		return wants
 	}
@@ -126,7 +129,8 @@ func (p *pass) kits(stocks []channel.Stock, wants []want, out *outcome) []want {
 				break
 			}
 			var n int
-			if err = p.s.safely("a target's Policy", func() (err error) { n, err = p.t.Policy.Quantity(*s); return err }); err != nil {
+			subject := func(ctx context.Context) context.Context { return about(ctx, p.t.name, s.ProductID, s.SKU) }
+			if err = p.s.safelyOn(ctx, "a target's Policy", subject, func() (err error) { n, err = p.t.Policy.Quantity(*s); return err }); err != nil {
 				err = fmt.Errorf("part %s of the kit: %w", part.ProductID, err)
 				break
 			}

@@ -56,7 +56,7 @@ func (s *Syncer) deliver(w http.ResponseWriter, r *http.Request) int {
 		return http.StatusUnsupportedMediaType
 	}
 	if s.webhooks == nil {
-		s.logger.Error("webhook refused: Config.Webhooks is nil")
+		s.logger.ErrorContext(r.Context(), "webhook refused: Config.Webhooks is nil")
 		return http.StatusUnauthorized
 	}
 	body, status := s.receive(w, r)
@@ -65,7 +65,7 @@ func (s *Syncer) deliver(w http.ResponseWriter, r *http.Request) int {
 	}
 	ctx := r.Context()
 	var event channel.Event
-	err := s.safely("Config.Webhooks", func() (err error) {
+	err := s.safely(ctx, "Config.Webhooks", func() (err error) {
 		event, err = s.webhooks.Receive(ctx, r.Header, body)
 		return err
 	})

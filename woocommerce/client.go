@@ -1,7 +1,6 @@
 package woocommerce
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/internal/httpx"
+	"github.com/ecosire/stocksync/internal/logs"
 )
 
 // Config configures a [Client].
@@ -107,7 +107,7 @@ func New(cfg Config) (*Client, error) {
 	c := &Client{
 		base: base,
 		key:  func() (key, secret string) { return cfg.ConsumerKey, cfg.ConsumerSecret },
-		log:  cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler)),
+		log:  logs.New(cfg.Logger),
 		load: newLoad(cfg.Parallel),
 	}
 	c.limit.Store(pageSize)

@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
+
+	"github.com/ecosire/stocksync/internal/logs"
 )
 
 // Config configures a [Client]. Only Service is required.
@@ -55,7 +57,7 @@ type Config struct {
 	// the request.
 	Authorize func(*http.Request) error
 	// After is called after each attempt. resp is nil if there was no answer.
-	After func(*Response)
+	After func(context.Context, *Response)
 }
 
 // A Request is sent by [Client.Do].
@@ -106,9 +108,7 @@ func New(cfg Config) *Client {
 	cfg.Retries = cmp.Or(cfg.Retries, 4)
 	cfg.MaxWait = cmp.Or(cfg.MaxWait, 90*time.Second)
 	cfg.MaxBody = cmp.Or(cfg.MaxBody, 32<<20)
-	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.DiscardHandler)
-	}
+	cfg.Logger = logs.New(cfg.Logger)
 	if cfg.HTTPClient == nil {
 		cfg.HTTPClient = &http.Client{}
 	}
@@ -293,7 +293,7 @@ func (a *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
 	sent := time.Now()
 	resp, err := a.next.RoundTrip(req)
 	if err != nil {
-		a.after(nil)
+		a.after(ctx, nil)
 		return nil, clean(helpful(err), message)
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, a.client.cfg.MaxBody+1))
@@ -302,7 +302,7 @@ func (a *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
 		err = &fatalError{error: fmt.Errorf("the answer is larger than %d bytes", a.client.cfg.MaxBody)}
 	}
 	if err != nil {
-		a.after(nil)
+		a.after(ctx, nil)
 		return nil, err
 	}
 	body, noise := skipNoise(body)
@@ -312,7 +312,7 @@ func (a *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
 			slog.String("op", a.client.Message(req.Method+" "+path(req.URL))), slog.String("noise", message(noise)))
 	}
 	r := &Response{Sent: sent, Status: resp.StatusCode, Header: resp.Header, Body: body, message: message}
-	a.after(r)
+	a.after(ctx, r)
 	resp.Body = &answer{bytes.NewReader(body), r}
 	return resp, nil
 }
@@ -334,9 +334,9 @@ func added(before, after http.Header) (secrets []string) {
 	return secrets
 }
 
-func (a *attempt) after(resp *Response) {
+func (a *attempt) after(ctx context.Context, resp *Response) {
 	if a.client.cfg.After != nil {
-		a.client.cfg.After(resp)
+		a.client.cfg.After(ctx, resp)
 	}
 }
 

@@ -1,0 +1,182 @@
+package stocksync_test
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/printer"
+	"go/token"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// logging are the packages that write log lines.
+var logging = []string{
+	"syncer", "syncer/boltqueue", "syncer/pgqueue", "ecosire", "shopify", "woocommerce", "amazon", "square", "internal/httpx",
+}
+
+// A logLine is a line that the code can log.
+type logLine struct{ at, message, level string }
+
+// logLines finds the calls of loggers, and of our own functions that lead to
+// them. bare are the calls that leave the context out.
+func logLines(t *testing.T, dir string) (lines []logLine, bare []string) {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	require.NoError(t, err)
+	for _, path := range paths {
+		if strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		files := token.NewFileSet()
+		file, err := parser.ParseFile(files, path, nil, 0)
+		require.NoError(t, err)
+		for _, decl := range file.Decls {
+			body, ok := decl.(*ast.FuncDecl)
+			if !ok {
+				continue
+			}
+			ast.Inspect(body, func(n ast.Node) bool {
+				call, ok := n.(*ast.CallExpr)
+				if !ok {
+					return true
+				}
+				message, level, ctx := logCall(call)
+				if message == nil {
+					return true
+				}
+				at := fmt.Sprintf("%s:%d", path, files.Position(call.Pos()).Line)
+				if ctx == nil || strings.HasPrefix(source(ctx), "context.") {
+					bare = append(bare, at)
+				}
+				texts := texts(body, message)
+				require.NotNil(t, texts, "%s: the message is neither a literal nor one of some literals", at)
+				for _, text := range texts {
+					lines = append(lines, logLine{at, text, strings.ToLower(strings.TrimPrefix(level, "slog.Level"))})
+				}
+				return true
+			})
+		}
+	}
+	return lines, bare
+}
+
+// logCall takes a call apart if it logs.
+func logCall(call *ast.CallExpr) (message ast.Expr, level string, ctx ast.Expr) {
+	f, ok := call.Fun.(*ast.SelectorExpr)
+	if !ok {
+		return nil, "", nil
+	}
+	on := strings.ToLower(source(f.X))
+	logger := strings.HasSuffix(on, "log") || strings.HasSuffix(on, "logger")
+	name, args := f.Sel.Name, call.Args
+	level, withContext := strings.CutSuffix(name, "Context")
+	switch {
+	case logger && slices.Contains([]string{"Debug", "Info", "Warn", "Error"}, level):
+		if withContext {
+			return args[1], level, args[0]
+		}
+		return args[0], level, nil
+	case logger && (name == "LogAttrs" || name == "Log"), name == "log" && len(args) >= 3, name == "once" && len(args) >= 4:
+		return args[2], source(args[1]), args[0]
+	case name == "warn" && strings.HasSuffix(on, "once"):
+		return args[2], "warn", args[0]
+	}
+	return nil, "", nil
+}
+
+func source(n ast.Node) string {
+	var b strings.Builder
+	_ = printer.Fprint(&b, token.NewFileSet(), n)
+	return b.String()
+}
+
+// texts are the literals that an expression may be. It is empty, and not nil,
+// for a parameter, which has its literals where the function is called.
+func texts(body *ast.FuncDecl, e ast.Expr) []string {
+	switch e := e.(type) {
+	case *ast.BasicLit:
+		s, _ := strconv.Unquote(e.Value)
+		return []string{s}
+	case *ast.BinaryExpr:
+		a, b := texts(body, e.X), texts(body, e.Y)
+		if len(a) == 1 && len(b) == 1 {
+			return []string{a[0] + b[0]}
+		}
+	case *ast.Ident:
+		for _, field := range body.Type.Params.List {
+			for _, name := range field.Names {
+				if name.Name == e.Name {
+					return []string{}
+				}
+			}
+		}
+		var all []string
+		ast.Inspect(body, func(n ast.Node) bool {
+			if a, ok := n.(*ast.AssignStmt); ok && len(a.Lhs) == len(a.Rhs) {
+				for i := range a.Lhs {
+					if id, ok := a.Lhs[i].(*ast.Ident); ok && id.Name == e.Name {
+						all = append(all, texts(body, a.Rhs[i])...)
+					}
+				}
+			}
+			return true
+		})
+		return all
+	}
+	return nil
+}
+
+var documentedLine = regexp.MustCompile("(?m)^\\| `([^`]+)` \\| (debug|info|warn|error|warn or error|info or warn) \\| [^|]+ \\| [^|]+ \\|$")
+
+// documentedLines are the levels of the log lines that docs/operations.md
+// explains.
+func documentedLines(t *testing.T) map[string]string {
+	t.Helper()
+	data, err := os.ReadFile("docs/operations.md")
+	require.NoError(t, err)
+	all := make(map[string]string)
+	for _, m := range documentedLine.FindAllStringSubmatch(string(data), -1) {
+		assert.NotContains(t, all, m[1], "it is there twice")
+		all[m[1]] = m[2]
+	}
+	return all
+}
+
+func TestEveryLogLineIsDocumented(t *testing.T) {
+	documented := documentedLines(t)
+	unused := maps.Clone(documented)
+	for _, dir := range logging {
+		lines, _ := logLines(t, dir)
+		for _, l := range lines {
+			delete(unused, l.message)
+			level, ok := documented[l.message]
+			assert.True(t, ok, "%s: docs/operations.md does not explain %q (%s)", l.at, l.message, l.level)
+			if slices.Contains([]string{"debug", "info", "warn", "error"}, l.level) && ok {
+				assert.Contains(t, level, l.level, "%s: %q", l.at, l.message)
+			}
+		}
+	}
+	assert.Empty(t, unused, "docs/operations.md explains lines that nobody logs")
+}
+
+// The run and the channel are in the context, and so is much else: a line that
+// is logged without it lacks them.
+func TestNoLogLineLeavesItsContextOut(t *testing.T) {
+	for _, dir := range logging {
+		if dir == "syncer/pgqueue" { // a term is no part of a run
+			continue
+		}
+		_, bare := logLines(t, dir)
+		assert.Empty(t, bare)
+	}
+}
