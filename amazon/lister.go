@@ -116,7 +116,7 @@ func (ch *Channel) listings(ctx context.Context) (file io.Reader, charset string
 // awaitReport asks until a report is done, less and less often.
 func (ch *Channel) awaitReport(ctx context.Context, id string) (document string, err error) {
 	start := time.Now()
-	for wait := 5 * time.Second; time.Since(start) < reportLimit; wait = min(wait*3/2, time.Minute) {
+	for wait := time.Second; time.Since(start) < reportLimit; wait = min(wait*3/2, time.Minute) {
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:

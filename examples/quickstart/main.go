@@ -3,8 +3,8 @@
 //
 //	go run ./examples/quickstart
 //
-// By itself it talks to an ECOSIRE, a Shopify shop and a WooCommerce shop that
-// live in this process. Where the environment names real services it talks to
+// By itself it talks to an ECOSIRE, a Shopify shop, a WooCommerce shop and a
+// seller at Amazon that live in this process. Where the environment names real services it talks to
 // these, and says so in its first line. It then plans, and writes nothing:
 //
 //	go run ./examples/quickstart -write            # writes what differs, the guard is on
@@ -140,7 +140,7 @@ type job struct {
 }
 
 func (j job) run(ctx context.Context, write bool) error {
-	plan, err := j.plan(ctx)
+	plan, err := j.plan(ctx, nil)
 	if plan == nil {
 		return err
 	}
@@ -159,16 +159,23 @@ func (j job) run(ctx context.Context, write bool) error {
 	case !write:
 		return nil
 	}
-	if err := j.write(ctx, plan); err != nil {
+	s, err := j.write(ctx, plan)
+	if err != nil {
 		return err
 	}
-	return j.check(ctx)
+	return j.check(ctx, s)
 }
 
-// plan compares the channels with ECOSIRE. It writes nothing.
-func (j job) plan(ctx context.Context) (*syncer.Plan, error) {
+// plan compares the channels with ECOSIRE. It writes nothing. A syncer that has
+// written knows what was accepted and does not show yet.
+func (j job) plan(ctx context.Context, s *syncer.Syncer) (*syncer.Plan, error) {
 	defer j.wait("reading")()
-	if j.only != nil {
+	switch {
+	case s != nil && j.only != nil:
+		return s.PlanProducts(ctx, j.only...)
+	case s != nil:
+		return s.Plan(ctx)
+	case j.only != nil:
 		return j.services.PlanProducts(ctx, j.only...)
 	}
 	return j.services.Plan(ctx)
@@ -176,11 +183,11 @@ func (j job) plan(ctx context.Context) (*syncer.Plan, error) {
 
 // write makes the channels show what the plan says. Whatever else the channels
 // show by now is left alone, and what the guard holds is held.
-func (j job) write(ctx context.Context, plan *syncer.Plan) error {
+func (j job) write(ctx context.Context, plan *syncer.Plan) (*syncer.Syncer, error) {
 	j.out.Head("Write")
 	s, err := j.services.Writer(syncer.Config{})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	done := j.wait("writing")
 	var report *syncer.Report
@@ -196,24 +203,26 @@ func (j job) write(ctx context.Context, plan *syncer.Plan) error {
 				show.Number(c.Failed+c.Unclear+c.Superseded+c.Replanned))
 		}
 	}
-	return err
+	return s, err
 }
 
 // check looks again: what was written is true only when the channels show it.
-func (j job) check(ctx context.Context) error {
+func (j job) check(ctx context.Context, s *syncer.Syncer) error {
 	j.out.Head("Check")
-	plan, err := j.plan(ctx)
+	plan, err := j.plan(ctx, s)
 	if err != nil {
 		return err
 	}
 	var errs []error
 	for _, c := range plan.Channels {
-		held, left, unshown := 0, 0, 0
+		held, left, unshown, coming := 0, 0, 0, 0
 		for _, l := range plan.Lines {
 			switch {
 			case l.Channel != c.Channel || l.Reason == syncer.Unknown:
 			case l.Reason == syncer.Held:
 				held++
+			case l.Reason == syncer.Pending:
+				coming++
 			case l.Reason.Writable():
 				left++
 			default:
@@ -229,6 +238,9 @@ func (j job) check(ctx context.Context) error {
 			errs = append(errs, fmt.Errorf("%s: %s written and not kept, or changed meanwhile: %w", c.Channel, show.Count(left, "quantity was", "quantities were"), channel.ErrNotApplied))
 		case unshown > 0:
 			errs = append(errs, fmt.Errorf("%s: %s cannot be shown", c.Channel, show.Count(unshown, "product", "products")))
+		case coming > 0: // see channel.Lagger
+			fmt.Fprintf(j.out, "%s %s shows ECOSIRE's quantity for %s, and has accepted %s that it does not show yet\n",
+				j.out.Paint(show.Green, "✓"), c.Channel, show.Count(c.Agreed, "product", "products"), show.Count(coming, "quantity", "quantities"))
 		default:
 			fmt.Fprintf(j.out, "%s %s shows ECOSIRE's quantity for all %s that it has\n",
 				j.out.Paint(show.Green, "✓"), c.Channel, show.Count(c.Agreed, "product", "products"))

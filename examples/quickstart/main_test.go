@@ -35,7 +35,8 @@ func TestSimulated(t *testing.T) {
 	assert.Equal(t, exitFine, code, errOut)
 	assert.True(t, strings.HasPrefix(out, "Simulated services:"), out)
 	assert.NotContains(t, out, "\x1b", "no colours where there is no terminal")
-	for _, part := range []string{"\nDrift\n", "\nPlan\n", "\nWrite\n", "\nCheck\n", "The simulated WooCommerce shop shows"} {
+	for _, part := range []string{"\nDrift\n", "\nPlan\n", "\nWrite\n", "\nCheck\n", "The simulated WooCommerce shop shows", "The simulated Amazon shop shows",
+		"amazon:A1TESTSELLER", "that it does not show yet"} {
 		assert.Contains(t, out, part)
 	}
 }

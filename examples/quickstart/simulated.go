@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/ecosire/stocksync"
+	"github.com/ecosire/stocksync/amazon/amazontest"
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/ecosire/ecosiretest"
 	"github.com/ecosire/stocksync/examples/internal/show"
@@ -15,10 +17,14 @@ import (
 	"github.com/ecosire/stocksync/woocommerce/woocommercetest"
 )
 
+// amazonLag is how long Amazon takes to show what it has accepted, and four times
+// as long as it takes to list its SKUs. The real one takes minutes for both.
+const amazonLag = 2 * time.Second
+
 // simulated does the job for a merchant in memory, then sells and takes back
 // something, and looks into the shops themselves.
 func simulated(ctx context.Context, out *show.Output) error {
-	fmt.Fprintln(out, out.Paint(show.Bold, "Simulated services:"), "ECOSIRE and two shops in this process. Nothing leaves it.")
+	fmt.Fprintln(out, out.Paint(show.Bold, "Simulated services:"), "ECOSIRE and three shops in this process. Nothing leaves it.")
 	w := newWorld()
 	services, err := w.services()
 	if err != nil {
@@ -45,14 +51,17 @@ func simulated(ctx context.Context, out *show.Output) error {
 	if err := report.Err(); err != nil {
 		return err
 	}
+	time.Sleep(amazonLag)
 	return w.verify(out)
 }
 
-// A world is a merchant with a few hundred products and two shops.
+// A world is a merchant with a few hundred products, two shops, and some of the
+// products at Amazon.
 type world struct {
 	ecosire    *ecosiretest.Server
 	shopify    *shopifytest.Server
 	woo        *woocommercetest.Server
+	amazon     *amazontest.Server
 	products   []string // ids
 	mug, shirt string
 }
@@ -62,6 +71,10 @@ func newWorld() *world {
 		ecosire: ecosiretest.New(ecosiretest.Config{}),
 		shopify: shopifytest.New(shopifytest.Config{}),
 		woo:     woocommercetest.New(woocommercetest.Config{}),
+		amazon:  amazontest.New(amazontest.Config{Lag: amazonLag, MaxLag: amazonLag, ReportTime: amazonLag / 4}),
+	}
+	for _, operation := range []string{"searchListingsItems", "getListingsItem", "patchListingsItem"} {
+		w.amazon.SetRate(operation, 50) // ten times what Amazon grants
 	}
 	for i := range 240 {
 		w.add(fmt.Sprintf("MUG-%03d", i), 1+i%17, 0)
@@ -107,6 +120,9 @@ func (w *world) add(sku string, onHand, parent int) {
 	case n%13 == 8:
 		inWoo = max(0, inWoo-1) // a return
 	}
+	if n%6 == 0 {
+		w.amazon.Add(amazontest.Listing{SKU: sku, Quantity: inWoo})
+	}
 	w.shopify.Add(shopifytest.Item{SKU: sku, Available: inShopify})
 	p := woocommercetest.Product{SKU: sku, Quantity: inWoo}
 	if parent != 0 {
@@ -133,6 +149,9 @@ func (w *world) services() (*stocksync.Services, error) {
 		"SHOPIFY_SHOP": "test-shop", "SHOPIFY_LOCATION_ID": w.shopify.Location(),
 		"SHOPIFY_CLIENT_ID": "client-id", "SHOPIFY_CLIENT_SECRET": "client-secret",
 		"WC_SITE_URL": "https://shop.example", "WC_CONSUMER_KEY": "ck_test", "WC_CONSUMER_SECRET": "cs_test",
+		"AMAZON_SELLER_ID": "A1TESTSELLER", "AMAZON_MARKETPLACE_ID": "ATVPDKIKX0DER", "AMAZON_REGION": "na",
+		"AMAZON_CLIENT_ID": amazontest.ClientID, "AMAZON_CLIENT_SECRET": amazontest.ClientSecret, "AMAZON_REFRESH_TOKEN": amazontest.RefreshToken,
+		"AMAZON_URL": "https://amazon.example", "AMAZON_AUTH_URL": "https://login.example",
 	}
 	return stocksync.FromEnv(stocksync.Config{
 		Getenv:     func(name string) string { return env[name] },
@@ -147,6 +166,8 @@ func (w *world) RoundTrip(req *http.Request) (*http.Response, error) {
 		return w.ecosire.RoundTrip(req)
 	case "shop.example":
 		return w.woo.RoundTrip(req)
+	case "amazon.example", "login.example", "storage.amazon.test": // the last is where its reports are
+		return w.amazon.RoundTrip(req)
 	}
 	return w.shopify.RoundTrip(req)
 }
@@ -156,7 +177,7 @@ func (w *world) verify(out *show.Output) error {
 	for _, shop := range []struct {
 		name  string
 		shows func(sku string) (int, bool)
-	}{{"Shopify", w.shopify.Available}, {"WooCommerce", w.woo.Quantity}} {
+	}{{"Shopify", w.shopify.Available}, {"WooCommerce", w.woo.Quantity}, {"Amazon", w.amazon.Quantity}} {
 		right := 0
 		for _, p := range w.ecosire.Products() {
 			n, ok := shop.shows(p.SKU)
@@ -175,9 +196,10 @@ func (w *world) verify(out *show.Output) error {
 
 // requests prints what the last step cost.
 func (w *world) requests(out *show.Output) {
-	fmt.Fprintln(out, out.Paint(show.Dim, fmt.Sprintf("Requests: %d to ECOSIRE, %d to Shopify, %d to WooCommerce.",
-		len(w.ecosire.Requests()), len(w.shopify.Requests()), len(w.woo.Requests()))))
+	fmt.Fprintln(out, out.Paint(show.Dim, fmt.Sprintf("Requests: %d to ECOSIRE, %d to Shopify, %d to WooCommerce, %d to Amazon.",
+		len(w.ecosire.Requests()), len(w.shopify.Requests()), len(w.woo.Requests()), len(w.amazon.Requests()))))
 	w.ecosire.Forget()
 	w.shopify.Forget()
 	w.woo.Forget()
+	w.amazon.Forget()
 }
