@@ -188,6 +188,9 @@ func (s *Syncer) executeOn(ctx context.Context, t *target) error {
 			who = append(who, l.Approved.Who)
 		}
 	}
+	if len(plan.Lines) == 0 && open == 0 { // the lines were dealt with otherwise
+		return t.clear(ctx, s)
+	}
 	if len(plan.Lines) == 0 {
 		return nil
 	}

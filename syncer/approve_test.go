@@ -159,3 +159,37 @@ func (f *forgetful) Load(ctx context.Context, set, key string) ([]byte, error) {
 	}
 	return f.MemoryQueue.Load(ctx, set, key)
 }
+
+// A guard that holds nothing any more, since its lines were dealt with
+// otherwise, can be approved away.
+func TestAGuardWithoutLinesCanBeApproved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, m := catalogue(100)
+		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never}, m)
+		_, err := s.Reconcile(t.Context())
+		require.NoError(t, err)
+		for i := range 50 {
+			source.put(fmt.Sprintf("p%d", i), fmt.Sprintf("SKU-%d", i), 0)
+		}
+		_, err = s.Reconcile(t.Context())
+		require.ErrorIs(t, err, syncer.ErrHeld)
+		var ids []string
+		for i := range 50 { // the source was wrong
+			ids = append(ids, fmt.Sprintf("p%d", i))
+			source.put(ids[i], fmt.Sprintf("SKU-%d", i), 10)
+		}
+		_, err = s.SyncProducts(t.Context(), ids...)
+		require.NoError(t, err)
+		held, err := s.Held(t.Context())
+		require.NoError(t, err)
+		require.Len(t, held, 1)
+		require.Empty(t, held[0].Lines)
+		require.NoError(t, s.Approve(t.Context(), syncer.Approval{Channel: "a", Who: "Ada", Hash: held[0].Hash}))
+		stop := running(t, s)
+		pass(time.Minute)
+		stop()
+		held, err = s.Held(t.Context())
+		require.NoError(t, err)
+		assert.Empty(t, held)
+	})
+}

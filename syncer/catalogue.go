@@ -181,8 +181,9 @@ func (s *Syncer) kitGroups(ctx context.Context, t *target) iter.Seq[*group] {
 	return func(yield func(*group) bool) {
 		kits := t.kits(ctx, s)
 		for len(kits) > 0 {
-			ids, n := make(map[string]bool), 0
+			ids, skus, n := make(map[string]bool), make(map[string]bool), 0
 			for ; n < len(kits) && (n == 0 || len(ids)+len(kits[n].Parts) <= groupSize); n++ {
+				skus[kits[n].SKU] = true
 				for _, part := range kits[n].Parts {
 					ids[part.ProductID] = true
 				}
@@ -190,6 +191,7 @@ func (s *Syncer) kitGroups(ctx context.Context, t *target) iter.Seq[*group] {
 			kits = kits[n:]
 			g := s.group(time.Now())
 			_ = g.read(ctx, s, slices.Sorted(maps.Keys(ids)), func(string, string, error) {}) // the kit says which part is missing
+			g.chosen = func(k Listing) bool { return skus[k.SKU] }
 			if !yield(g) {
 				return
 			}

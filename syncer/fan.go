@@ -38,7 +38,8 @@ func groups(n int) int { return groupsOf(n, groupSize) }
 type group struct {
 	began  time.Time // not after any of their reading; every lane knows of it
 	stocks []channel.Stock
-	ends   []func() // by target: the lane may forget the group
+	chosen func(Listing) bool // the kits that it was read for; nil means any
+	ends   []func()           // by target: the lane may forget the group
 }
 
 // group begins the reading of a group. No quantity in it is older than began.
@@ -61,6 +62,7 @@ func (g *group) endAll() {
 // read are given to unread.
 func (g *group) read(ctx context.Context, s *Syncer, ids []string, unread func(id, sku string, err error)) error {
 	found, failed := s.fetch(ctx, ids)
+	g.chosen = withPart(ids)
 	for _, id := range ids {
 		stock, ok := found[id]
 		switch {
@@ -164,8 +166,8 @@ func (f *fan) send(g *group) {
 func (f *fan) leave(target int, g *group) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for i := range g.stocks {
-		f.behind[target] = append(f.behind[target], g.stocks[i].ProductID)
+	if len(f.behind[target]) <= maxMissed { // beyond it the run is not whole in any case
+		f.behind[target] = append(f.behind[target], idsOfStocks(g.stocks)...)
 	}
 }
 

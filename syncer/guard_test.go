@@ -407,3 +407,35 @@ func (p plainReader) Push(ctx context.Context, u []channel.Update) error {
 func (p plainReader) Levels(ctx context.Context, skus []string) ([]channel.Level, error) {
 	return p.m.Levels(ctx, skus)
 }
+
+// A sale explains as many units as were sold, however often the channel is
+// looked at while the guard holds the rest.
+func TestASaleIsCountedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, m := catalogue(100)
+		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never}, m)
+		_, err := s.Reconcile(t.Context())
+		require.NoError(t, err)
+		defer running(t, s)()
+		require.NoError(t, s.Notify(t.Context(), "p0"))
+		pass(time.Minute)
+		was, _ := m.Quantity("SKU-0")
+		m.Set("SKU-0", was-2) // two are sold
+		var ids []string
+		for i := range 50 { // a bad import
+			ids = append(ids, fmt.Sprintf("p%d", i))
+			source.put(ids[i], fmt.Sprintf("SKU-%d", i), 0)
+		}
+		for range 10 {
+			_, _ = s.PlanProducts(t.Context(), "p0")
+		}
+		require.NoError(t, s.Notify(t.Context(), ids[1:]...))
+		pass(time.Minute)
+		for range 10 {
+			require.NoError(t, s.Notify(t.Context(), "p0"))
+			pass(time.Minute)
+		}
+		n, _ := m.Quantity("SKU-0")
+		assert.Equal(t, was-2, n, "the guard holds it: two sales do not explain the loss of %d", was)
+	})
+}

@@ -42,6 +42,7 @@ type shown struct {
 	lag       time.Duration // how long that may take
 	alone     bool          // it broke the batch that it was in
 	at        time.Time     // when it was found or written
+	fallen    int           // of quantity, what was sold since and is counted
 }
 
 // awaited reports whether it was accepted and may not show yet.
@@ -126,7 +127,7 @@ func (m *memory) last(sku string) (quantity int, known bool) {
 }
 
 // fell returns how many units fewer a channel shows than it was last known to:
-// it has sold them. That it ever showed what it was last given is not known of a
+// it has sold them. However often it is looked at, a unit is counted once. That it ever showed what it was last given is not known of a
 // write that is pending, nor of a channel that deducts its sales.
 func (m *memory) fell(sku string, quantity int) int {
 	m.mu.Lock()
@@ -135,7 +136,13 @@ func (m *memory) fell(sku string, quantity int) int {
 	if !ok || e.pending || m.deductor && !e.wrote.IsZero() {
 		return 0
 	}
-	return max(0, e.quantity-max(0, quantity))
+	fell := e.quantity - e.fallen - max(0, quantity)
+	if fell <= 0 {
+		return 0
+	}
+	e.fallen += fell
+	m.set(sku, e)
+	return fell
 }
 
 // shows reports whether the channel was lately known to show a quantity.

@@ -34,7 +34,11 @@ type night struct {
 	aside   [gain + 1]aside
 	settled [gain + 1]bool
 	whole   bool // everything was compared
-	rounds  int  // of catching up
+	rounds  int  // of catching up, while the channel worked
+	// kitting is the kind of listings that are looked at now: the kits come
+	// last. left are those that must be looked at again, by SKU.
+	kitting kitting
+	left    map[string]bool
 	// unsure are writes of which nothing is known yet, by SKU; their products
 	// are among the missed.
 	unsure map[string]result
@@ -46,6 +50,7 @@ type night struct {
 // are counted, lines are kept.
 type aside struct {
 	products map[string]bool
+	skus     map[string]bool
 	changes  []change
 }
 
@@ -53,7 +58,11 @@ type aside struct {
 // read waits for its share of the source's quota, and would hold a thousand
 // SKUs meanwhile. What changed under it is made up for later.
 func (n *night) pass() *pass {
-	return &pass{s: n.s, t: n.t, purpose: nightly, gate: n.divide, kitting: withoutKits}
+	p := &pass{s: n.s, t: n.t, purpose: nightly, gate: n.divide, kitting: n.kitting}
+	if n.kitting == kitsAlone {
+		p.chosen = func(k Listing) bool { return n.left[k.SKU] }
+	}
+	return p
 }
 
 // kits takes the kits through the channel, when all their parts have been read
@@ -62,9 +71,10 @@ func (n *night) kits(ctx context.Context) {
 	if len(n.missed) > 0 { // the channel does not work
 		return
 	}
+	n.kitting, n.left = kitsAlone, make(map[string]bool)
 	for g := range n.s.kitGroups(ctx, n.t) {
 		p := n.pass()
-		p.kitting = kitsAlone
+		p.chosen = g.chosen
 		n.add(ctx, p.take(ctx, g.stocks))
 		g.endAll()
 	}
@@ -84,9 +94,9 @@ func (n *night) divide(changes []change) (open, shut []change) {
 		}
 		a := &n.aside[d]
 		if a.products == nil {
-			a.products = make(map[string]bool)
+			a.products, a.skus = make(map[string]bool), make(map[string]bool)
 		}
-		a.products[c.key()] = true
+		a.products[c.key()], a.skus[c.sku] = true, true
 		if len(a.changes) < maxListed {
 			stock, seen := *c.stock, *c.seen // the group that they are in shall not stay
 			c.stock, c.seen = &stock, &seen
@@ -108,7 +118,7 @@ func (n *night) take(ctx context.Context, g *group) {
 		p.yields = n.rounds == 0 // later there are few, and they must be done with
 		return p
 	}
-	if n.t.size <= 0 || len(g.stocks) <= n.t.size {
+	if n.t.size <= 0 || len(g.stocks) <= n.t.size || n.kitting == kitsAlone { // a kit needs all its parts
 		n.add(ctx, pass().take(ctx, g.stocks))
 		return
 	}
@@ -144,6 +154,10 @@ func (n *night) add(ctx context.Context, o *outcome) {
 			r.state, r.seen = updated, before.seen // it was applied
 		}
 		delete(n.unsure, r.sku)
+		delete(n.left, r.sku)
+	}
+	if n.kitting == kitsAlone { // their products are counted by themselves
+		o = o.uncounted()
 	}
 	if n.rounds < maxLooks {
 		var again []string
@@ -151,7 +165,7 @@ func (n *night) add(ctx context.Context, o *outcome) {
 			if r.state != superseded {
 				return false
 			}
-			again = append(again, productsOf([]want{r.want})...)
+			again = append(again, n.leave(&r)...)
 			return true
 		})
 		n.miss(again)
@@ -169,7 +183,7 @@ func (n *night) add(ctx context.Context, o *outcome) {
 			} else if !r.unsent {
 				return false
 			}
-			again = append(again, productsOf([]want{r.want})...)
+			again = append(again, n.leave(&r)...)
 			return true
 		})
 		slices.Sort(again)
@@ -178,6 +192,14 @@ func (n *night) add(ctx context.Context, o *outcome) {
 	}
 	n.account.add(ctx, o)
 	n.tell(n.account)
+}
+
+// leave returns the products that must be read to look at a listing again.
+func (n *night) leave(r *result) []string {
+	if n.kitting == kitsAlone {
+		n.left[r.sku] = true
+	}
+	return productsOf([]want{r.want})
 }
 
 func (n *night) miss(ids []string) {
@@ -213,7 +235,9 @@ func (n *night) catchUp(ctx context.Context) {
 		}
 		ids := n.missed
 		n.missed = nil
-		n.rounds++
+		if since, _ := n.t.state.down(); since.IsZero() { // else it is a probe
+			n.rounds++
+		}
 		n.groups(ctx, ids)
 		if since, _ := n.t.state.down(); since.IsZero() {
 			down = time.Time{}
@@ -283,8 +307,13 @@ func (n *night) finish(ctx context.Context, whole bool) {
 			o.add(res)
 			unsure[res.stock.ProductID] = true
 		}
+		for sku := range n.left {
+			if _, ok := n.unsure[sku]; !ok {
+				o.add(result{want: want{sku: sku, stock: &channel.Stock{}}, state: failed, err: r.Err})
+			}
+		}
 		for _, id := range n.missed {
-			if !unsure[id] {
+			if !unsure[id] && n.kitting != kitsAlone {
 				o.add(result{want: want{stock: &channel.Stock{ProductID: id}}, state: failed, err: r.Err})
 			}
 		}
@@ -398,9 +427,11 @@ func (n *night) settle(ctx context.Context, d danger) {
 		unread := make(map[string]error)
 		_ = g.read(ctx, n.s, some, func(id, _ string, err error) { unread[id] = err })
 		n.account.unread(unread)
-		p := &pass{s: n.s, t: n.t, purpose: settling, again: n.s.readNow}
+		p := &pass{s: n.s, t: n.t, purpose: settling, again: n.s.readNow, chosen: g.chosen}
 		p.gate = n.settling(p, d)
-		n.account.add(ctx, p.take(ctx, g.stocks).uncounted())
+		o := p.take(ctx, g.stocks).uncounted()
+		o.results = slices.DeleteFunc(o.results, func(r result) bool { return r.state == agreed && !a.skus[r.sku] }) // counted before
+		n.account.add(ctx, o)
 		g.endAll()
 	}
 	if gone {

@@ -54,6 +54,9 @@ type pass struct {
 	// kitting says whether kits are looked at: a run over the catalogue leaves
 	// them for its end.
 	kitting kitting
+	// chosen says which kits are looked at; nil means those with a part among the
+	// stocks.
+	chosen func(Listing) bool
 	// holdErr is why what the gate shut could not be kept as held.
 	holdErr error
 	// sold are products of which the pass noticed that the channel sold some.

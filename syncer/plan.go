@@ -187,7 +187,7 @@ func (s *Syncer) Plan(ctx context.Context) (*Plan, error) {
 		}
 		for i, sv := range surveys {
 			for g := range s.kitGroups(e.ctx, sv.target) {
-				sv.add(e.ctx, g.stocks, kitsAlone)
+				sv.add(e.ctx, g, kitsAlone)
 				g.endAll()
 			}
 			sv.extras(e.ctx, known, i)
@@ -220,7 +220,7 @@ func (s *Syncer) plan(ctx context.Context, read func(*entrance, *fan, []*survey)
 	for i, t := range s.targets {
 		surveys[i] = &survey{s: s, target: t, PlanChannel: PlanChannel{Channel: t.name}}
 	}
-	f := s.fanOut(e.ctx, 2, func(ctx context.Context, i int, g *group) { surveys[i].add(ctx, g.stocks, kits) })
+	f := s.fanOut(e.ctx, 2, func(ctx context.Context, i int, g *group) { surveys[i].add(ctx, g, kits) })
 	if failed == nil {
 		failed = read(e, f, surveys)
 	} else {
@@ -258,13 +258,16 @@ type survey struct {
 	err    error
 }
 
-func (sv *survey) add(ctx context.Context, stocks []channel.Stock, kits kitting) {
+func (sv *survey) add(ctx context.Context, g *group, kits kitting) {
 	if sv.err != nil {
-		sv.Checked += len(stocks)
+		sv.Checked += len(g.stocks)
 		return
 	}
-	p := &pass{s: sv.s, t: sv.target, purpose: surveying, kitting: kits, again: sv.s.readNow}
-	changes, out := p.survey(ctx, stocks)
+	p := &pass{s: sv.s, t: sv.target, purpose: surveying, kitting: kits, chosen: g.chosen, again: sv.s.readNow}
+	changes, out := p.survey(ctx, g.stocks)
+	if kits == kitsAlone { // their products are counted by themselves
+		out = out.uncounted()
+	}
 	sv.OnSale += out.onSale
 	sv.SellsAtZero += out.sellsAtZero
 	sv.AtZero = appendSome(sv.AtZero, out.atZero)

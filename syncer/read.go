@@ -50,14 +50,7 @@ func (s *Syncer) fetch(ctx context.Context, ids []string) (map[string]channel.St
 func (s *Syncer) withParts(ctx context.Context, ids []string) []string {
 	var parts []string
 	for _, t := range s.targets {
-		if t.Kits == nil {
-			continue
-		}
-		stocks := make([]channel.Stock, len(ids))
-		for i, id := range ids {
-			stocks[i].ProductID = id
-		}
-		for _, k := range t.kitsOf(ctx, s, stocks) {
+		for _, k := range t.kitsWith(ctx, s, ids) {
 			for _, part := range k.Parts {
 				parts = append(parts, part.ProductID)
 			}

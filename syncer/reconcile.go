@@ -83,7 +83,7 @@ func (s *Syncer) reconcile(ctx context.Context) (r *Report, complete bool, err e
 	progress := s.newProgress(ctx, e.report)
 	nights := make([]*night, len(s.targets))
 	for i, t := range s.targets {
-		nights[i] = &night{s: s, t: t, account: e.accounts[i], tell: func(a *account) { progress.did(i, &a.report) }}
+		nights[i] = &night{s: s, t: t, kitting: withoutKits, account: e.accounts[i], tell: func(a *account) { progress.did(i, &a.report) }}
 	}
 	known := s.newNames()
 	defer known.close()
@@ -96,7 +96,7 @@ func (s *Syncer) reconcile(ctx context.Context) (r *Report, complete bool, err e
 	plausible := whole && s.plausible(ctx, e.report)
 	var wg sync.WaitGroup
 	for i, n := range nights {
-		n.missed = append(n.missed, f.behind[i]...)
+		n.miss(f.behind[i])
 		wg.Go(func() {
 			n.catchUp(ctx)
 			n.kits(ctx)

@@ -214,6 +214,7 @@ func (s *Syncer) SyncProducts(ctx context.Context, productIDs ...string) (*Repor
 	// Room for all groups: a slow channel must not keep the others waiting.
 	f := s.fanOut(ctx, groups(len(productIDs)), func(ctx context.Context, i int, g *group) {
 		p := s.realtime(ctx, s.targets[i], nil, s.readNow)
+		p.chosen = g.chosen
 		run.accounts[i].add(ctx, p.take(ctx, g.stocks))
 	})
 	f.ended = run.channelDone

@@ -135,24 +135,22 @@ func (t *target) kits(ctx context.Context, s *Syncer) (kits []Listing) {
 	})
 }
 
-// kitsOf returns the kits that have one of the stocks as a part.
-func (t *target) kitsOf(ctx context.Context, s *Syncer, stocks []channel.Stock) []Listing {
-	all := t.kits(ctx, s)
-	if len(all) == 0 {
+// kitsWith returns the kits that have one of the products as a part.
+func (t *target) kitsWith(ctx context.Context, s *Syncer, ids []string) []Listing {
+	if t.Kits == nil {
 		return nil
 	}
-	have := make(map[string]bool, len(stocks))
-	for i := range stocks {
-		have[stocks[i].ProductID] = true
+	asked := withPart(ids)
+	return slices.DeleteFunc(t.kits(ctx, s), func(k Listing) bool { return !asked(k) })
+}
+
+// withPart chooses the kits that have one of the products as a part.
+func withPart(ids []string) func(Listing) bool {
+	asked := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		asked[id] = true
 	}
-	var kits []Listing
-	for _, k := range all {
-		for _, part := range k.Parts {
-			if have[part.ProductID] {
-				kits = append(kits, k)
-				break
-			}
-		}
+	return func(k Listing) bool {
+		return slices.ContainsFunc(k.Parts, func(p Part) bool { return asked[p.ProductID] })
 	}
-	return kits
 }

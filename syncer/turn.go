@@ -51,6 +51,7 @@ func (s *Syncer) turn(ctx context.Context, r *reader, t *target, tasks []Task, n
 	}
 	p := s.realtime(ctx, t, marked, r.again)
 	p.leased = true
+	p.chosen = withPart(idsOf(tasks))
 	out := p.take(ctx, known)
 	s.reconsider(ctx, p.sold)
 	a := &account{s: s, t: t, report: ChannelReport{Channel: t.name}}

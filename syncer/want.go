@@ -41,7 +41,7 @@ func (p *pass) want(ctx context.Context, stocks []channel.Stock, out *outcome) [
 			out.add(result{want: want{sku: stocks[i].SKU, stock: &stocks[i], asOf: stocks[i].AsOf}, state: failed, err: err})
 		}
 	}
-	if p.kitting != withoutKits {
+	if p.kitting != withoutKits && p.t.Kits != nil {
 		wants = p.kits(ctx, stocks, wants, out)
 	}
 
@@ -106,9 +106,15 @@ func (p *pass) listing(l Listing, s *channel.Stock, n int, err error, wants []wa
 	return wants
 }
 
-// kits appends the kits that have a part among the stocks.
+// kits appends the kits that the pass is about: those that were chosen, or that
+// have a part among the stocks. A part that comes along for the sake of another
+// kit brings none of its own.
 func (p *pass) kits(ctx context.Context, stocks []channel.Stock, wants []want, out *outcome) []want {
-	kits := p.t.kitsOf(ctx, p.s, stocks)
+	chosen := p.chosen
+	if chosen == nil {
+		chosen = withPart(idsOfStocks(stocks))
+	}
+	kits := slices.DeleteFunc(p.t.kits(ctx, p.s), func(k Listing) bool { return !chosen(k) })
 	if len(kits) == 0 {
 		return wants
 	}
