@@ -23,6 +23,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
+	"path"
 	"path/filepath"
 	"strings"
 	"time"
@@ -70,29 +71,15 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	scope := lines{}
-	var dirs []string
-	if o.pkg != "" {
-		dirs = []string{filepath.Join(root, o.pkg)}
-	} else {
-		if scope, err = changed(ctx, root, o.base); err != nil {
-			return err
-		}
-		for _, dir := range scope.dirs() {
-			dirs = append(dirs, filepath.Join(root, dir))
-		}
+	dirs, want, err := o.scope(ctx, root)
+	if err != nil {
+		return err
 	}
-	total := make(map[verdict]int)
-	left, explained := 0, 0
+	t := &tally{out: out, accepted: accepted, count: make(map[verdict]int)}
 	for i, dir := range dirs {
-		mutations, err := mutationsOf(ctx, root, dir, func(file string, line int) bool {
-			return (o.file == "" || filepath.Base(file) == o.file) && (o.pkg != "" || scope.has(file, line))
-		})
+		mutations, err := mutationsOf(ctx, root, dir, want)
 		if err != nil {
 			return err
-		}
-		if len(mutations) == 0 {
-			continue
 		}
 		if o.list {
 			for _, m := range mutations {
@@ -101,47 +88,85 @@ func run(ctx context.Context, o options, out io.Writer) error {
 			continue
 		}
 		// What is left of the time is shared out among the packages.
-		end := start.Add(o.limit)
-		end = time.Now().Add(time.Until(end) / time.Duration(len(dirs)-i))
-		rand.New(rand.NewPCG(o.seed, 0)).Shuffle(len(mutations), func(i, j int) { mutations[i], mutations[j] = mutations[j], mutations[i] })
-		fmt.Fprintf(out, "%s: %d mutations, -seed %d\n", rel(root, dir), len(mutations), o.seed)
-		b, err := newBench(ctx, dir)
-		if errors.Is(err, errNoTests) {
-			fmt.Fprintf(out, "%s: no tests, nothing is mutated\n", rel(root, dir))
-			continue
-		}
-		if err != nil {
+		end := time.Now().Add(time.Until(start.Add(o.limit)) / time.Duration(len(dirs)-i))
+		if err := t.try(ctx, rel(root, dir), dir, mutations, o.seed, end); err != nil {
 			return err
 		}
-		for n, m := range mutations {
-			if time.Now().After(end) {
-				left += len(mutations) - n
-				break
-			}
-			v, err := b.try(ctx, m)
-			if err != nil {
-				b.close()
-				return err
-			}
-			total[v]++
-			if v != lived && v != unreached {
-				continue
-			}
-			if accepted.has(m) {
-				explained++
-				continue
-			}
-			fmt.Fprintf(out, "%-9s %s\n", v, m)
-		}
-		b.close()
 	}
 	if o.list {
 		return nil
 	}
-	survived := total[lived] + total[unreached]
-	fmt.Fprintf(out, "%d killed, %d out of time or memory, %d survived (%d explained), %d do not compile, %d not tried, in %s\n",
-		total[killed], total[hung], survived, explained, total[broken], left, time.Since(start).Round(time.Second))
-	if survived > explained {
+	return t.sum(time.Since(start))
+}
+
+// scope says which directories to look at, and which lines of them.
+func (o *options) scope(ctx context.Context, root string) (dirs []string, want func(file string, line int) bool, err error) {
+	ours := func(file string) bool { return o.file == "" || path.Base(file) == o.file }
+	if o.pkg != "" {
+		return []string{filepath.Join(root, o.pkg)}, func(file string, _ int) bool { return ours(file) }, nil
+	}
+	l, err := changed(ctx, root, o.base)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, dir := range l.dirs() {
+		dirs = append(dirs, filepath.Join(root, dir))
+	}
+	return dirs, func(file string, line int) bool { return ours(file) && l.has(file, line) }, nil
+}
+
+// A tally counts what became of mutations, and prints those that live.
+type tally struct {
+	out       io.Writer
+	accepted  survivors
+	count     map[verdict]int
+	explained int
+	left      int // for lack of time
+}
+
+// try tries mutations of a package until a time, in random order.
+func (t *tally) try(ctx context.Context, name, dir string, mutations []*mutation, seed uint64, end time.Time) error {
+	if len(mutations) == 0 {
+		return nil
+	}
+	fmt.Fprintf(t.out, "%s: %d mutations, -seed %d\n", name, len(mutations), seed)
+	b, err := newBench(ctx, dir)
+	if errors.Is(err, errNoTests) {
+		fmt.Fprintf(t.out, "%s: no tests, nothing is mutated\n", name)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	rand.New(rand.NewPCG(seed, 0)).Shuffle(len(mutations), func(i, j int) { mutations[i], mutations[j] = mutations[j], mutations[i] })
+	for n, m := range mutations {
+		if time.Now().After(end) {
+			t.left += len(mutations) - n
+			return nil
+		}
+		v, err := b.try(ctx, m)
+		if err != nil {
+			return err
+		}
+		t.count[v]++
+		switch {
+		case v != lived && v != unreached:
+		case t.accepted.has(m):
+			t.explained++
+		default:
+			fmt.Fprintf(t.out, "%-9s %s\n", v, m)
+		}
+	}
+	return nil
+}
+
+// sum prints the sums, and returns an error if anything survived unexplained.
+func (t *tally) sum(took time.Duration) error {
+	survived := t.count[lived] + t.count[unreached]
+	fmt.Fprintf(t.out, "%d killed, %d out of time or memory, %d survived (%d explained), %d do not compile, %d not tried, in %s\n",
+		t.count[killed], t.count[hung], survived, t.explained, t.count[broken], t.left, took.Round(time.Second))
+	if survived > t.explained {
 		return errSurvived
 	}
 	return nil
