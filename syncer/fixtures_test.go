@@ -107,6 +107,7 @@ func build(t *testing.T, source channel.Source, channels ...channel.Channel) *sy
 	}
 	s, err := syncer.New(cfg)
 	require.NoError(t, err)
+	t.Cleanup(func() { assert.Zero(t, s.OpenRuns(), "what begins must end") })
 	return s
 }
 
@@ -131,6 +132,7 @@ func configure(t *testing.T, cfg syncer.Config, channels ...channel.Channel) *sy
 	}
 	s, err := syncer.New(cfg)
 	require.NoError(t, err)
+	t.Cleanup(func() { assert.Zero(t, s.OpenRuns(), "what begins must end") })
 	return s
 }
 

@@ -38,3 +38,18 @@ func TestLaneRemembersWhileAnOlderRunIsOpen(t *testing.T) {
 	l.end(start)
 	assert.Empty(t, l.done)
 }
+
+// Of an SKU that the lane has forgotten it does not know any more what was
+// dealt with, so nothing that is as old is let through.
+func TestALaneAdmitsNothingOlderThanWhatItForgot(t *testing.T) {
+	l := newLane()
+	now := time.Now()
+	end := l.begin(now)
+	assert.True(t, l.admit("A", now.Add(2*time.Second)))
+	assert.True(t, l.admit("B", now.Add(time.Second)))
+	end()
+	assert.Empty(t, l.done)
+	assert.False(t, l.admit("A", now.Add(time.Second)))
+	assert.True(t, l.admit("A", now.Add(2*time.Second)))
+	assert.True(t, l.admit("A", now.Add(3*time.Second)))
+}

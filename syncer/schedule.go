@@ -92,6 +92,11 @@ const (
 	maxSleep = time.Minute
 )
 
+// nap is how long to sleep before the next look at the clock; 0 or less when it
+// is time. It goes by the time of day: the monotonic clock stands still while a
+// machine sleeps.
+func nap(due time.Time) time.Duration { return min(time.Until(due.Round(0)), maxSleep) }
+
 // after is the schedule's next time after t, or zero. A schedule that panics
 // has none for an hour.
 func (s *Syncer) after(ctx context.Context, t time.Time) (next time.Time) {
@@ -131,8 +136,8 @@ func (s *Syncer) keepSchedule(accept context.Context, t *tenure) {
 			<-accept.Done()
 			return
 		}
-		if wait := time.Until(due.Round(0)); wait > 0 {
-			if sleep(accept, min(wait, maxSleep)) != nil {
+		if wait := nap(due); wait > 0 {
+			if sleep(accept, wait) != nil {
 				return
 			}
 			continue

@@ -2,11 +2,13 @@ package syncer_test
 
 import (
 	"context"
+	"iter"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/syncer"
@@ -57,5 +59,93 @@ func TestWatching(t *testing.T) {
 		pass(time.Hour)
 		stop()
 		assert.Empty(t, source.calls)
+	})
+}
+
+// urgencies notes how urgently a watched source is asked.
+type urgencies struct {
+	watched
+	changes, reads []channel.Urgency
+}
+
+func (u *urgencies) Changes(ctx context.Context, cursor string) ([]string, string, error) {
+	u.changes = append(u.changes, channel.UrgencyOf(ctx))
+	return u.watched.Changes(ctx, cursor)
+}
+
+func (u *urgencies) Stock(ctx context.Context, ids ...string) iter.Seq2[channel.Stock, error] {
+	u.reads = append(u.reads, channel.UrgencyOf(ctx))
+	return u.stock.Stock(ctx, ids...)
+}
+
+func TestWatchingLeavesTheQuotaToEvents(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, m := &urgencies{watched: watched{stock: newStock(5)}}, shop("a", 1)
+		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never}, m)
+		stop := running(t, s)
+		pass(40 * time.Second)
+		shows(t, m, 5)
+		source.put("p0", "SKU-0", 4)
+		require.NoError(t, s.Notify(t.Context(), "p0"))
+		pass(time.Second)
+		stop()
+		shows(t, m, 4)
+		assert.Equal(t, []channel.Urgency{channel.Soon, channel.Soon}, source.changes)
+		assert.Equal(t, []channel.Urgency{channel.Soon, channel.Urgent}, source.reads)
+	})
+}
+
+// What moved by an event of ours is noticed by watching, too, and needs no
+// second look; what moved since does.
+func TestWhatIsNoticedIsLookedAtOnlyIfItChanged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, m := &watched{stock: newStock(5)}, shop("a", 1)
+		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never}, m)
+		defer running(t, s)()
+		require.NoError(t, s.Notify(t.Context(), "p0"))
+		pass(time.Second)
+		shows(t, m, 5)
+		before, _ := m.Calls()
+		pass(time.Minute) // it is noticed
+		after, _ := m.Calls()
+		assert.Equal(t, before, after)
+		source.put("p0", "SKU-0", 6)
+		pass(time.Minute)
+		shows(t, m, 6)
+	})
+}
+
+// cursors notes what is saved and marked, in order.
+type cursors struct {
+	*syncer.MemoryQueue
+	did []string
+}
+
+func (c *cursors) Mark(ctx context.Context, marks ...syncer.Mark) error {
+	for _, m := range marks {
+		c.did = append(c.did, "mark "+m.ID)
+	}
+	return c.MemoryQueue.Mark(ctx, marks...)
+}
+
+func (c *cursors) Save(ctx context.Context, set string, records ...syncer.Record) error {
+	for _, r := range records {
+		if r.Key == "watch" {
+			c.did = append(c.did, "save "+string(r.Value))
+		}
+	}
+	return c.MemoryQueue.Save(ctx, set, records...)
+}
+
+// A crash between the two must lose no mark.
+func TestACursorIsSavedAfterItsMarks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := &cursors{MemoryQueue: syncer.NewMemoryQueue()}
+		s := configure(t, syncer.Config{Source: &watched{stock: newStock(5)}, Queue: q, Schedule: syncer.Never}, shop("a", 1))
+		stop := running(t, s)
+		pass(31 * time.Second)
+		stop()
+		require.GreaterOrEqual(t, len(q.did), 3)
+		assert.Equal(t, []string{"save 1", "mark p0", "save 11"}, q.did[:3])
 	})
 }

@@ -1,0 +1,63 @@
+package syncer
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/channel/channeltest"
+)
+
+// pages is a source of that many pages of 100 products. A page takes a second,
+// and the next one is asked for meanwhile.
+type pages int
+
+func (n pages) Stock(context.Context, ...string) iter.Seq2[channel.Stock, error] {
+	return func(yield func(channel.Stock, error) bool) {
+		asked := time.Now()
+		for page := range int(n) {
+			next := time.Now()
+			time.Sleep(time.Second)
+			for i := range 100 {
+				id := fmt.Sprint(page*100 + i)
+				if !yield(channel.Stock{ProductID: id, SKU: id, Available: 1, AsOf: asked}, nil) {
+					return
+				}
+			}
+			asked = next
+		}
+	}
+}
+
+// The lanes forget what is older than all groups, so no group may say that it
+// began after one of its products was read.
+func TestNoGroupIsYoungerThanItsProducts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := New(Config{Source: pages(50), Targets: []Target{{Channel: channeltest.NewMemory("a")}}})
+		require.NoError(t, err)
+		e := s.begin(t.Context(), "test")
+		products, groups := 0, 0
+		f := s.fanOut(e.ctx, 10, func(_ context.Context, _ int, g *group) {
+			if groups++; groups > 1 {
+				assert.WithinDuration(t, g.stocks[0].AsOf, g.began, 10*time.Second, "nor much older")
+			}
+			for i := range g.stocks {
+				products++
+				require.False(t, g.stocks[i].AsOf.Before(g.began), "%s was read before the group began", g.stocks[i].ProductID)
+			}
+		})
+		known := s.newNames()
+		defer known.close()
+		require.NoError(t, e.catalogue(e.ctx, f, known, s.newProgress(e.ctx, e.report)))
+		f.wait()
+		assert.Equal(t, 5000, products)
+		assert.Zero(t, s.OpenRuns())
+	})
+}
