@@ -278,19 +278,19 @@ func (f *finder) condition(cond ast.Expr) {
 	}
 }
 
-// result swallows an error, or turns a boolean round.
+// result swallows an error, or turns a boolean round that comes without one.
 func (f *finder) result(n *ast.ReturnStmt) {
-	for _, x := range n.Results {
-		if name, ok := x.(*ast.Ident); ok && (name.Name == "true" || name.Name == "false") {
-			other := map[string]string{"true": "false", "false": "true"}[name.Name]
-			f.add(x.Pos(), x.End(), other, n, other)
-		}
-	}
-	if !f.fails || len(n.Results) == 0 {
+	if len(n.Results) == 0 {
 		return
 	}
 	x := n.Results[len(n.Results)-1]
-	if name, ok := x.(*ast.Ident); ok && name.Name == "nil" {
+	if !f.fails || isNil(x) {
+		for _, x := range n.Results {
+			if name, ok := x.(*ast.Ident); ok && (name.Name == "true" || name.Name == "false") {
+				other := map[string]string{"true": "false", "false": "true"}[name.Name]
+				f.add(x.Pos(), x.End(), other, n, other)
+			}
+		}
 		return
 	}
 	if _, call := x.(*ast.CallExpr); call && len(n.Results) == 1 {
@@ -299,6 +299,11 @@ func (f *finder) result(n *ast.ReturnStmt) {
 		return
 	}
 	f.add(x.Pos(), x.End(), "nil", n, "nil")
+}
+
+func isNil(x ast.Expr) bool {
+	name, ok := x.(*ast.Ident)
+	return ok && name.Name == "nil"
 }
 
 // statements leaves statements out, one by one.

@@ -40,6 +40,8 @@ func TestMutations(t *testing.T) {
 		{"func f(err error) (int, error) { return 1, err }", []string{"return 1, err => nil"}},
 		{"func f(g func() error) error { return g() }", []string{"return g() => nil"}},
 		{"func f() (int, error) { return 1, nil }", nil},
+		{"func f() (bool, error) { return true, nil }", []string{"return true, nil => false"}},
+		{"func f(err error) (bool, error) { return true, err }", []string{"return true, err => nil"}}, // nobody looks at the answer beside an error
 		{"func f() { func() error { return g }() }", []string{"func() error { return g }() => dropped", "return g => nil"}},
 		{"func f(log logger) { log.Info(`x`); defer mu.Unlock(); _ = log }", nil},
 		{"func f(s *set, a int) { s.Add(a) }", []string{"s.Add(a) => dropped"}},
