@@ -29,7 +29,7 @@ type Approval struct {
 	UpTo int `json:"upTo,omitempty"`
 	// At is when the approval was given; zero means now.
 	At time.Time `json:"at"`
-	// Expires is when it covers nothing any more; zero means a day after At.
+	// Expires is when it stops being valid; zero means a day after At.
 	Expires time.Time `json:"expires"`
 }
 

@@ -22,7 +22,9 @@ const (
 	maxRefusedBackoff = 5 * time.Minute
 	// maxProductBackoff caps the wait between attempts at a single product.
 	maxProductBackoff = 5 * time.Minute
-	// maxAsked caps how long a service may ask to be left alone.
+	// maxAsked caps how long a service may ask to be left alone, by a Retry-After
+	// or the like. Clients have caps of their own before that: within a request
+	// internal/httpx waits at most 90 seconds.
 	maxAsked = 5 * time.Minute
 )
 

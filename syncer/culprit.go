@@ -9,9 +9,8 @@ import (
 )
 
 // A Culprit is the likely cause of a drift: why a channel does not show what it
-// should, though nobody said that anything has changed. It is reckoned from
-// what the journal knows that the channel was last made to show, so it needs
-// Config.Journal. Two causes at once look like one: a sale and an edit that
+// should, though nobody said that anything has changed. It is worked out from
+// the journal's last write to the channel, so it needs Config.Journal. Two causes at once look like one: a sale and an edit that
 // come to the same quantity cannot be told apart.
 //
 // It does not name another application. Neither Shopify nor WooCommerce says in

@@ -16,8 +16,9 @@
 // marked and pushes it, so that a lost, doubled, late or forged event cannot
 // make a wrong number, and many marks of one product cost one push.
 //
-// Marks wait in a [Queue]: in memory ([MemoryQueue]), or in a file that
-// survives a crash (package boltqueue).
+// Marks wait in a [Queue]: in memory ([MemoryQueue]), in a file that survives a
+// crash (package boltqueue), or in a PostgreSQL that several replicas share
+// (module pgqueue; see [SharedQueue]).
 //
 // # Every day
 //
@@ -31,7 +32,8 @@
 //
 // A channel shows what the [Policy] of its [Target] makes of a product's
 // stock: by default what is available, and 0 where that is negative. A filter
-// leaves products out altogether.
+// leaves products out altogether. A [Listing] shows a product under another
+// name, as a pack, or several products as a kit.
 //
 // # What can be relied on
 //
@@ -40,16 +42,19 @@
 //   - Missing is not zero. A product that was not read, or was read badly, is
 //     changed nowhere.
 //   - For one channel and SKU an older quantity never lands after a newer one,
-//     and never are two writes in flight.
+//     and one Syncer never has two writes in flight.
 //   - A channel is an island. What fails is tried again on that channel alone,
 //     and nobody waits for it.
 //   - A product marked while it is being worked on is worked on again.
-//   - No goroutine outlives the call that started it.
+//   - No goroutine outlives the call that started it, but for one whose channel
+//     or source does not return. That is in the log, and the channel is down
+//     until it does.
 //
 // # Seeing it
 //
 // [Hooks] tell a host of every event, push, retry and change, to be counted as
 // it likes; [Syncer.Health] is cheap enough for a readiness probe; the Logger
 // gets a line for each run and each trouble, with the keys run, channel, sku,
-// product and err.
+// product and err. [Syncer.Explain] says why a channel shows what it shows, and
+// [Syncer.Troubles] what does not work.
 package syncer

@@ -24,8 +24,8 @@ type Question struct {
 	Remembered bool
 }
 
-// An Explanation says why the channels show of a product what they show. As
-// text it is for people, as JSON for programs.
+// An Explanation says why a product shows the quantity that it does on each
+// channel. As text it is for people, as JSON for programs.
 type Explanation struct {
 	ProductID string    `json:"productID"`
 	Name      string    `json:"name,omitempty"`
@@ -48,8 +48,8 @@ type Explained struct {
 	// Listings are what the channel shows of the product; none if the target's
 	// Filter or Listings leave it out.
 	Listings []Listed `json:"listings,omitempty"`
-	// Waiting is set if the product is marked for the channel: with an Attempt
-	// above 0 it was tried, and Trouble says why in vain.
+	// Waiting is set if the product is marked for the channel. With an Attempt
+	// above 0 it was tried, and Trouble says why it failed.
 	Waiting *Waiting `json:"waiting,omitempty"`
 	// Trouble is set if the product is retried, or was given up.
 	Trouble *Trouble `json:"trouble,omitempty"`
@@ -115,9 +115,9 @@ func (x Listed) MarshalJSON() ([]byte, error) {
 // maxHistory bounds an explanation's history of one channel.
 const maxHistory = 10
 
-// Explain says why each channel shows of a product what it shows: what the
+// Explain says why a product shows the quantity that it does on each channel: what the
 // source has, how the policy comes to a quantity, what the channel shows, what
-// stands between the two, and what happened lately. It changes nothing.
+// stands between the two, and what happened lately. It writes nothing.
 //
 // It reads the source, and the channels unless the question says otherwise;
 // what fails in that is in the explanation. The error is the queue's, or

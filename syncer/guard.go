@@ -23,7 +23,7 @@ import (
 //
 // A loss that orders explain is none: the source has promised all that is on
 // hand, or the channels have sold as much since they were last read. What the
-// channel cannot show at all is none either.
+// channel cannot show at all does not count.
 //
 // A run over the catalogue puts losses and gains aside until everything was
 // compared. Then those within the limits are written, and the others held: all
@@ -49,9 +49,9 @@ type Guard struct {
 	// Gains is the share of the products on sale that may gain; 0 means 0.3,
 	// and a negative share no limit.
 	Gains float64
-	// Few is how many products may be lost or gain whatever the shares say,
-	// but of those on sale never more than a third, or one, are lost; 0 means 5,
-	// and a negative number none.
+	// Few is how many products may be lost or gain whatever the shares say;
+	// losses never exceed a third of those on sale, or one. 0 means 5, and a
+	// negative number none.
 	Few int
 	// Times is how many times as much as before a product must show to count
 	// as a gain; 0 means 10.

@@ -24,12 +24,12 @@ const (
 
 // A Trip says that a guard has tripped, and by what.
 type Trip struct {
-	// Since is when the guard tripped, and Run the run that it stopped.
+	// Since is when the guard tripped, and Run the run in which it did.
 	Since time.Time `json:"since"`
 	Run   string    `json:"run"`
-	// Losses and Gains are how many products were in danger when it tripped,
-	// Limit is how many may be, and OnSale how many are on sale as far as that
-	// is known.
+	// Losses and Gains are how many products were in danger when it tripped, at
+	// least; Limit is how many may be. OnSale is how many were on sale, or 500 if
+	// no run over the catalogue has counted them yet.
 	Losses int `json:"losses,omitempty"`
 	Gains  int `json:"gains,omitempty"`
 	Limit  int `json:"limit"`

@@ -50,7 +50,7 @@ type Hooks struct {
 	Reconciled func(context.Context, *Report, error)
 }
 
-// Work is something that lasts.
+// Work is a call, or a turn of Run, that a host may trace.
 type Work struct {
 	// Kind is "sync", "reconcile", "plan" or "apply" for a call of that method,
 	// and "turn" for a batch that Run takes through one channel.
@@ -65,7 +65,7 @@ type Work struct {
 	Links []string
 }
 
-// WorkDone is the end of [Work].
+// WorkDone is how [Work] ended.
 type WorkDone struct {
 	Report  *Report        // of a call, or nil
 	Channel *ChannelReport // of a turn, or nil

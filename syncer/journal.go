@@ -50,10 +50,10 @@ type Entry struct {
 	Report *Report `json:"report,omitempty"`
 }
 
-// What happened.
+// What is the kind of an [Entry].
 type What string
 
-// What entries of the journal tell.
+// The kinds of entries.
 const (
 	Wrote    What = "wrote"    // a quantity was written, and shows
 	Sent     What = "sent"     // it was accepted, and does not show yet

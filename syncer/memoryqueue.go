@@ -165,7 +165,7 @@ func (q *MemoryQueue) Restore(marks ...Mark) {
 }
 
 // Lookup reports whether a key is in the queue: waiting, delayed or leased. It
-// returns the mark that Restore needs to put it back as it is.
+// returns the mark that Restore needs to put it back with its times.
 func (q *MemoryQueue) Lookup(key Key) (Mark, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

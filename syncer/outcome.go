@@ -6,7 +6,9 @@ import (
 	"github.com/ecosire/stocksync/channel"
 )
 
-// A state is what came of one listing in a pass.
+// A state is what came of one listing in a pass. They are in order, from well
+// to bad, and are compared: up to updated the channel shows what it should, and
+// of a product with several listings the worst counts.
 type state uint8
 
 const (
@@ -16,7 +18,7 @@ const (
 	unclear                 // it was sent, and whether it was applied is not known
 	held                    // a guard holds it
 	replanned               // it is not what the plan expects
-	superseded              // another run had a newer quantity
+	superseded              // it changed again and again meanwhile, or another run had a newer quantity
 	failed                  // it was not written
 )
 

@@ -12,14 +12,14 @@ import (
 // source changes under it.
 const maxLooks = 3
 
-// A purpose is why products are taken through a channel. It decides what is
-// guarded and how.
+// A purpose is why products are taken through a channel. It decides what the
+// memory learns of what is found; what is guarded is the gate's affair.
 type purpose int
 
 const (
 	realtime  purpose = iota // what was marked, or asked for by SyncProducts: guarded by a window of time
 	nightly                  // a run over the catalogue: what is dangerous is put aside until its end
-	settling                 // that end, within the limits: nothing is guarded
+	settling                 // that end: what was put aside is read anew and written
 	applying                 // the lines of a plan: guarded before the pass, all or nothing
 	surveying                // a plan is made: nothing is written
 )

@@ -14,10 +14,10 @@ import (
 // one [Task]. A queue keeps these promises, which package syncer/queuetest
 // tests:
 //
-//   - At least once: a marked key is leased until it is acknowledged. What
-//     Mark has returned nil for is not lost by anything that the queue claims
-//     to survive; after that, a task that was leased and not acknowledged is
-//     due again.
+//   - At least once: a marked key is leased again and again until it is
+//     acknowledged. What Mark has returned nil for is not lost by anything that
+//     the queue claims to survive. After a crash, a leased task that was not
+//     acknowledged is due again.
 //   - One at a time: a leased key is not leased again before Ack or Retry.
 //   - A mark made during work is not lost: Ack of a task whose key was marked
 //     since it was leased leaves the key in the queue, due at once.
@@ -28,9 +28,9 @@ import (
 //     shown to people as an age by the local clock, a queue on another machine
 //     gives each time as the local now minus the age by its own clock.
 //   - Times order work: Last of a mark that is made now, or becomes visible
-//     now, is later than Last of every task that was leased before. So who
-//     reads the source after a Lease has what all marks up to the latest Last
-//     in it are about.
+//     now, is later than Last of every task that was leased before. A read of
+//     the source after a Lease therefore covers every mark up to the latest
+//     Last in it.
 //
 // All methods are safe for concurrent use, and return soon after ctx is done.
 type Queue interface {
@@ -78,7 +78,7 @@ type Mark struct {
 	// First and Last are set when marks move from one lane to another, so that
 	// they keep their age and their order. They are times that the queue gave,
 	// and the moved task has exactly these. Zero means now. A First that is
-	// later than now or Last counts as the earlier of these.
+	// later than now or Last is lowered to the earlier of these.
 	First, Last time.Time
 	// Count is how many marks this one stands for; less than 1 counts as 1.
 	Count int

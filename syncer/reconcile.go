@@ -14,8 +14,8 @@ import (
 
 // How a reconciliation can end otherwise than well.
 var (
-	// ErrHeld: a guard holds lines. They are in the report's Held, and
-	// [Syncer.Held] has them until they are dealt with.
+	// ErrHeld: a guard holds lines. They are in the report's Held; those that
+	// tripped the guard are in [Syncer.Held], too, until they are dealt with.
 	ErrHeld = errors.New("held by the guard")
 	// ErrReconciling: a reconciliation is under way already.
 	ErrReconciling = errors.New("syncer: a reconciliation is under way already")
@@ -38,7 +38,7 @@ var (
 // of a temporary file, eight bytes a product; see [os.TempDir]. Where there can
 // be none it is memory.
 //
-// What takes products off sale, or on sale, is put aside until everything was
+// A loss or a gain, as [Guard] defines them, is put aside until everything was
 // compared, read again, and then written, or held if it is more than the
 // [Guard] of the channel lets pass; the run then ends with an error that
 // matches [ErrHeld]. Only what was read is written: missing is never zero. A
@@ -48,7 +48,7 @@ var (
 //
 // A channel that cannot keep pace with the source, or that fails for a while,
 // does not delay the others: it gets its products afterwards, read anew. If it
-// does not work again within ten minutes the run ends without it, with an error
+// does not work again within ten minutes of the others' end, the run ends without it, with an error
 // that matches [ErrNotCompared]. The run leaves room in the
 // source's quota for more urgent work. Two runs never overlap: the second call returns
 // [ErrReconciling].

@@ -82,8 +82,8 @@ type ChannelReport struct {
 	// sell is not there.
 	SellsAtZero int      `json:"sellsAtZero,omitempty"`
 	AtZero      []string `json:"atZero,omitempty"`
-	// Over and Under are how many of those updated or held showed more, and
-	// less, than they should: the drift.
+	// Over and Under are how many of those written, sent or held showed more,
+	// and less, than they should: the drift.
 	Over  int `json:"over,omitempty"`
 	Under int `json:"under,omitempty"`
 
@@ -196,6 +196,7 @@ func (r *ChannelReport) UnmarshalJSON(data []byte) error {
 	return err
 }
 
+// String says where, what and why, in one line.
 func (p Problem) String() string {
 	where := p.Channel
 	if where == "" {

@@ -188,8 +188,8 @@ var ErrNoProduct = errors.New("the source did not answer this product")
 // show them, now. With no ids it does nothing; see [Syncer.Reconcile] for the
 // whole catalogue.
 //
-// Each channel is read first and only its differences are written, what could
-// be sold twice first. Channels do not wait for one another: one that is slow
+// Each channel is read first and only its differences are written, those that
+// could oversell first. Channels do not wait for one another: one that is slow
 // or down does not delay or fail the rest, though SyncProducts returns only
 // when all are done or ctx is. The guards hold what is too much for their
 // windows of time; see [Guard].

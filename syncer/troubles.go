@@ -12,7 +12,7 @@ import (
 
 // A Trouble is a product that a channel does not show as it should, for a
 // reason of its own: it is tried again, or given up until it changes or the
-// next reconciliation. What fails with its channel as a whole is none.
+// next reconciliation. The failure of a whole channel is no Trouble.
 type Trouble struct {
 	Channel   string `json:"channel"`
 	ProductID string `json:"productID"`
