@@ -99,7 +99,7 @@ func TestAnUnsortedCatalogue(t *testing.T) {
 	s, ids := stocked(950, ecosiretest.Config{Unsorted: true})
 	sold := 0
 	s.Inject(channeltest.Fault{Times: -1, Match: func(channeltest.Request) bool {
-		if sold < 60 { // with each request one of the products that come last
+		if sold < 30 { // with each request of the first reading one of the products that come last
 			s.Sell(ids[sold], 1)
 			sold += 3
 		}
