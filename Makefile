@@ -44,6 +44,9 @@ vuln: ## known vulnerabilities in what is linked, where the database can be reac
 pgtest: ## the tests of syncer/pgqueue, on a PostgreSQL of their own, which apt-get may install
 	bash syncer/pgqueue/pgtest
 
+storm: ## three replicas on PostgreSQL while everything goes wrong, for some minutes
+	cd syncer/pgqueue && STOCKSYNC_PGTEST=require STOCKSYNC_STORM=long $(GO) test -count 1 -timeout 30m -v -run '^TestStorm$$' ./internal/storm
+
 bench: ## measure speed at real quotas, in virtual time, and our own cost
 	STOCKSYNC_BENCH=short $(GO) test -count 1 -v ./internal/bench
 
@@ -87,4 +90,4 @@ release-check: ## whether VERSION can be released after BASE; see docs/releasing
 	$(GO) test -run '^(TestDocument|Example)' ./...
 	test $(BASE) = none || bash .ci/api-diff $(BASE) $(VERSION)
 
-.PHONY: help test race lint vuln pgtest bench bench-full fuzz mutate examples consumers tidy release-check
+.PHONY: help test race lint vuln pgtest storm bench bench-full fuzz mutate examples consumers tidy release-check
