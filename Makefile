@@ -70,6 +70,7 @@ examples: ## build and run the examples on their simulated services
 	$(GO) run ./examples/webhookserver -demo
 	$(GO) run ./examples/reconcile -simulate >/dev/null
 	$(GO) run ./examples/customchannel
+	cd syncer/pgqueue && $(GO) run ./examples/replicas # on a PostgreSQL of its own, or that of DATABASE_URL
 	$(GO) run ./examples/catalogue >/dev/null
 
 consumers: ## build, vet and run the programs of others in internal/testdata/consumer
