@@ -333,13 +333,7 @@ func (s *Syncer) resume(ctx, work context.Context, t *target, r channel.Resumer)
 		case again > 0:
 			wait, failures = min(again, resumeEvery), 0
 		}
-		var marks []Mark
-		for _, sku := range skus {
-			if id := t.memory.expect(sku, t.lag); id != "" {
-				marks = append(marks, Mark{Key: Key{Lane: t.eventLane(), ID: id}, Why: Retried})
-			}
-		}
-		if len(marks) > 0 && s.insist(ctx, "Mark", func() error { return s.on(ctx).Mark(ctx, marks...) }) != nil {
+		if t.outcomes(ctx, s, skus) != nil {
 			return
 		}
 		if sleep(ctx, wait) != nil {

@@ -79,6 +79,7 @@ type writing struct {
 	out       *outcome
 	again     bool
 	conflicts []change
+	awaited   []Record // see awaitedSet
 }
 
 // push pushes one batch. It returns an error if nothing is known of any of
@@ -111,6 +112,8 @@ func (w *writing) push(ctx context.Context, some []change) error {
 	for i := range some {
 		w.account(&some[i], errs[some[i].sku])
 	}
+	t.await(ctx, w.p.s, w.awaited)
+	w.awaited = nil
 	return nil
 }
 
@@ -164,6 +167,9 @@ func (w *writing) account(c *change, err error) {
 		lag := w.p.t.lag
 		if longer, ok := channel.LagOf(err); ok {
 			lag = max(lag, longer)
+		}
+		if lag > w.p.t.lag && w.p.t.resumes() && c.stock.ProductID != "" {
+			w.awaited = append(w.awaited, Record{c.sku, []byte(c.stock.ProductID)})
 		}
 		w.p.t.memory.wrote(c, true, lag)
 		w.out.add(result{want: c.want, seen: c.seen, state: pending, err: err, settles: max(lag, time.Second)})
