@@ -143,7 +143,8 @@ type Lagger interface {
 
 // A Keeper is a [Channel] that knows something that is costly to find out
 // again, such as which item each SKU is, and can carry it over a restart.
-// What it knows is never a quantity, and its loss costs requests only.
+// What it knows is never a quantity, and its loss costs requests only. A syncer
+// with a durable queue keeps it there.
 type Keeper interface {
 	// Keep writes what the channel knows to w, in a form of its own.
 	Keep(w io.Writer) error

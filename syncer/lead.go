@@ -206,5 +206,6 @@ func (s *Syncer) prepareTerm(accept context.Context, t *tenure) error {
 			return err
 		}
 	}
+	s.recollect(accept)
 	return s.insist(accept, "lanes", func() error { return s.adopt(accept) })
 }

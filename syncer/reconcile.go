@@ -77,6 +77,7 @@ func (s *Syncer) reconcile(ctx context.Context) (r *Report, complete bool, err e
 		r, err := e.end(failed)
 		return r, false, err
 	}
+	s.recollect(ctx)
 	e.ctx = s.expecting(e.ctx)
 	ctx = e.ctx
 	preloaded := s.preload(ctx)
@@ -111,6 +112,9 @@ func (s *Syncer) reconcile(ctx context.Context) (r *Report, complete bool, err e
 	}
 	for _, n := range nights {
 		complete = complete && n.whole
+	}
+	if complete {
+		s.keep(ctx)
 	}
 	s.journal.prune(ctx)
 	if complete {

@@ -59,12 +59,16 @@ type target struct {
 	lane       *lane          // order among passes
 	calls      calls          // of the channel that have not returned
 	preloading atomic.Bool
-	memory     memory  // what the channel was found or made to show
-	state      breaker // whether the channel works
-	barren     barren  // writes that came to nothing, in a row
-	window     window  // what was lately lost and gained in real time
-	keeper     keeper  // what the guard holds
-	troubles   troubles
+	// recollected says that what a [channel.Keeper] had kept was looked for, and
+	// keptAt is when it was kept last; only a reconciliation uses that.
+	recollected atomic.Bool
+	keptAt      time.Time
+	memory      memory  // what the channel was found or made to show
+	state       breaker // whether the channel works
+	barren      barren  // writes that came to nothing, in a row
+	window      window  // what was lately lost and gained in real time
+	keeper      keeper  // what the guard holds
+	troubles    troubles
 }
 
 func newTarget(t Target) (*target, error) {

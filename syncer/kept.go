@@ -1,0 +1,182 @@
+package syncer
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/ecosire/stocksync/channel"
+)
+
+// What channels know that is costly to find out again ([channel.Keeper]) is kept
+// in the queue's store: restored before a process works for the first time, and
+// kept after each complete run over the catalogue. It is cut into records, under
+// one of two prefixes by turns, so that what was kept before stays whole until
+// the new one is.
+
+// keptSet and a channel's name is the set of what it knows.
+const keptSet = "kept/"
+
+const (
+	keptHead = "head"
+	// keptPiece is the size of a record.
+	keptPiece = 256 << 10
+	// maxKeptPieces bounds what a channel may keep: 128 MB.
+	maxKeptPieces = 512
+	// keptSeldom is how often it is kept again at most.
+	keptSeldom = time.Hour
+)
+
+// A keptNote says under which prefix what is kept is, and how much.
+type keptNote struct {
+	Prefix string `json:"prefix"`
+	Pieces int    `json:"pieces"`
+}
+
+func (n keptNote) key(piece int) string { return fmt.Sprintf("%s%06d", n.Prefix, piece) }
+
+// recollect restores what the channels knew, once.
+func (s *Syncer) recollect(ctx context.Context) {
+	for _, t := range s.targets {
+		k, ok := channel.As[channel.Keeper](t.Channel)
+		if !ok || s.forgets() || !t.recollected.CompareAndSwap(false, true) {
+			continue
+		}
+		head, err := t.keptHead(ctx, s)
+		if err == nil && head.Pieces > 0 {
+			err = t.call(ctx, s, "Restore", func(ctx context.Context) error {
+				return k.Restore(&keptReader{ctx: ctx, s: s, set: keptSet + t.name, note: head})
+			})
+		}
+		if err != nil {
+			s.logger.LogAttrs(ctx, slog.LevelWarn, "what a channel had kept is not restored; it costs requests to find it out again",
+				slog.String("channel", t.name), slog.Any("err", err))
+		}
+	}
+}
+
+// keep keeps what the channels know by now.
+func (s *Syncer) keep(ctx context.Context) {
+	for _, t := range s.targets {
+		k, ok := channel.As[channel.Keeper](t.Channel)
+		if !ok || s.forgets() || time.Since(t.keptAt) < keptSeldom && !t.keptAt.IsZero() {
+			continue
+		}
+		t.keptAt = time.Now()
+		if err := t.keep(ctx, s, k); err != nil && ctx.Err() == nil {
+			s.logger.LogAttrs(ctx, slog.LevelWarn, "what a channel knows is not kept; a restart costs requests to find it out again",
+				slog.String("channel", t.name), slog.Any("err", err))
+		}
+	}
+}
+
+// forgets reports whether the store ends with the process.
+func (s *Syncer) forgets() bool {
+	_, memory := s.queue.(*MemoryQueue)
+	return memory
+}
+
+func (t *target) keptHead(ctx context.Context, s *Syncer) (head keptNote, err error) {
+	value, err := s.on(ctx).Load(ctx, keptSet+t.name, keptHead)
+	if err == nil && value != nil {
+		err = json.Unmarshal(value, &head)
+	}
+	return head, err
+}
+
+func (t *target) keep(ctx context.Context, s *Syncer, k channel.Keeper) error {
+	old, err := t.keptHead(ctx, s)
+	if err != nil {
+		old = keptNote{} // it is replaced
+	}
+	w := &keptWriter{s: s, set: keptSet + t.name, note: keptNote{Prefix: "a"}}
+	if old.Prefix == "a" {
+		w.note.Prefix = "b"
+	}
+	err = t.call(ctx, s, "Keep", func(ctx context.Context) error {
+		w.ctx = ctx
+		return k.Keep(w)
+	})
+	if err != nil {
+		return err
+	}
+	if err := w.flush(ctx); err != nil {
+		return err
+	}
+	value, err := json.Marshal(w.note)
+	if err != nil {
+		return err
+	}
+	records := []Record{{keptHead, value}}
+	for i := range old.Pieces {
+		records = append(records, Record{Key: old.key(i)})
+	}
+	return s.on(ctx).Save(ctx, w.set, records...)
+}
+
+// A keptWriter saves what is written in pieces.
+type keptWriter struct {
+	ctx  context.Context
+	s    *Syncer
+	set  string
+	note keptNote
+	buf  []byte
+}
+
+func (w *keptWriter) Write(p []byte) (int, error) {
+	w.buf = append(w.buf, p...)
+	for len(w.buf) >= keptPiece {
+		rest := w.buf[keptPiece:]
+		w.buf = w.buf[:keptPiece]
+		if err := w.flush(w.ctx); err != nil {
+			return 0, err
+		}
+		w.buf = rest
+	}
+	return len(p), nil
+}
+
+func (w *keptWriter) flush(ctx context.Context) error {
+	switch {
+	case len(w.buf) == 0:
+		return nil
+	case w.note.Pieces == maxKeptPieces:
+		return fmt.Errorf("it is more than %d MB", maxKeptPieces*keptPiece>>20)
+	}
+	err := w.s.on(ctx).Save(ctx, w.set, Record{w.note.key(w.note.Pieces), w.buf})
+	w.note.Pieces++
+	w.buf = nil
+	return err
+}
+
+// A keptReader reads the pieces again.
+type keptReader struct {
+	ctx  context.Context
+	s    *Syncer
+	set  string
+	note keptNote
+	next int
+	buf  []byte
+}
+
+func (r *keptReader) Read(p []byte) (int, error) {
+	for len(r.buf) == 0 {
+		if r.next == min(r.note.Pieces, maxKeptPieces) {
+			return 0, io.EOF
+		}
+		piece, err := r.s.on(r.ctx).Load(r.ctx, r.set, r.note.key(r.next))
+		if err != nil {
+			return 0, err
+		}
+		if piece == nil {
+			return 0, io.ErrUnexpectedEOF
+		}
+		r.buf, r.next = piece, r.next+1
+	}
+	n := copy(p, r.buf)
+	r.buf = r.buf[n:]
+	return n, nil
+}
