@@ -95,7 +95,7 @@ func (a *account) result(ctx context.Context, res *result) {
 func (a *account) change(ctx context.Context, res *result, state string) {
 	a.drift(res)
 	c := Change{
-		ProductID: res.stock.ProductID, SKU: res.sku, Name: res.stock.Name,
+		ProductID: res.stock.ProductID, SKU: res.sku, ProductSKU: res.productSKU(), Name: res.stock.Name,
 		Shown: shownBefore(res.seen), Wanted: res.quantity, AsOf: res.asOf, State: state, Culprit: res.culprit,
 	}
 	if len(a.report.Changes) < maxListed {
@@ -123,7 +123,7 @@ func (a *account) problem(res *result) {
 	}
 	if len(a.report.Problems) < maxListed {
 		a.report.Problems = append(a.report.Problems, Problem{
-			Channel: a.t.name, ProductID: res.stock.ProductID, SKU: res.sku, Name: res.stock.Name, Err: res.err,
+			Channel: a.t.name, ProductID: res.stock.ProductID, SKU: res.sku, ProductSKU: res.productSKU(), Name: res.stock.Name, Err: res.err,
 		})
 	}
 }

@@ -280,7 +280,7 @@ func (r *Report) Undo() (*Plan, error) {
 			if twice { // back to what it was before all of them
 				ch.Shown = before(p.Lines[at])
 			}
-			l := Line{Channel: c.Channel, ProductID: ch.ProductID, SKU: ch.SKU, Name: ch.Name, Shown: &ch.Wanted, Reason: PutBack}
+			l := Line{Channel: c.Channel, ProductID: ch.ProductID, SKU: ch.SKU, ProductSKU: ch.ProductSKU, Name: ch.Name, Shown: &ch.Wanted, Reason: PutBack}
 			if ch.Shown != nil {
 				l.Wanted, l.Reason = *ch.Shown, Under
 				if l.Delta() < 0 {

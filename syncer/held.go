@@ -409,10 +409,7 @@ func hashOf(lines []Line) string {
 
 // words says what a line would do, for people.
 func (l Line) words() string {
-	name := text.Clean(l.SKU)
-	if l.Name != "" {
-		name += " (" + text.Clean(l.Name) + ")"
-	}
+	name := text.Clean(l.SKU) + aka(l.SKU, l.ProductSKU, l.Name)
 	if l.Shown == nil {
 		return fmt.Sprintf("%s is sold without a quantity and would show %d", name, l.Wanted)
 	}

@@ -58,10 +58,13 @@ type Line struct {
 	Channel   string `json:"channel,omitempty"` // "" if the source could not be read
 	ProductID string `json:"productID"`         // "" of what is retired
 	SKU       string `json:"sku,omitempty"`
-	Name      string `json:"name,omitempty"` // of the product
-	Shown     *int   `json:"shown"`          // null if the channel shows no quantity, or it is not known
-	Wanted    int    `json:"wanted"`
-	Reason    Reason `json:"reason"`
+	// ProductSKU is what the source calls the product, if that is not the SKU, and
+	// Name is its name. A kit has those of the part that limits it.
+	ProductSKU string `json:"productSKU,omitempty"`
+	Name       string `json:"name,omitempty"`
+	Shown      *int   `json:"shown"` // null if the channel shows no quantity, or it is not known
+	Wanted     int    `json:"wanted"`
+	Reason     Reason `json:"reason"`
 	// Inexact reports that the channel shows a fraction of a unit on top of Shown,
 	// and SellsAtZero that customers can go on buying it at 0.
 	Inexact     bool `json:"inexact,omitempty"`
@@ -116,7 +119,7 @@ func (l Line) same(o Line) bool {
 // lineOf is the line of a difference.
 func lineOf(t *target, c *change) Line {
 	l := Line{
-		Channel: t.name, ProductID: c.stock.ProductID, SKU: c.sku, Name: c.stock.Name,
+		Channel: t.name, ProductID: c.stock.ProductID, SKU: c.sku, ProductSKU: c.productSKU(), Name: c.stock.Name,
 		Shown: shownBefore(c.seen), Wanted: c.quantity, SoldOut: t.Policy.basis(c.stock).Available <= 0,
 	}
 	if c.seen != nil {
@@ -235,7 +238,7 @@ func (s *Syncer) plan(ctx context.Context, read func(*entrance, *fan, []*survey)
 		}
 	}
 	for _, p := range e.report.Problems {
-		plan.Lines = append(plan.Lines, Line{ProductID: p.ProductID, SKU: p.SKU, Name: p.Name, Reason: Unread, Error: p.Err.Error()})
+		plan.Lines = append(plan.Lines, Line{ProductID: p.ProductID, SKU: p.SKU, ProductSKU: p.ProductSKU, Name: p.Name, Reason: Unread, Error: p.Err.Error()})
 	}
 	plan.Read = e.report.Read
 	if failed == nil {

@@ -45,9 +45,7 @@ func (p *Plan) differing(name string) int {
 // cells are SKU, shown, wanted, delta and why.
 func (l Line) cells() []string {
 	cells := []string{text.Clean(cmp.Or(l.SKU, "product "+l.ProductID)), "", "", "", string(l.Reason)}
-	if l.Name != "" {
-		cells[0] += " (" + text.Cut(l.Name, 40) + ")"
-	}
+	cells[0] += aka(l.SKU, l.ProductSKU, l.Name)
 	if l.SellsAtZero {
 		cells[4] += ", sells at zero"
 	}

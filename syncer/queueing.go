@@ -137,7 +137,11 @@ func (o *settlement) giveUp(ctx context.Context, t Task, p Problem) {
 		})
 	}
 	o.s.hooks.gaveUp(ctx, o.s, p)
-	o.s.logger.LogAttrs(about(ctx, p.Channel, p.ProductID, p.SKU), slog.LevelWarn, "given up until it changes", slog.Any("err", p.Err))
+	attrs := []slog.Attr{slog.Any("err", p.Err)}
+	if p.ProductSKU != "" {
+		attrs = append(attrs, slog.String("productSKU", p.ProductSKU))
+	}
+	o.s.logger.LogAttrs(about(ctx, p.Channel, p.ProductID, p.SKU), slog.LevelWarn, "given up until it changes", attrs...)
 }
 
 const (

@@ -111,7 +111,9 @@ const maxListed = 10_000
 type Change struct {
 	ProductID string `json:"productID"`
 	SKU       string `json:"sku"`
-	Name      string `json:"name,omitempty"`
+	// ProductSKU and Name are as in [Line].
+	ProductSKU string `json:"productSKU,omitempty"`
+	Name       string `json:"name,omitempty"`
 	// Shown is what the channel showed before, or nil if it showed no quantity
 	// or cannot be read.
 	Shown *int `json:"shown"`
@@ -131,8 +133,10 @@ type Problem struct {
 	Channel   string `json:"channel,omitempty"` // "" if the product could not be read at the source
 	ProductID string `json:"productID,omitempty"`
 	SKU       string `json:"sku,omitempty"`
-	Name      string `json:"name,omitempty"`
-	Err       error  `json:"-"`
+	// ProductSKU and Name are as in [Line].
+	ProductSKU string `json:"productSKU,omitempty"`
+	Name       string `json:"name,omitempty"`
+	Err        error  `json:"-"`
 
 	many int // for so many products alike
 }
@@ -209,9 +213,25 @@ func (p Problem) String() string {
 	case p.SKU == "":
 		name = "product " + text.Clean(p.ProductID)
 	case p.Err != nil && strings.Contains(p.Err.Error(), name): // it says so itself
-		return fmt.Sprintf("%s: %v", where, p.Err)
+		return fmt.Sprintf("%s: %v%s", where, p.Err, aka(p.SKU, p.ProductSKU, p.Name))
+	}
+	if p.many == 0 {
+		name += aka(p.SKU, p.ProductSKU, p.Name)
 	}
 	return fmt.Sprintf("%s: %s: %v", where, name, p.Err)
+}
+
+// aka is what a product is called beside its SKU on a channel, for people.
+func aka(sku, productSKU, name string) string {
+	switch {
+	case productSKU != "" && name != "" && name != productSKU:
+		return fmt.Sprintf(" (%s, %s)", text.Cut(productSKU, 40), text.Cut(name, 40))
+	case productSKU != "":
+		return fmt.Sprintf(" (%s)", text.Cut(productSKU, 40))
+	case name != "" && name != sku:
+		return fmt.Sprintf(" (%s)", text.Cut(name, 40))
+	}
+	return ""
 }
 
 // Err returns nil if every channel shows what it should of the products that

@@ -141,7 +141,7 @@ func (n *night) retire(ctx context.Context, known *names, at int, whole bool) {
 	r := &n.account.report
 	if err != nil && !isContext(ctx, err) {
 		r.Unlisted = err.Error()
-		n.s.logger.LogAttrs(ctx, slog.LevelWarn, "what is retired was not found out as a whole", slog.String("run", channel.Run(ctx)),
+		n.s.logger.LogAttrs(ctx, slog.LevelWarn, "what is retired was not found out as a whole",
 			slog.String("channel", n.t.name), slog.Any("err", err))
 	}
 	r.Extra, r.ExtraSKUs = left.count, left.skus

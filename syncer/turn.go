@@ -82,7 +82,7 @@ func (s *Syncer) turn(ctx context.Context, r *reader, t *target, tasks []Task, n
 		case out.err != nil && (res.unsent || res.state == unclear || errors.Is(res.err, channel.ErrUnauthorized)): // the channel's trouble
 			o.retry(task, max(wait, time.Second), res.err)
 		case channel.Permanent(res.err):
-			o.giveUp(ctx, task, Problem{Channel: t.name, ProductID: task.ID, SKU: res.sku, Name: stock.Name, Err: res.err})
+			o.giveUp(ctx, task, Problem{Channel: t.name, ProductID: task.ID, SKU: res.sku, ProductSKU: res.productSKU(), Name: stock.Name, Err: res.err})
 		default:
 			o.later(task, res.err, maxProductBackoff)
 		}

@@ -19,6 +19,15 @@ type want struct {
 	asOf     time.Time // of the oldest stock that it rests on
 }
 
+// productSKU is what the source calls the product, if the channel calls it
+// something else.
+func (w *want) productSKU() string {
+	if w.stock.SKU == w.sku {
+		return ""
+	}
+	return w.stock.SKU
+}
+
 // want makes of what was read what the channel should show. What cannot be
 // published goes to out: what has no SKU, what a policy does not know, and what
 // shares its SKU with another product, since no channel can show two
