@@ -55,6 +55,8 @@ func newSubject(cfg amazontest.Config) channeltest.Maker {
 			seller.Add(amazontest.Listing{SKU: l.SKU, Quantity: l.Quantity, Unset: l.Unset, FBA: l.Err != nil})
 		}
 		t.Cleanup(func() { assert.Empty(t, seller.Harm()) })
+		// Without OffSale: the record of availability, which is all that the
+		// channel reads, does not say whether an offer is live.
 		return channeltest.Subject{Channel: open(t, seller), Shown: seller.Quantity, Set: seller.Set, Wire: seller.Wire}
 	}
 }

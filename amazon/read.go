@@ -3,6 +3,7 @@ package amazon
 import (
 	"context"
 	"fmt"
+	"math/bits"
 	"net/http"
 	"net/url"
 	"strings"
@@ -211,22 +212,25 @@ func blame(err error) *Error {
 }
 
 // split asks for the halves of what was refused, until it is clear which SKU
-// Amazon cannot take. If it refuses each one, the SKUs are not to blame.
+// Amazon cannot take. If it takes none in as many tries as it takes to find one,
+// the SKUs are not to blame.
 func (r *reading) split(ctx context.Context, skus []string, refusal *Error) error {
 	part := &reading{Channel: r.Channel}
-	refusals := 0
+	tries, taken := 1, false
 	var ask func(skus []string) error
 	ask = func(skus []string) error {
 		rows, err := part.pages(ctx, skus)
 		e := blame(err)
-		switch {
+		switch tries++; {
 		case err == nil:
+			taken = true
 			part.match(skus, rows)
 			return nil
 		case e == nil:
 			return err
+		case !taken && tries > bits.Len(uint(pageSize))+1:
+			return refusal
 		case len(skus) == 1:
-			refusals++
 			part.add(channel.Level{SKU: skus[0], Err: invalid(e)})
 			return nil
 		}
@@ -245,7 +249,7 @@ func (r *reading) split(ctx context.Context, skus []string, refusal *Error) erro
 	} else {
 		return r.look(ctx, skus[0])
 	}
-	if refusals == len(skus) {
+	if !taken {
 		return refusal
 	}
 	r.add(part.levels...)

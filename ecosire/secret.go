@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 
-	"github.com/ecosire/stocksync/internal/text"
+	"github.com/ecosire/stocksync/internal/httpx"
 )
 
 // What follows keeps credentials out of whatever prints, logs or encodes the
@@ -14,11 +14,11 @@ import (
 
 // String describes a configuration without its key.
 func (c Config) String() string {
-	return fmt.Sprintf("ecosire.Config{APIKey: [redacted], BaseURL: %q}", text.Clean(c.BaseURL))
+	return fmt.Sprintf("ecosire.Config{APIKey: [redacted], BaseURL: %q}", httpx.Printable(c.BaseURL))
 }
 
-// GoString is String.
-func (c Config) GoString() string { return c.String() }
+// Format prints String, whatever the verb.
+func (c Config) Format(f fmt.State, _ rune) { fmt.Fprint(f, c.String()) }
 
 // LogValue is String.
 func (c Config) LogValue() slog.Value { return slog.StringValue(c.String()) }

@@ -13,7 +13,18 @@ import (
 
 // newSubject is a shop for the conformance kit.
 func newSubject(t *testing.T, levels []channel.Level) channeltest.Subject {
-	shop := shopifytest.New(shopifytest.Config{})
+	return subject(t, shopifytest.New(shopifytest.Config{}), levels, false)
+}
+
+// withProducts is one whose client reads what products say of their items.
+func withProducts(t *testing.T, levels []channel.Level) channeltest.Subject {
+	shop := shopifytest.New(shopifytest.Config{ReadProducts: true})
+	sub := subject(t, shop, levels, true)
+	sub.OffSale = func(sku string) { shop.Edit(sku, func(i *shopifytest.Item) { i.Draft = true }) }
+	return sub
+}
+
+func subject(t *testing.T, shop *shopifytest.Server, levels []channel.Level, products bool) channeltest.Subject {
 	items := make([]shopifytest.Item, len(levels))
 	activate := false
 	for i, l := range levels {
@@ -25,7 +36,7 @@ func newSubject(t *testing.T, levels []channel.Level) channeltest.Subject {
 		Shop: "test-shop", Token: shopify.StaticToken("shpat_test"), HTTPClient: shop.Client(),
 	})
 	require.NoError(t, err)
-	ch, err := client.Channel(shopify.ChannelConfig{LocationID: "1", Activate: activate})
+	ch, err := client.Channel(shopify.ChannelConfig{LocationID: "1", Activate: activate, Products: products})
 	require.NoError(t, err)
 	return channeltest.Subject{Channel: ch, Shown: shop.Available, Set: shop.Set, ComparesAndSets: true, Wire: shop.Wire}
 }
@@ -33,3 +44,5 @@ func newSubject(t *testing.T, levels []channel.Level) channeltest.Subject {
 func TestConformance(t *testing.T) { channeltest.TestChannelInBubble(t, newSubject) }
 
 func TestConformanceHTTP(t *testing.T) { channeltest.TestHTTPChannel(t, newSubject) }
+
+func TestConformanceWithProducts(t *testing.T) { channeltest.TestChannelInBubble(t, withProducts) }

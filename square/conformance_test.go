@@ -29,11 +29,17 @@ func newSubject(cfg squaretest.Config, lag time.Duration) channeltest.Maker {
 		require.NoError(t, err)
 		ch, err := client.Channel(square.ChannelConfig{LocationID: "LMAIN", BookingLag: lag})
 		require.NoError(t, err)
-		return channeltest.Subject{Channel: ch, Shown: till.Quantity, Wire: till.Wire, Set: func(sku string, n int) {
-			till.Set(sku, n)
-			// An update that is made after it counts from after it, too.
-			time.Sleep(lag + 5*time.Second)
-		}}
+		return channeltest.Subject{Channel: ch, Shown: till.Quantity, Wire: till.Wire,
+			Set: func(sku string, n int) {
+				till.Set(sku, n)
+				// An update that is made after it counts from after it, too.
+				time.Sleep(lag + 5*time.Second)
+			},
+			OffSale: func(sku string) {
+				till.SellOut(sku, "LMAIN")
+				time.Sleep(time.Hour) // what is known of the catalog may be so old
+			},
+		}
 	}
 }
 

@@ -192,7 +192,7 @@ func TestParseQuantity(t *testing.T) {
 }
 
 func TestOneOddRowIsOneProductsTrouble(t *testing.T) {
-	for name, odd := range map[string]string{
+	odd := map[string]string{
 		"a number":        `{"catalog_object_id":"ID","state":"IN_STOCK","location_id":"LMAIN","quantity":7}`,
 		"a word":          `{"catalog_object_id":"ID","state":"IN_STOCK","location_id":"LMAIN","quantity":"plenty"}`,
 		"an exponent":     `{"catalog_object_id":"ID","state":"IN_STOCK","location_id":"LMAIN","quantity":"1e3"}`,
@@ -211,7 +211,12 @@ func TestOneOddRowIsOneProductsTrouble(t *testing.T) {
 		"null row":        `null`,
 		"a list":          `[]`,
 		"two quantities":  `{"catalog_object_id":"ID","state":"IN_STOCK","location_id":"LMAIN","quantity":"7"},{"catalog_object_id":"ID","state":"IN_STOCK","location_id":"LMAIN","quantity":"8"}`,
-	} {
+	}
+	for _, text := range []string{"-", ".", "1.", ".5", "+1", "0x1", " 1", "1 ", "1,000", "NaN", "Infinity", "--1", "1-", "½", "١", "9007199254740993", "1.2.3", "true", "[]", "null", "7 pcs", "1e-3"} {
+		odd["the quantity "+text] = `{"catalog_object_id":"ID","state":"IN_STOCK","location_id":"LMAIN","quantity":"` + text + `"}`
+	}
+	require.GreaterOrEqual(t, len(odd), 40)
+	for name, odd := range odd {
 		t.Run(name, func(t *testing.T) {
 			till := squaretest.New(squaretest.Config{})
 			skus := stock(till, 20)

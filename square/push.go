@@ -356,6 +356,10 @@ func (p *push) judge(a *answer, rows []row) error {
 	q.read(list)
 	named := (&Error{Details: a.details}).rows(len(rows))
 	vague := len(a.details) > 0 && len(named) == 0
+	if e := (&Error{Op: a.op, Status: http.StatusOK, Details: a.details}); vague && e.general() {
+		p.open.Store(false)
+		return whole(e)
+	}
 	for i, r := range rows {
 		got, counted := q.byID[r.id]
 		d, refused := named[i]

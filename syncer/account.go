@@ -36,11 +36,11 @@ func (a *account) add(ctx context.Context, o *outcome) {
 	if o.err != nil {
 		r.Err = o.err
 	}
-	a.compared += o.compared
-	r.OnSale += o.onSale
+	a.compared += len(o.compared)
+	r.OnSale += o.onSale()
 	a.blame(ctx, o)
-	r.SellsAtZero += o.sellsAtZero
-	r.AtZero = appendSome(r.AtZero, o.atZero)
+	r.SellsAtZero += len(o.zeros)
+	r.AtZero = appendSome(r.AtZero, o.atZero())
 	for i := range o.results {
 		a.result(ctx, &o.results[i])
 	}

@@ -57,7 +57,7 @@ const (
 // still wants what was shown. When nothing is held any more the guard is clear.
 //
 // It returns an error that matches [ErrOtherLines] if the lines held are not
-// those of Hash, or more than UpTo.
+// those of Hash, or are about more products than UpTo.
 func (s *Syncer) Approve(ctx context.Context, a Approval) error {
 	i := slices.IndexFunc(s.targets, func(t *target) bool { return t.name == a.Channel })
 	a.At = cmp.Or(a.At, time.Now())
@@ -80,8 +80,8 @@ func (s *Syncer) Approve(ctx context.Context, a Approval) error {
 	switch {
 	case h == nil && a.Hash != "", h != nil && a.Hash != "" && h.Hash != a.Hash:
 		return fmt.Errorf("syncer: Approve: %s: %w", t.name, ErrOtherLines)
-	case h != nil && a.UpTo > 0 && len(lines) > a.UpTo:
-		return fmt.Errorf("syncer: Approve: %s: %d lines are held: %w", t.name, len(lines), ErrOtherLines)
+	case h != nil && a.UpTo > 0 && productsIn(lines) > a.UpTo:
+		return fmt.Errorf("syncer: Approve: %s: %d products' lines are held: %w", t.name, productsIn(lines), ErrOtherLines)
 	}
 	records := make([]Record, len(lines))
 	for i, l := range lines {
@@ -125,6 +125,15 @@ func (s *Syncer) approved() {
 	case s.approvals <- struct{}{}:
 	default:
 	}
+}
+
+// productsIn counts the products that lines are about.
+func productsIn(lines []heldLine) int {
+	ids := make(map[string]bool, len(lines))
+	for _, l := range lines {
+		ids[cmp.Or(l.ProductID, "\x00"+l.SKU)] = true
+	}
+	return len(ids)
 }
 
 // execute does what was approved.

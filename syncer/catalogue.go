@@ -6,6 +6,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -128,22 +129,33 @@ func (d *doubled) found(channel, sku string) {
 	}
 }
 
+// doubledKey is the key of a record: a name of another length is another one.
+func doubledKey(channel, sku string) string {
+	return fmt.Sprintf("%d:%s%s", len(channel), channel, sku)
+}
+
 // load reads what earlier runs have found.
 func (d *doubled) load(ctx context.Context, q Queue) error {
 	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.read {
+	read := d.read
+	d.mu.Unlock()
+	if read {
 		return nil
 	}
+	var known []Key
 	for rec, err := range q.Records(ctx, doubledSet, "") {
 		if err != nil {
 			return err
 		}
-		if d.skus == nil {
-			d.skus = make(map[Key]bool)
+		if sku, ok := strings.CutPrefix(rec.Key, doubledKey(string(rec.Value), "")); ok {
+			known = append(known, Key{string(rec.Value), sku})
 		}
-		d.skus[Key{string(rec.Value), rec.Key[len(rec.Value):]}] = true
 	}
+	for _, k := range known {
+		d.add(k.Lane, k.ID)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.read = true
 	return nil
 }
@@ -158,17 +170,17 @@ func (d *doubled) forget() {
 // settle keeps what a complete run has found, and forgets the rest.
 func (d *doubled) settle(ctx context.Context, q Queue) error {
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	var records []Record
 	for k := range d.skus {
 		if !d.finding[k] {
-			records = append(records, Record{Key: k.Lane + k.ID})
+			records = append(records, Record{Key: doubledKey(k.Lane, k.ID)})
 		}
 	}
 	for k := range d.finding {
-		records = append(records, Record{k.Lane + k.ID, []byte(k.Lane)})
+		records = append(records, Record{doubledKey(k.Lane, k.ID), []byte(k.Lane)})
 	}
 	d.skus, d.finding = d.finding, nil
+	d.mu.Unlock()
 	if len(records) == 0 {
 		return nil
 	}

@@ -1,6 +1,7 @@
 package syncer
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -24,12 +25,12 @@ type entrance struct {
 
 // begin begins a run of a kind.
 func (s *Syncer) begin(ctx context.Context, kind string) *entrance {
-	r := &Report{Run: newRunName(kind), Started: time.Now(), Requests: make(map[string]int64)}
+	r := &Report{Run: newRunName(kind), Started: time.Now()}
 	if a := askedOf(ctx); a != nil {
 		r.Run = a.run
 	}
 	ctx, done := s.hooks.work(channel.WithRun(ctx, r.Run), s, Work{Kind: kind, Run: r.Run})
-	s.meter(ctx, r, -1)
+	r.Requests = s.meter(ctx)
 	return &entrance{s: s, ctx: ctx, report: r, accounts: s.newAccounts(), done: done}
 }
 
@@ -40,18 +41,28 @@ func (e *entrance) channelDone(target int) {
 	}
 }
 
-// meter adds what the source and the channels have sent so far to the run's
-// requests, or takes it off.
-func (s *Syncer) meter(ctx context.Context, r *Report, sign int64) {
+// meter is what the source and the channels have sent so far, by name. What
+// does not say so at once is left out: it may wait for a call that is stuck.
+func (s *Syncer) meter(ctx context.Context) map[string]int64 {
+	sent := make(map[string]int64)
 	count := func(name string, v any) {
 		if m, ok := channel.As[channel.Meter](v); ok {
-			_ = s.safely(ctx, name+": Requests", func() error { r.Requests[name] += sign * m.Requests(); return nil })
+			what := cmp.Or(name, "the source") + ": Requests"
+			if s.calls.left(what) != nil {
+				return
+			}
+			if n, err := bounded(context.WithoutCancel(ctx), s, what, maxCounting, func(context.Context) (int64, error) {
+				return m.Requests(), nil
+			}); err == nil {
+				sent[name] = n
+			}
 		}
 	}
 	count("", s.source)
 	for _, t := range s.targets {
 		count(t.name, t.Channel)
 	}
+	return sent
 }
 
 // newRunName names a run so that it can be found in a shop's history.
@@ -91,7 +102,15 @@ func (e *entrance) named(ctx context.Context, f *fan, productIDs []string) error
 func (e *entrance) end(failed error) (*Report, error) {
 	r := e.report
 	r.Duration = time.Since(r.Started)
-	e.s.meter(e.ctx, r, +1)
+	before := r.Requests
+	r.Requests = e.s.meter(e.ctx)
+	for name := range r.Requests {
+		if was, ok := before[name]; ok {
+			r.Requests[name] -= was
+		} else {
+			delete(r.Requests, name)
+		}
+	}
 	for _, a := range e.accounts {
 		r.Channels = append(r.Channels, a.report)
 	}

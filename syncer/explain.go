@@ -349,8 +349,7 @@ func (s *Syncer) peek(ctx context.Context, lane, id string) (w *Waiting, err err
 	if !ok {
 		return nil, nil
 	}
-	err = s.safely(ctx, "the queue: Peek", func() error { w, err = p.Peek(ctx, Key{Lane: lane, ID: id}); return err })
-	return w, err
+	return p.Peek(ctx, Key{Lane: lane, ID: id})
 }
 
 // productOf finds the product that an SKU was last known to stand for.

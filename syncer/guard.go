@@ -28,10 +28,10 @@ import (
 // A run over the catalogue puts losses and gains aside until everything was
 // compared. Then those within the limits are written, and the others held: all
 // of them or none. In real time the limits are for each Window of the times at
-// which the products were marked, and a product that would show less than half
-// is no loss as long as it stays on sale: holding it would sell what is gone. A
-// guard that has held something has tripped,
-// which is kept in the queue's [Store]: from then on it holds every loss or
+// which the products were marked, each of which counts once, and a product that
+// would show less than half is no loss as long as it stays on sale: holding it
+// would sell what is gone. A guard that has held something has tripped, which is
+// kept in the queue's [Store]: from then on it holds every loss or
 // gain, in every kind of run, until somebody approves ([Syncer.Approve]), or a
 // run over the whole catalogue is within the limits by itself.
 //
@@ -198,42 +198,56 @@ func (s *Syncer) reconsider(ctx context.Context, sold []string) {
 	}
 }
 
-// A window counts what was lost and gained in real time, by the minutes in
-// which the products were marked: after an outage the backlog of hours arrives
-// in seconds, and is none the more dangerous for it.
+// A window counts which products were lost and gained in real time, by the
+// minutes in which they were marked: after an outage the backlog of hours
+// arrives in seconds, and is none the more dangerous for it. A product counts
+// once, at its latest mark, however often it comes and goes.
 type window struct {
 	mu      sync.Mutex
-	minutes [gain + 1]map[int64]int
+	minutes [gain + 1]map[int64]map[string]bool
 }
 
 // count counts a product that was marked at a time, unless that is one too
 // many for the window around it.
-func (w *window) count(d danger, at time.Time, length time.Duration, limit int) bool {
+func (w *window) count(d danger, productID string, at time.Time, length time.Duration, limit int) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	counts := w.minutes[d]
-	if counts == nil {
-		counts = make(map[int64]int)
-		w.minutes[d] = counts
+	minutes := w.minutes[d]
+	if minutes == nil {
+		minutes = make(map[int64]map[string]bool)
+		w.minutes[d] = minutes
 	}
 	minute, span := at.Unix()/60, max(1, int64(length/time.Minute))
 	before, after := 0, 0
-	for m, n := range counts {
+	for m, products := range minutes {
 		switch {
+		case m > minute-span && m < minute+span && products[productID]: // counted already
+			if m < minute {
+				delete(products, productID)
+				w.put(d, minute, productID)
+			}
+			return true
 		case m > minute-span && m <= minute:
-			before += n
+			before += len(products)
 			if m == minute {
-				after += n
+				after += len(products)
 			}
 		case m > minute && m < minute+span:
-			after += n
+			after += len(products)
 		case m < minute-2*24*60: // a backlog is hardly older
-			delete(counts, m)
+			delete(minutes, m)
 		}
 	}
 	if limit >= 0 && max(before, after) >= limit {
 		return false
 	}
-	counts[minute]++
+	w.put(d, minute, productID)
 	return true
+}
+
+func (w *window) put(d danger, minute int64, productID string) {
+	if w.minutes[d][minute] == nil {
+		w.minutes[d][minute] = make(map[string]bool)
+	}
+	w.minutes[d][minute][productID] = true
 }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/ecosire/stocksync/channel"
@@ -74,13 +73,20 @@ func (h Holding) String() string {
 
 // A keeper keeps what a target's guard holds, in the store and in memory.
 type keeper struct {
-	mu       sync.Mutex
+	mu       channelLock
 	read     time.Time // when the store was read last; zero for never
 	trip     *Trip
 	held     map[string]string // SKUs of lines held, with their products
 	products map[string]bool   // those products
 	onSale   int               // counted in the last run over the catalogue; -1 if there was none
 }
+
+// A channelLock is held while the queue is asked, which may take as long as that
+// takes. It is made with room for one.
+type channelLock chan struct{}
+
+func (l channelLock) Lock()   { l <- struct{}{} }
+func (l channelLock) Unlock() { <-l }
 
 // keptFor is how long what the store says of a guard is believed without
 // another look: other processes may trip it, or clear it.
@@ -308,8 +314,8 @@ func (p *pass) realtimeGate(ctx context.Context, marked map[string]time.Time) ga
 				at = time.Now()
 			}
 			limit := p.t.Guard.limit(d, onSale)
-			id := c.stock.ProductID
-			if tripped == nil && (may[id] == d || trip == nil && p.t.window.count(d, at, p.t.Guard.Window, limit)) {
+			id := c.key()
+			if tripped == nil && (may[id] == d || trip == nil && p.t.window.count(d, id, at, p.t.Guard.Window, limit)) {
 				may[id] = d
 				open = append(open, c)
 				continue

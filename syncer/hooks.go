@@ -2,6 +2,7 @@ package syncer
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/ecosire/stocksync/channel"
@@ -87,6 +88,35 @@ type Retry struct {
 	Products int
 	Wait     time.Duration
 	Err      error // the first of them
+}
+
+// MarshalJSON writes Err as its text and class.
+func (r Retry) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Channel  string        `json:"channel,omitempty"`
+		Products int           `json:"products"`
+		Wait     time.Duration `json:"wait"`
+		failure
+	}{r.Channel, r.Products, r.Wait, failureOf(r.Err)})
+}
+
+// MarshalJSON writes Err as its text and class.
+func (d WorkDone) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Report  *Report        `json:"report,omitempty"`
+		Channel *ChannelReport `json:"channel,omitempty"`
+		failure
+	}{d.Report, d.Channel, failureOf(d.Err)})
+}
+
+// MarshalJSON writes Err as its text and class.
+func (p Pushed) MarshalJSON() ([]byte, error) {
+	type plain ChannelReport
+	return json.Marshal(struct {
+		plain
+		failure
+		Delay time.Duration `json:"delay"`
+	}{plain(p.ChannelReport), failureOf(p.Err), p.Delay})
 }
 
 // work tells that work begins. What it returns is never nil.

@@ -1,12 +1,13 @@
 package syncer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,9 +17,10 @@ import (
 )
 
 // This file is the boundary to code that is not ours: channels, sources,
-// policies, filters, hooks, schedules. A panic there becomes an error, and a
-// call that does not return is left behind. Nothing else in this package calls
-// such code directly.
+// policies, filters, hooks, schedules; stream.go and hostqueue.go are its parts
+// for what the source yields, and for the queue. A panic there becomes an error,
+// and a call that does not return is left behind. Nothing else in this package
+// calls such code directly.
 
 const (
 	// defaultPatience is how long a call may take: long enough for an adapter
@@ -27,6 +29,8 @@ const (
 	// maxReturning is how long a call may go on after its context is done, at
 	// most; see Syncer.returning.
 	maxReturning = 2 * time.Second
+	// maxCounting is how long a [channel.Meter] may take, which only counts.
+	maxCounting = time.Second
 )
 
 // errStuck: a call has not returned in time. Whether it did its work is not
@@ -59,38 +63,123 @@ func about(ctx context.Context, name, productID, sku string) context.Context {
 	return logs.With(logs.With(logs.With(ctx, logs.Channel, name), logs.Product, text.Clean(productID)), logs.SKU, text.Clean(sku))
 }
 
-// hook calls one of the host's hooks, about what about says.
+// heeded is err, whose methods, which are the host's too, have been called once:
+// where safely recovers. An error that holds a nil pointer panics then, and not
+// when a report is made of it.
+func heeded(err error) error {
+	if err != nil {
+		_ = err.Error()
+		_ = errors.Is(err, errNobodys)
+		_, _ = channel.RetryAfter(err)
+		_, _ = channel.LagOf(err)
+	}
+	return err
+}
+
+// tame is an error that is part of an answer, or the panic that it ends in.
+func (s *Syncer) tame(ctx context.Context, what string, err error) error {
+	if odd := s.safely(ctx, what, func() error { _ = heeded(err); return nil }); odd != nil {
+		return odd
+	}
+	return err
+}
+
+var errNobodys = errors.New("matches nothing")
+
+// hook calls one of the host's hooks, which may be about a product on a channel.
 func (s *Syncer) hook(ctx context.Context, name, productID, sku string, f func()) {
 	subject := func(ctx context.Context) context.Context { return about(ctx, name, productID, sku) }
 	_ = s.safelyOn(ctx, "a hook", subject, func() error { f(); return nil })
 }
 
-// A stuckCall is a channel's call that was left behind.
+// await calls f and waits for it: until it returns, or has not returned for
+// late after ctx was done. Then the call is left behind, and returned is false:
+// abandon is called, and the function that abandon returns when f does at last.
+func await(ctx context.Context, late time.Duration, f func() error, abandon func() (back func())) (returned bool, err error) {
+	var mu sync.Mutex
+	var back func()
+	done := make(chan error, 1)
+	go func() { // ends with the call
+		err := f()
+		mu.Lock()
+		done <- err
+		end := back
+		mu.Unlock()
+		if end != nil {
+			end()
+		}
+	}()
+	select {
+	case err := <-done:
+		return true, err
+	case <-ctx.Done():
+	}
+	timer := time.NewTimer(late)
+	defer timer.Stop()
+	select {
+	case err := <-done:
+		return true, err
+	case <-timer.C:
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	select {
+	case err := <-done:
+		return true, err
+	default:
+	}
+	back = abandon()
+	return false, nil
+}
+
+// A stuckCall is a call that was left behind.
 type stuckCall struct {
 	op    string
 	since time.Time
-	ends  []func() // what is to be done when it returns at last
+	done  chan struct{} // closed when it returns at last
+	ends  []func()      // what is to be done then
 }
 
-// calls are the calls of one channel that have been left behind. There is at
-// most one at a time but for those that were under way together: until it
-// returns the channel gets no other, and is down.
+// calls are the calls that have been left behind. Of what holds the same thing
+// down there is one at a time, but for those that were under way together.
 type calls struct {
 	mu    sync.Mutex
 	stuck map[*stuckCall]bool
 }
 
-// left returns the oldest call that was left behind, or nil.
-func (c *calls) left() *stuckCall {
+// left returns the oldest call that was left behind, of some methods or of any,
+// or nil.
+func (c *calls) left(ops ...string) *stuckCall {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var oldest *stuckCall
 	for call := range c.stuck {
-		if oldest == nil || call.since.Before(oldest.since) {
+		if (len(ops) == 0 || slices.Contains(ops, call.op)) && (oldest == nil || call.since.Before(oldest.since)) {
 			oldest = call
 		}
 	}
 	return oldest
+}
+
+// leave records that a call is left behind. The function that it returns is to
+// be called when that call returns.
+func (c *calls) leave(op string, since time.Time) (back func()) {
+	call := &stuckCall{op: op, since: since, done: make(chan struct{})}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stuck == nil {
+		c.stuck = make(map[*stuckCall]bool)
+	}
+	c.stuck[call] = true
+	return func() {
+		c.mu.Lock()
+		delete(c.stuck, call)
+		c.mu.Unlock()
+		close(call.done)
+		for _, end := range call.ends {
+			c.after(end)
+		}
+	}
 }
 
 // after does f now, or when the last call that was left behind returns: what
@@ -106,78 +195,62 @@ func (c *calls) after(f func()) {
 	f()
 }
 
-// stuck returns an error while a call has been left behind.
+// err is why nothing new is begun while a call has not returned.
+func (c *stuckCall) err() error {
+	return fmt.Errorf("%w: %s has not returned since %s", errStuck, c.op, c.since.Format(time.RFC3339))
+}
+
+// An unsent error says that a call was not even made.
+type unsent struct{ error }
+
+func (u unsent) Unwrap() error { return u.error }
+
+// stuck returns an error while a call of the channel has been left behind: it
+// gets no other until that returns, and is down.
 func (t *target) stuck() error {
-	if stuck := t.calls.left(); stuck != nil {
-		return fmt.Errorf("%w: %s has not returned since %s", errStuck, stuck.op, stuck.since.Format(time.RFC3339))
+	if call := t.calls.left(); call != nil {
+		return call.err()
 	}
 	return nil
 }
 
-// call calls a method of the target's channel. It returns when that does, or
-// soon after ctx is done or the patience ends; then the call is left behind.
-func (t *target) call(ctx context.Context, s *Syncer, op string, f func(context.Context) error) error {
-	if err := t.stuck(); err != nil {
-		return err
-	}
-	return t.attempt(ctx, s, op, s.patience, f)
-}
-
-func (t *target) attempt(ctx context.Context, s *Syncer, op string, patience time.Duration, f func(context.Context) error) error {
-	if err := proven(ctx); err != nil {
-		return err
+// called calls a method of the target's channel. It returns when that does, or
+// soon after ctx is done or the patience ends; then the call is left behind, and
+// what it answers at last is nobody's.
+func called[T any](ctx context.Context, s *Syncer, t *target, op string, f func(context.Context) (T, error)) (none T, err error) {
+	if err := cmp.Or(proven(ctx), t.stuck()); err != nil {
+		return none, unsent{err}
 	}
 	began := time.Now()
 	ctx = logs.With(ctx, logs.Channel, t.name)
-	inner, cancel := context.WithTimeout(ctx, patience)
+	inner, cancel := context.WithTimeout(ctx, s.patience)
 	defer cancel()
-	done := make(chan error, 1)
-	call := &stuckCall{op: op, since: began}
-	go func() { // ends with the call
-		done <- s.safely(ctx, t.name+": "+op, func() error { return f(inner) })
-		t.calls.mu.Lock()
-		left := t.calls.stuck[call]
-		delete(t.calls.stuck, call)
-		ends := call.ends
-		t.calls.mu.Unlock()
-		for _, end := range ends {
-			t.calls.after(end)
-		}
-		if left {
+	answer := new(T)
+	returned, err := await(inner, s.returning, func() error {
+		return s.safely(ctx, t.name+": "+op, func() (err error) { *answer, err = f(inner); return heeded(err) })
+	}, func() func() {
+		back := t.calls.leave(op, began)
+		return func() {
+			back()
 			s.logger.LogAttrs(ctx, slog.LevelWarn, "a call that was left behind has returned", slog.String("op", op),
 				slog.Duration("after", time.Since(began)))
 		}
-	}()
-	select {
-	case err := <-done:
-		return timedOut(ctx, inner, err)
-	case <-inner.Done():
+	})
+	if returned {
+		return *answer, timedOut(ctx, inner, err)
 	}
-	timer := time.NewTimer(s.returning)
-	defer timer.Stop()
-	select {
-	case err := <-done:
-		return timedOut(ctx, inner, err)
-	case <-timer.C:
-	}
-	t.calls.mu.Lock()
-	select {
-	case err := <-done:
-		t.calls.mu.Unlock()
-		return timedOut(ctx, inner, err)
-	default:
-		if t.calls.stuck == nil {
-			t.calls.stuck = make(map[*stuckCall]bool)
-		}
-		t.calls.stuck[call] = true
-	}
-	t.calls.mu.Unlock()
 	s.logger.LogAttrs(ctx, slog.LevelError, "a call does not return and is left behind; the channel is down until it does",
 		slog.String("op", op), slog.Duration("after", time.Since(began)))
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return none, ctx.Err()
 	}
-	return fmt.Errorf("%w: %s: %s", errStuck, op, time.Since(began).Round(time.Second))
+	return none, fmt.Errorf("%w: %s: %s", errStuck, op, time.Since(began).Round(time.Second))
+}
+
+// call is called for a method that answers nothing but its error.
+func (t *target) call(ctx context.Context, s *Syncer, op string, f func(context.Context) error) error {
+	_, err := called(ctx, s, t, op, func(ctx context.Context) (struct{}, error) { return struct{}{}, f(ctx) })
+	return err
 }
 
 // timedOut makes it plain that a call failed because its patience ended: an
@@ -191,166 +264,61 @@ func timedOut(ctx, inner context.Context, err error) error {
 
 // bounded calls f, which reads something and changes nothing, and leaves it
 // behind if it does not return soon after ctx is done or the patience ends.
-func bounded[T any](ctx context.Context, s *Syncer, what string, f func(context.Context) (T, error)) (answer T, err error) {
-	inner, cancel := context.WithTimeout(ctx, s.patience)
+// Until it does, what is not called again.
+func bounded[T any](ctx context.Context, s *Syncer, what string, patience time.Duration, f func(context.Context) (T, error)) (T, error) {
+	var none T
+	if err := s.free(ctx, what); err != nil {
+		return none, err
+	}
+	began := time.Now()
+	inner, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	type answered struct {
-		value T
-		err   error
+	answer := new(T)
+	returned, err := await(inner, s.returning, func() error {
+		return s.safely(ctx, what, func() (err error) { *answer, err = f(inner); return heeded(err) })
+	}, func() func() { return s.leaveBehind(ctx, what, began) })
+	switch {
+	case returned && err == nil:
+		return *answer, nil
+	case returned:
+		return none, timedOut(ctx, inner, err)
+	case ctx.Err() != nil:
+		return none, ctx.Err()
 	}
-	done := make(chan answered, 1)
-	go func() { // ends with the call
-		var a answered
-		a.err = s.safely(inner, what, func() (err error) { a.value, err = f(inner); return err })
-		done <- a
-	}()
+	return none, fmt.Errorf("%w: %s", errStuck, what)
+}
+
+// free returns an error while a call of what was left behind. That has a moment
+// yet to return.
+func (s *Syncer) free(ctx context.Context, what string) error {
+	call := s.calls.left(what)
+	if call == nil {
+		return nil
+	}
+	timer := time.NewTimer(s.returning)
+	defer timer.Stop()
 	select {
-	case a := <-done:
-		return a.value, timedOut(ctx, inner, a.err)
-	case <-inner.Done():
+	case <-call.done:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
 	}
-	late := time.NewTimer(s.returning)
-	defer late.Stop()
-	select {
-	case a := <-done:
-		return a.value, timedOut(ctx, inner, a.err)
-	case <-late.C:
+	if call = s.calls.left(what); call != nil {
+		return call.err()
 	}
-	s.logger.LogAttrs(ctx, slog.LevelError, "a call does not return and is left behind", slog.String("op", what))
-	if ctx.Err() != nil {
-		return answer, ctx.Err()
-	}
-	return answer, fmt.Errorf("%w: %s", errStuck, what)
+	return nil
 }
 
-// A stream is a source's answer on its way.
-type stream struct {
-	s      *Syncer
-	ctx    context.Context
-	out    chan item
-	cancel context.CancelFunc
-	idle   *time.Timer
-	began  time.Time
-	ended  bool
-}
-
-type item struct {
-	stock channel.Stock
-	err   error
-}
-
-// open begins to read the source. close must be called.
-func (s *Syncer) open(ctx context.Context, ids ...string) *stream {
-	if len(ids) == 1 {
-		ctx = logs.With(ctx, logs.Product, text.Clean(ids[0]))
-	}
-	inner, cancel := context.WithCancel(s.need.in(ctx))
-	st := &stream{s: s, ctx: ctx, out: make(chan item, 100), cancel: cancel, idle: time.NewTimer(s.patience), began: time.Now()}
-	go func() { // ends when the source's iterator does, or with the next thing that it yields after close
-		defer close(st.out)
-		err := s.safely(inner, "the source", func() error {
-			for stock, err := range s.source.Stock(inner, ids...) {
-				select {
-				case st.out <- item{stock, err}:
-				case <-inner.Done():
-					return inner.Err()
-				}
-				if err != nil {
-					return nil
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			select {
-			case st.out <- item{err: err}:
-			case <-inner.Done():
-			}
-		}
-	}()
-	return st
-}
-
-// next returns the next item. It returns false for more if there is none
-// left, and true with flush if flush fired first.
-func (st *stream) next(flush <-chan time.Time) (it item, flushed, more bool) {
-	if st.ended {
-		return it, false, false
-	}
-	select {
-	case it, more = <-st.out:
-	default:
-		st.idle.Reset(st.s.patience)
-		select {
-		case it, more = <-st.out:
-		case <-flush:
-			return it, true, true
-		case <-st.ctx.Done(): // it may not look at its context; close gives it a moment
-			it, more = item{err: st.ctx.Err()}, true
-		case <-st.idle.C:
-			it, more = item{err: fmt.Errorf("%w, %w: the source has said nothing for %s", channel.ErrUnavailable, channel.ErrIncomplete, st.s.patience)}, true
-		}
-	}
-	if !more || it.err != nil {
-		st.ended = true
-	}
-	if it.err == nil {
-		it.stock.AsOf = st.s.sane(st.ctx, it.stock, st.began)
-	}
-	return it, false, more
-}
-
-// close ends the reading, and waits a moment for it.
-func (st *stream) close() {
-	st.cancel()
-	defer st.idle.Stop()
-	late := time.NewTimer(st.s.returning)
-	defer late.Stop()
-	for {
-		select {
-		case _, more := <-st.out:
-			if !more {
-				return
-			}
-		case <-late.C:
-			st.s.logger.ErrorContext(st.ctx, "the source does not end its answer, and is left behind", slog.Duration("after", time.Since(st.began)))
-			return
-		}
-	}
-}
-
-// sane is a stock's AsOf: when its reading began if the source does not say,
-// and now if it says a time that has not come.
-func (s *Syncer) sane(ctx context.Context, stock channel.Stock, began time.Time) time.Time {
-	if stock.AsOf.IsZero() {
-		return began
-	}
-	if now := time.Now(); stock.AsOf.After(now) {
-		s.once.warn(about(ctx, "", stock.ProductID, stock.SKU), s, "the source's quantities are as of a time in the future; now counts instead",
-			slog.Time("asOf", stock.AsOf))
-		return now
-	}
-	return stock.AsOf
-}
-
-// stock is the whole answer of the source about some products, with what is
-// done at the boundary.
-func (s *Syncer) stock(ctx context.Context, ids []string) iter.Seq2[channel.Stock, error] {
-	return func(yield func(channel.Stock, error) bool) {
-		st := s.open(ctx, ids...)
-		defer st.close()
-		for {
-			it, _, more := st.next(nil)
-			if !more {
-				if err := ctx.Err(); err != nil {
-					yield(channel.Stock{}, err)
-				}
-				return
-			}
-			if !yield(it.stock, it.err) || it.err != nil {
-				return
-			}
-		}
+// leaveBehind leaves a call behind that changes nothing, and holds down only what it
+// is.
+func (s *Syncer) leaveBehind(ctx context.Context, what string, began time.Time) (back func()) {
+	s.logger.LogAttrs(ctx, slog.LevelError, "a call does not return and is left behind; there is no other until it does",
+		slog.String("op", what), slog.Duration("after", time.Since(began)))
+	end := s.calls.leave(what, began)
+	return func() {
+		end()
+		s.logger.LogAttrs(ctx, slog.LevelWarn, "a call that was left behind has returned", slog.String("op", what),
+			slog.Duration("after", time.Since(began)))
 	}
 }
 
@@ -381,27 +349,8 @@ func isContext(ctx context.Context, err error) bool {
 // prepare calls the channel's Preload. One that is left behind holds nothing
 // up but itself: it only reads.
 func (t *target) prepare(ctx context.Context, s *Syncer, p channel.Preloader) error {
-	if !t.preloading.CompareAndSwap(false, true) {
-		return fmt.Errorf("%w: an earlier Preload has not returned yet", errStuck)
-	}
-	inner, cancel := context.WithTimeout(logs.With(ctx, logs.Channel, t.name), 3*s.patience)
-	done := make(chan error, 1)
-	go func() { // ends with the call
-		defer t.preloading.Store(false)
-		done <- s.safely(inner, t.name+": Preload", func() error { return p.Preload(inner) })
-	}()
-	defer cancel()
-	select {
-	case err := <-done:
-		return timedOut(ctx, inner, err)
-	case <-inner.Done():
-	}
-	late := time.NewTimer(s.returning)
-	defer late.Stop()
-	select {
-	case err := <-done:
-		return timedOut(ctx, inner, err)
-	case <-late.C:
-		return errStuck
-	}
+	_, err := bounded(logs.With(ctx, logs.Channel, t.name), s, t.name+": Preload", 3*s.patience, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, p.Preload(ctx)
+	})
+	return err
 }

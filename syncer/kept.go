@@ -75,7 +75,11 @@ func (s *Syncer) keep(ctx context.Context) {
 
 // forgets reports whether the store ends with the process.
 func (s *Syncer) forgets() bool {
-	_, memory := s.queue.(*MemoryQueue)
+	h, ok := s.queue.(*hostQueue)
+	if !ok {
+		return false
+	}
+	_, memory := h.q.(*MemoryQueue)
 	return memory
 }
 

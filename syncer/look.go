@@ -19,14 +19,18 @@ func (p *pass) look(ctx context.Context, wants []want, out *outcome) ([]want, []
 	var levels []channel.Level
 	blamed := make(map[string]error)
 	read := func(some []string) error {
-		var ls []channel.Level
 		ctx := ctx
 		if len(some) == 1 {
 			ctx = logs.With(ctx, logs.SKU, text.Clean(some[0]))
 		}
-		err := p.t.call(ctx, p.s, "Levels", func(ctx context.Context) (err error) {
-			ls, err = p.t.reader.Levels(ctx, some)
-			return err
+		ls, err := called(ctx, p.s, p.t, "Levels", func(ctx context.Context) ([]channel.Level, error) {
+			ls, err := p.t.reader.Levels(ctx, some)
+			for i := range ls {
+				if ls[i].Err != nil {
+					ls[i].Err = p.s.tame(logs.With(ctx, logs.SKU, text.Clean(ls[i].SKU)), "a level's Err", ls[i].Err)
+				}
+			}
+			return ls, err
 		})
 		if err != nil {
 			return err

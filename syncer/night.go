@@ -46,14 +46,6 @@ type night struct {
 	retiring map[string]Line
 }
 
-// aside are the changes of one kind that wait for the end of a run. Products
-// are counted, lines are kept.
-type aside struct {
-	products map[string]bool
-	skus     map[string]bool
-	changes  []change
-}
-
 // pass is a pass that puts aside what is dangerous. It reads nothing again: a
 // read waits for its share of the source's quota, and would hold a thousand
 // SKUs meanwhile. What changed under it is made up for later.
@@ -79,31 +71,6 @@ func (n *night) kits(ctx context.Context) {
 		g.endAll()
 	}
 	n.catchUp(ctx)
-}
-
-// divide lets pass what is harmless or explained, and puts the rest aside.
-func (n *night) divide(changes []change) (open, shut []change) {
-	p := &pass{s: n.s, t: n.t}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	for _, c := range changes {
-		d := n.t.Guard.danger(&c)
-		if d == harmless || d == loss && p.explained(&c) || n.t.Guard.limit(d, 0) < 0 {
-			open = append(open, c)
-			continue
-		}
-		a := &n.aside[d]
-		if a.products == nil {
-			a.products, a.skus = make(map[string]bool), make(map[string]bool)
-		}
-		a.products[c.key()], a.skus[c.sku] = true, true
-		if len(a.changes) < maxListed {
-			stock, seen := *c.stock, *c.seen // the group that they are in shall not stay
-			c.stock, c.seen = &stock, &seen
-			a.changes = append(a.changes, c)
-		}
-	}
-	return open, nil
 }
 
 // take takes a group through the channel. If that does not work, the group is
@@ -168,6 +135,7 @@ func (n *night) add(ctx context.Context, o *outcome) {
 			again = append(again, n.leave(&r)...)
 			return true
 		})
+		o.recount(again)
 		n.miss(again)
 	}
 	if o.err != nil && !isContext(ctx, o.err) {
@@ -187,6 +155,7 @@ func (n *night) add(ctx context.Context, o *outcome) {
 			return true
 		})
 		slices.Sort(again)
+		o.recount(again)
 		n.miss(slices.Compact(again))
 		o.err = nil // unless it stays so
 	}
@@ -235,6 +204,7 @@ func (n *night) catchUp(ctx context.Context) {
 		}
 		ids := n.missed
 		n.missed = nil
+		n.forget(ids)
 		if since, _ := n.t.state.down(); since.IsZero() { // else it is a probe
 			n.rounds++
 		}

@@ -32,8 +32,8 @@ func (s *Syncer) mark(ctx context.Context, lane string, why Cause, event channel
 	if len(marks) == 0 {
 		return nil
 	}
-	if err := s.safely(ctx, "the queue: Mark", func() error { return s.queue.Mark(ctx, marks...) }); err != nil {
-		return fmt.Errorf("syncer: marking: %w", err)
+	if err := s.queue.Mark(ctx, marks...); err != nil {
+		return fmt.Errorf("syncer: %w", err)
 	}
 	if len(event.ProductIDs) > 0 {
 		s.logger.LogAttrs(ctx, slog.LevelDebug, "products marked", slog.Int("products", len(event.ProductIDs)))

@@ -1,6 +1,7 @@
 package syncer
 
 import (
+	"slices"
 	"time"
 
 	"github.com/ecosire/stocksync/channel"
@@ -43,18 +44,32 @@ type outcome struct {
 	results  []result
 	err      error // the channel's as a whole; it is among the results' too
 	answered bool  // the channel answered something
-	// compared counts the products that were compared, and onSale those of them
-	// that customers can buy.
-	compared, onSale int
-	// sellsAtZero counts the listings that customers can go on buying at 0, and
-	// atZero has those of them that are to show 0.
-	sellsAtZero int
-	atZero      []string
+	// compared are the products that were compared: true are those that
+	// customers can buy.
+	compared map[string]bool
+	// zeros are the listings that customers can go on buying at 0.
+	zeros []zeroListing
+}
+
+// A zeroListing goes on selling at 0.
+type zeroListing struct {
+	sku, productID string
+	zero           bool // it is to show 0
+}
+
+// atZero has the listings that are to show 0 and go on selling then.
+func (o *outcome) atZero() (skus []string) {
+	for _, z := range o.zeros {
+		if z.zero {
+			skus = append(skus, z.sku)
+		}
+	}
+	return skus
 }
 
 // uncounted takes off what was counted of listings that are looked at again.
 func (o *outcome) uncounted() *outcome {
-	o.compared, o.onSale, o.sellsAtZero, o.atZero = 0, 0, 0, nil
+	o.compared, o.zeros = nil, nil
 	return o
 }
 
@@ -67,14 +82,24 @@ func (o *outcome) fail(wants []want, err error) {
 	}
 }
 
-// looked counts what was read. The listings of a product come one after
-// another, and count as one.
+// onSale counts the products that customers can buy.
+func (o *outcome) onSale() (n int) {
+	for _, buyable := range o.compared {
+		if buyable {
+			n++
+		}
+	}
+	return n
+}
+
+// looked counts what was read. The listings of a product count as one, and so
+// does a product that is looked at again.
 func (o *outcome) looked(wants []want, levels []channel.Level) {
 	if levels == nil {
 		return
 	}
 	buyable := make(map[string]bool, len(levels))
-	var wanted map[string]int // quantities, if anything sells at zero
+	var wanted map[string]*want // if anything sells at zero
 	for i := range levels {
 		l := &levels[i]
 		if onSale(l) {
@@ -83,27 +108,22 @@ func (o *outcome) looked(wants []want, levels []channel.Level) {
 		if !l.SellsAtZero || l.Err != nil || l.OffSale {
 			continue
 		}
-		o.sellsAtZero++
 		if wanted == nil {
-			wanted = make(map[string]int, len(wants))
+			wanted = make(map[string]*want, len(wants))
 			for i := range wants {
-				wanted[wants[i].sku] = wants[i].quantity
+				wanted[wants[i].sku] = &wants[i]
 			}
+			o.zeros = slices.DeleteFunc(o.zeros, func(z zeroListing) bool { return wanted[z.sku] != nil }) // looked at again
 		}
-		if n, ok := wanted[l.SKU]; ok && n <= 0 {
-			o.atZero = append(o.atZero, l.SKU)
+		if w := wanted[l.SKU]; w != nil {
+			o.zeros = append(o.zeros, zeroListing{l.SKU, w.stock.ProductID, w.quantity <= 0})
 		}
 	}
-	last, counted := "", false
+	if o.compared == nil {
+		o.compared = make(map[string]bool, len(wants))
+	}
 	for i := range wants {
-		id := wants[i].stock.ProductID
-		if id != last {
-			o.compared++
-			last, counted = id, false
-		}
-		if !counted && buyable[wants[i].sku] {
-			o.onSale++
-			counted = true
-		}
+		id := wants[i].key()
+		o.compared[id] = o.compared[id] || buyable[wants[i].sku]
 	}
 }

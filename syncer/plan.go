@@ -271,9 +271,9 @@ func (sv *survey) add(ctx context.Context, g *group, kits kitting) {
 	if kits == kitsAlone { // their products are counted by themselves
 		out = out.uncounted()
 	}
-	sv.OnSale += out.onSale
-	sv.SellsAtZero += out.sellsAtZero
-	sv.AtZero = appendSome(sv.AtZero, out.atZero)
+	sv.OnSale += out.onSale()
+	sv.SellsAtZero += len(out.zeros)
+	sv.AtZero = appendSome(sv.AtZero, out.atZero())
 	sv.Checked += len(changes) + len(out.results)
 	if out.err != nil {
 		sv.err, sv.Error = out.err, out.err.Error()

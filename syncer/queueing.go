@@ -58,7 +58,7 @@ func (t *trouble) get() (since time.Time, err error) {
 // the term is over in which the work was to be done.
 func (s *Syncer) insist(ctx context.Context, op string, do func() error) error {
 	for failures := 0; ; failures++ {
-		err := s.safely(ctx, "the queue: "+op, do)
+		err := do()
 		if err == nil {
 			if failures > 0 {
 				s.trouble.set(nil)
@@ -214,8 +214,10 @@ func (o *settlement) settle(ctx context.Context) {
 	if o.t != nil {
 		o.t.troubles.note(ctx, o.s, o.trouble, false)
 	}
-	tell := func() error { return o.tell(context.WithoutCancel(ctx)) }
-	if o.s.safely(ctx, "the queue: Ack, Retry", tell) == nil {
+	last, cancel := outlive(ctx, max(o.s.returning/2, lastWord))
+	defer cancel()
+	tell := func() error { return o.tell(last) }
+	if tell() == nil {
 		return
 	}
 	if o.s.insist(ctx, "Ack, Retry", tell) != nil && o.s.shared == nil {
@@ -223,17 +225,31 @@ func (o *settlement) settle(ctx context.Context) {
 	}
 }
 
+// lastWord is how long the queue may be told what was done after the grace of
+// Run has ended, at least.
+const lastWord = 500 * time.Millisecond
+
+// outlive returns a context that is done some time after ctx is.
+func outlive(ctx context.Context, by time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		timer := time.AfterFunc(by, cancel)
+		context.AfterFunc(longer, func() { timer.Stop() })
+	})
+	return longer, func() { stop(); cancel() }
+}
+
 // tell tells the queue once. What it was told it is not told again.
 func (o *settlement) tell(ctx context.Context) error {
 	if len(o.acked) > 0 {
 		if err := o.s.on(ctx).Ack(ctx, o.acked...); err != nil {
-			return fmt.Errorf("syncer: the queue: %w", err)
+			return err
 		}
 		o.acked = nil
 	}
 	for wait, tasks := range o.waits {
 		if err := o.s.on(ctx).Retry(ctx, time.Now().Add(wait), tasks...); err != nil {
-			return fmt.Errorf("syncer: the queue: %w", err)
+			return err
 		}
 		delete(o.waits, wait)
 	}
@@ -265,7 +281,7 @@ var errNoOrders = errors.New("the source cannot tell an order's products")
 func (s *Syncer) resolve(ctx context.Context, tasks []Task) {
 	o := &settlement{s: s}
 	for _, task := range tasks {
-		ids, err := bounded(s.urgentOrders(ctx), s, "the source: OrderProducts", func(ctx context.Context) ([]string, error) {
+		ids, err := bounded(s.urgentOrders(ctx), s, "the source: OrderProducts", s.patience, func(ctx context.Context) ([]string, error) {
 			return s.orders.OrderProducts(ctx, task.ID)
 		})
 		if err == nil {
@@ -274,7 +290,7 @@ func (s *Syncer) resolve(ctx context.Context, tasks []Task) {
 				marks[i] = task.Mark(inboxLane)
 				marks[i].ID = id
 			}
-			err = s.safely(ctx, "the queue: Mark", func() error { return s.on(ctx).Mark(ctx, marks...) })
+			err = s.on(ctx).Mark(ctx, marks...)
 		}
 		switch {
 		case err == nil:

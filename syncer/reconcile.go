@@ -128,7 +128,7 @@ func (s *Syncer) reconcile(ctx context.Context) (r *Report, complete bool, err e
 // since.
 func (s *Syncer) ready(ctx context.Context) error {
 	if err := s.doubled.load(ctx, s.on(ctx)); err != nil {
-		return fmt.Errorf("the queue's store: %w", err)
+		return err
 	}
 	if s.running.Load() {
 		return nil // Run does
@@ -257,8 +257,11 @@ func (s *Syncer) recall(ctx context.Context) (run reconciled, err error) {
 	if err := json.Unmarshal(value, &run); err != nil {
 		return reconciled{}, fmt.Errorf("what was remembered of the last reconciliation: %w", err)
 	}
-	if run.At.After(time.Now()) { // the clock was set back since
-		run.At = time.Now()
+	if now := time.Now(); run.At.After(now) || run.SmallSince.After(now) { // the clock was set back since
+		run.At = now
+		if run.SmallSince.After(now) {
+			run.SmallSince = now
+		}
 	}
 	return run, nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/ecosire/stocksync/channel"
@@ -47,18 +48,27 @@ func (t *target) leftovers(ctx context.Context, s *Syncer, known *names, at int)
 	case !known.complete(ctx, at):
 		return leftovers{}, errBlind
 	}
-	found := new(leftovers) // of the call, which may be left behind
-	err := t.call(ctx, s, "SKUs", func(ctx context.Context) error {
+	var mu sync.Mutex // known is not the call's any more when that was left behind
+	over := false
+	ours := func(sku string) (bool, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if over {
+			return false, errStuck
+		}
+		return known.has(at, sku)
+	}
+	found, err := called(ctx, s, t, "SKUs", func(ctx context.Context) (found leftovers, err error) {
 		listed := make(map[string]bool)
 		for sku, err := range lister.SKUs(ctx) {
 			if err != nil {
-				return err
+				return found, err
 			}
 			if sku == "" || listed[sku] {
 				continue
 			}
-			if has, err := known.has(at, sku); err != nil {
-				return err
+			if has, err := ours(sku); err != nil {
+				return found, err
 			} else if has {
 				continue
 			}
@@ -68,12 +78,15 @@ func (t *target) leftovers(ctx context.Context, s *Syncer, known *names, at int)
 				listed[sku] = true // several items may have it
 			}
 		}
-		return nil
+		return found, nil
 	})
+	mu.Lock()
+	over = true
+	mu.Unlock()
 	if errors.Is(err, errStuck) || isContext(ctx, err) {
 		return leftovers{}, err
 	}
-	return *found, err
+	return found, err
 }
 
 // retired looks which of the leftovers the channel sells. SKUs that a product of

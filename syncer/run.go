@@ -146,7 +146,7 @@ func (s *Syncer) pace(ctx context.Context) error {
 	if s.pacer == nil {
 		return nil
 	}
-	_, err := bounded(ctx, s, "the source: Pace", func(ctx context.Context) (struct{}, error) {
+	_, err := bounded(ctx, s, "the source: Pace", s.patience, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, s.pacer.Pace(ctx)
 	})
 	if err != nil && ctx.Err() == nil {
@@ -314,15 +314,19 @@ func (s *Syncer) urgentOrders(ctx context.Context) context.Context {
 // when it last had none.
 const resumeEvery = time.Minute
 
+// resumed is the answer of a [channel.Resumer].
+type resumed struct {
+	skus  []string
+	again time.Duration
+}
+
 // resume lets a channel go on with work that outlasts its calls, and marks the
 // products whose outcome is known by then.
 func (s *Syncer) resume(ctx, work context.Context, t *target, r channel.Resumer) {
 	for failures := 0; ; {
-		var skus []string
-		var again time.Duration
-		err := t.call(work, s, "Resume", func(ctx context.Context) (err error) {
-			skus, again, err = r.Resume(ctx)
-			return err
+		got, err := called(work, s, t, "Resume", func(ctx context.Context) (got resumed, err error) {
+			got.skus, got.again, err = r.Resume(ctx)
+			return got, err
 		})
 		wait := resumeEvery
 		switch {
@@ -330,10 +334,10 @@ func (s *Syncer) resume(ctx, work context.Context, t *target, r channel.Resumer)
 			wait = pause(err, failures, maxProductBackoff)
 			failures++
 			s.logger.LogAttrs(work, slog.LevelWarn, "work that outlasts calls could not go on", slog.String("channel", t.name), slog.Any("err", err))
-		case again > 0:
-			wait, failures = min(again, resumeEvery), 0
+		case got.again > 0:
+			wait, failures = min(got.again, resumeEvery), 0
 		}
-		if t.outcomes(ctx, s, skus) != nil {
+		if t.outcomes(ctx, s, got.skus) != nil {
 			return
 		}
 		if sleep(ctx, wait) != nil {

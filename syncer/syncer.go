@@ -104,6 +104,7 @@ type Syncer struct {
 	receiving   chan struct{} // holds a token for each delivery that is being read
 	approvals   chan struct{} // has a token when something was approved here
 	once        logOnce
+	calls       calls // of the source, and others that only read, which have not returned
 	orderRate   *rate.Limiter
 	sales       sales
 	doubled     doubled
@@ -155,7 +156,12 @@ func New(cfg Config) (*Syncer, error) {
 	if _, memory := s.queue.(*MemoryQueue); memory {
 		s.journal.max = maxEntriesInMemory
 	}
-	s.shared, _ = s.queue.(SharedQueue)
+	if shared, ok := s.queue.(SharedQueue); ok {
+		s.shared = &hostShared{&hostQueue{s: s, q: shared}, shared}
+		s.queue = s.shared
+	} else {
+		s.queue = &hostQueue{s: s, q: s.queue}
+	}
 	s.orders, _ = channel.As[channel.OrderSource](cfg.Source)
 	s.pacer, _ = channel.As[channel.Pacer](cfg.Source)
 	s.gather = cmp.Or(cfg.Gather, 100*time.Millisecond)
@@ -211,6 +217,9 @@ func (s *Syncer) SyncProducts(ctx context.Context, productIDs ...string) (*Repor
 	}
 	run := s.begin(ctx, "sync")
 	ctx = run.ctx
+	if err := s.doubled.load(ctx, s.queue); err != nil && len(productIDs) > 0 {
+		return run.end(err)
+	}
 	// Room for all groups: a slow channel must not keep the others waiting.
 	f := s.fanOut(ctx, groups(len(productIDs)), func(ctx context.Context, i int, g *group) {
 		p := s.realtime(ctx, s.targets[i], nil, s.readNow)

@@ -52,13 +52,12 @@ type Target struct {
 // A target is a [Target] with what the syncer keeps for it while it lives.
 type target struct {
 	Target
-	name       string
-	reader     channel.Reader // nil if the channel cannot be read
-	size       int            // updates in a batch; 0 means any number
-	lag        time.Duration  // of accepted updates; 0 if they show at once
-	lane       *lane          // order among passes
-	calls      calls          // of the channel that have not returned
-	preloading atomic.Bool
+	name   string
+	reader channel.Reader // nil if the channel cannot be read
+	size   int            // updates in a batch; 0 means any number
+	lag    time.Duration  // of accepted updates; 0 if they show at once
+	lane   *lane          // order among passes
+	calls  calls          // of the channel that have not returned
 	// recollected says that what a [channel.Keeper] had kept was looked for, and
 	// keptAt is when it was kept last; only a reconciliation uses that.
 	recollected atomic.Bool
@@ -82,7 +81,7 @@ func newTarget(t Target) (*target, error) {
 		return nil, fmt.Errorf("Guard: %w", err)
 	}
 	t.Policy, t.Guard = t.Policy.orDefault(), t.Guard.orDefault()
-	full := &target{Target: t, name: t.Channel.Name(), lane: newLane()}
+	full := &target{Target: t, name: t.Channel.Name(), lane: newLane(), keeper: keeper{mu: make(channelLock, 1)}}
 	if strings.TrimSpace(full.name) == "" {
 		return nil, errors.New("Channel has no name: reports and logs could not tell it apart")
 	}

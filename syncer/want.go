@@ -88,6 +88,7 @@ func (p *pass) listings(s *channel.Stock, wants []want, out *outcome) []want {
 		return wants
 	}
 	n, err := t.Policy.Quantity(*s)
+	_ = heeded(err)
 	if t.Listings == nil {
 		return p.listing(Listing{SKU: s.SKU}, s, n, err, wants, out)
 	}
@@ -145,7 +146,7 @@ func (p *pass) kits(ctx context.Context, stocks []channel.Stock, wants []want, o
 			}
 			var n int
 			subject := func(ctx context.Context) context.Context { return about(ctx, p.t.name, s.ProductID, s.SKU) }
-			if err = p.s.safelyOn(ctx, "a target's Policy", subject, func() (err error) { n, err = p.t.Policy.Quantity(*s); return err }); err != nil {
+			if err = p.s.safelyOn(ctx, "a target's Policy", subject, func() (err error) { n, err = p.t.Policy.Quantity(*s); return heeded(err) }); err != nil {
 				err = fmt.Errorf("part %s of the kit: %w", part.ProductID, err)
 				break
 			}

@@ -49,7 +49,7 @@ func (s *Syncer) look(ctx context.Context) error {
 		ids  []string
 		next string
 	}
-	found, err := bounded(channel.WithUrgency(ctx, channel.Soon), s, "the source: Changes", func(ctx context.Context) (c changes, err error) {
+	found, err := bounded(channel.WithUrgency(ctx, channel.Soon), s, "the source: Changes", s.patience, func(ctx context.Context) (c changes, err error) {
 		c.ids, c.next, err = s.watcher.Changes(ctx, string(cursor))
 		return c, err
 	})

@@ -1,7 +1,9 @@
 package syncer
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"mime"
@@ -17,7 +19,8 @@ const (
 	maxBody = 256 << 10
 	// maxReceiving bounds the deliveries that are read at a time.
 	maxReceiving = 100
-	// receiveWithin is how long a delivery may take to come.
+	// receiveWithin is how long a delivery may take to come, and to be
+	// understood.
 	receiveWithin = 10 * time.Second
 )
 
@@ -32,7 +35,8 @@ const (
 //	413  the body is larger than 256 KiB
 //	415  the body is not application/json
 //	501  the event names an order, and the source cannot tell an order's products
-//	503  the event could not be stored, or 100 others are being read; send it again
+//	503  the event could not be stored, or its receiver did not say within 10
+//	     seconds what it is about, or 100 others are being read; send it again
 //
 // An answer has no body that would help a forger. A W3C traceparent among the
 // headers goes with the marks.
@@ -59,16 +63,17 @@ func (s *Syncer) deliver(w http.ResponseWriter, r *http.Request) int {
 		s.logger.ErrorContext(r.Context(), "webhook refused: Config.Webhooks is nil")
 		return http.StatusUnauthorized
 	}
-	body, status := s.receive(w, r)
+	select { // until it is read and understood
+	case s.receiving <- struct{}{}:
+	default:
+		return http.StatusServiceUnavailable
+	}
+	event, status, err := s.receive(w, r)
+	<-s.receiving
 	if status != 0 {
 		return status
 	}
 	ctx := r.Context()
-	var event channel.Event
-	err := s.safely(ctx, "Config.Webhooks", func() (err error) {
-		event, err = s.webhooks.Receive(ctx, r.Header, body)
-		return err
-	})
 	if err != nil {
 		s.logger.LogAttrs(ctx, slog.LevelWarn, "webhook refused", slog.Any("err", err))
 		switch {
@@ -101,25 +106,28 @@ func (s *Syncer) deliver(w http.ResponseWriter, r *http.Request) int {
 	return http.StatusAccepted
 }
 
-// receive reads a delivery's body, or returns the status of a refusal.
-// Whatever the host's server does, a client that stops in the middle does not
-// hold it for long.
-func (s *Syncer) receive(w http.ResponseWriter, r *http.Request) (body []byte, status int) {
-	select {
-	case s.receiving <- struct{}{}:
-		defer func() { <-s.receiving }()
-	default:
-		return nil, http.StatusServiceUnavailable
-	}
+// receive reads a delivery and lets the receiver say what it is about, or
+// returns the status of a refusal. Whatever the host's server does, a client
+// that stops in the middle does not hold it for long.
+func (s *Syncer) receive(w http.ResponseWriter, r *http.Request) (event channel.Event, status int, err error) {
 	rc := http.NewResponseController(w)
 	if rc.SetReadDeadline(time.Now().Add(receiveWithin)) == nil { // else the host's server has its own ways
 		defer func() { _ = rc.SetReadDeadline(time.Time{}) }()
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
-		return nil, http.StatusRequestEntityTooLarge
+		return event, http.StatusRequestEntityTooLarge, nil
 	} else if err != nil {
-		return nil, http.StatusBadRequest
+		return event, http.StatusBadRequest, nil
 	}
-	return body, 0
+	ctx, cancel := context.WithTimeout(r.Context(), receiveWithin)
+	defer cancel()
+	err = s.safely(ctx, "Config.Webhooks", func() (err error) {
+		event, err = s.webhooks.Receive(ctx, r.Header, body)
+		return heeded(err)
+	})
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("%w: %w", channel.ErrUnavailable, err)
+	}
+	return event, 0, err
 }

@@ -166,7 +166,7 @@ func (w *writing) account(c *change, err error) {
 	case errors.Is(err, channel.ErrPending):
 		lag := w.p.t.lag
 		if longer, ok := channel.LagOf(err); ok {
-			lag = max(lag, longer)
+			lag = max(lag, min(longer, remembered)) // a service's word
 		}
 		if lag > w.p.t.lag && w.p.t.resumes() && c.stock.ProductID != "" {
 			w.awaited = append(w.awaited, Record{c.sku, []byte(c.stock.ProductID)})
@@ -182,14 +182,15 @@ func (w *writing) account(c *change, err error) {
 	}
 }
 
-// blame records a change whose push failed. Unless it was refused, nothing is
-// known of it: it may have been applied.
+// blame records a change whose push failed. Unless it was refused, or not even
+// sent, nothing is known of it: it may have been applied.
 func (w *writing) blame(c change, err error) {
-	state := unclear
-	if channel.Permanent(err) || errors.Is(err, channel.ErrUnauthorized) {
-		state = failed
+	r := result{want: c.want, seen: c.seen, state: unclear, err: err}
+	_, r.unsent = errors.AsType[unsent](err)
+	if r.unsent || channel.Permanent(err) || errors.Is(err, channel.ErrUnauthorized) {
+		r.state = failed
 	}
-	w.out.add(result{want: c.want, seen: c.seen, state: state, err: err})
+	w.out.add(r)
 }
 
 // leave records changes that were not sent because the channel is out of order.

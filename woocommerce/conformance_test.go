@@ -29,7 +29,8 @@ func newSubject(t *testing.T, levels []channel.Level) channeltest.Subject {
 		shop.Add(p)
 	}
 	ch := open(t, shop, woocommerce.ChannelConfig{Track: true})
-	return channeltest.Subject{Channel: ch, Shown: shop.Quantity, Set: shop.Set, Wire: shop.Wire}
+	return channeltest.Subject{Channel: ch, Shown: shop.Quantity, Set: shop.Set, Wire: shop.Wire,
+		OffSale: func(sku string) { shop.Publish(sku, false) }}
 }
 
 func TestConformance(t *testing.T) { channeltest.TestChannelInBubble(t, newSubject) }

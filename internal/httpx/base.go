@@ -5,10 +5,25 @@ import (
 	"net"
 	"net/url"
 	"strings"
+
+	"github.com/ecosire/stocksync/internal/text"
 )
 
 // Endpoint is a URL as it may be printed: without user, query and fragment.
 func Endpoint(u *url.URL) string { return u.Scheme + "://" + u.Host + path(u) }
+
+// Printable is an address as somebody has given it, without what may be
+// credentials.
+func Printable(raw string) string {
+	switch u, err := url.Parse(raw); {
+	case raw == "":
+		return ""
+	case err != nil || u.Host == "":
+		return "[not a URL]"
+	default:
+		return text.Clean(Endpoint(u))
+	}
+}
 
 // path is a URL's path as it is sent: URL.JoinPath may leave its slash out.
 func path(u *url.URL) string {

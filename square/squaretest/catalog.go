@@ -165,6 +165,12 @@ func (s *Server) Archive(sku string, archived bool) {
 	s.edit(sku, func(v *variation) { v.item.archived = archived })
 }
 
+// SellOut marks every variation with the SKU as sold out at a location, as
+// somebody at the till does.
+func (s *Server) SellOut(sku, location string) {
+	s.edit(sku, func(v *variation) { v.SoldOutAt = append(slices.Clone(v.SoldOutAt), location) })
+}
+
 // tracked is the rule for what the till counts.
 func (v *variation) tracked(location string) bool {
 	if on, ok := v.TrackedAt[location]; ok {

@@ -188,6 +188,16 @@ func (s *Server) Sell(sku string, n int) {
 	})
 }
 
+// Publish publishes the product with this SKU, or takes it back to a draft. It
+// panics if there is not exactly one.
+func (s *Server) Publish(sku string, on bool) {
+	status := "draft"
+	if on {
+		status = "publish"
+	}
+	s.edit(sku, func(p *product) { p.status = status })
+}
+
 // Rename gives the product with this SKU another one, without looking whether
 // it is free. It panics if there is not exactly one.
 func (s *Server) Rename(sku, to string) {

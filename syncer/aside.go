@@ -1,0 +1,72 @@
+package syncer
+
+import "slices"
+
+// aside are the changes of one kind that wait for the end of a run. Products
+// are counted, lines are kept.
+type aside struct {
+	products map[string]bool
+	skus     map[string]bool
+	changes  []change
+}
+
+// divide lets pass what is harmless or explained, and puts the rest aside.
+func (n *night) divide(changes []change) (open, shut []change) {
+	p := &pass{s: n.s, t: n.t}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, c := range changes {
+		d := n.t.Guard.danger(&c)
+		if d == harmless || d == loss && p.explained(&c) || n.t.Guard.limit(d, 0) < 0 {
+			open = append(open, c)
+			continue
+		}
+		a := &n.aside[d]
+		if a.products == nil {
+			a.products, a.skus = make(map[string]bool), make(map[string]bool)
+		}
+		a.products[c.key()], a.skus[c.sku] = true, true
+		if len(a.changes) < maxListed {
+			stock, seen := *c.stock, *c.seen // the group that they are in shall not stay
+			c.stock, c.seen = &stock, &seen
+			a.changes = append(a.changes, c)
+		}
+	}
+	return open, nil
+}
+
+// forget takes back what was put aside of products that are compared again. What
+// is known of a kit is kept until the kits are compared again.
+func (n *night) forget(ids []string) {
+	again := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		again[id] = true
+	}
+	for d := loss; d <= gain; d++ {
+		a := &n.aside[d]
+		stays := make(map[string]bool) // products of which something is still aside
+		a.changes = slices.DeleteFunc(a.changes, func(c change) bool {
+			kit := len(c.parts) > 1
+			gone := kit == (n.kitting == kitsAlone) && slices.ContainsFunc(productsOf([]want{c.want}), func(id string) bool { return again[id] })
+			if gone {
+				delete(a.skus, c.sku)
+			} else {
+				stays[c.key()] = true
+			}
+			return gone
+		})
+		for id := range a.products {
+			if again[id] && !stays[id] {
+				delete(a.products, id)
+			}
+		}
+	}
+}
+
+// recount takes what is compared again out of what was compared.
+func (o *outcome) recount(again []string) {
+	for _, id := range again {
+		delete(o.compared, id)
+	}
+	o.zeros = slices.DeleteFunc(o.zeros, func(z zeroListing) bool { return slices.Contains(again, z.productID) })
+}

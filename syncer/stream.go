@@ -1,0 +1,189 @@
+package syncer
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/internal/logs"
+	"github.com/ecosire/stocksync/internal/text"
+)
+
+// A stream is a source's answer on its way.
+type stream struct {
+	s      *Syncer
+	ctx    context.Context
+	what   string // that is asked for
+	out    chan item
+	cancel context.CancelFunc
+	idle   *time.Timer
+	began  time.Time
+	ended  bool
+
+	mu   sync.Mutex
+	over bool   // the source's iterator has ended
+	back func() // what is to be done when it does, if it was left behind
+}
+
+type item struct {
+	stock channel.Stock
+	err   error
+}
+
+// What is asked of a source. One that does not answer about single products may
+// do so about all.
+const (
+	someStock = "the source: Stock of some products"
+	allStock  = "the source: Stock of the catalogue"
+)
+
+// open begins to read the source. close must be called.
+func (s *Syncer) open(ctx context.Context, ids ...string) *stream {
+	what := allStock
+	if len(ids) > 0 {
+		what = someStock
+	}
+	if len(ids) == 1 {
+		ctx = logs.With(ctx, logs.Product, text.Clean(ids[0]))
+	}
+	free := s.free(ctx, what)
+	inner, cancel := context.WithCancel(s.need.in(ctx))
+	st := &stream{s: s, ctx: ctx, what: what, out: make(chan item, 100), cancel: cancel, idle: time.NewTimer(s.patience), began: time.Now()}
+	if free != nil {
+		st.out <- item{err: free}
+		close(st.out)
+		return st
+	}
+	go func() { // ends when the source's iterator does, or with the next thing that it yields after close
+		defer st.end()
+		err := s.safely(inner, "the source", func() error {
+			for stock, err := range s.source.Stock(inner, ids...) {
+				_ = heeded(err)
+				if stock.Err != nil {
+					stock.Err = s.tame(about(inner, "", stock.ProductID, stock.SKU), "a product's Err", stock.Err)
+				}
+				select {
+				case st.out <- item{stock, err}:
+				case <-inner.Done():
+					return inner.Err()
+				}
+				if err != nil {
+					return nil
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			select {
+			case st.out <- item{err: err}:
+			case <-inner.Done():
+			}
+		}
+	}()
+	return st
+}
+
+// end is called when the source's iterator has ended.
+func (st *stream) end() {
+	st.mu.Lock()
+	st.over = true
+	back := st.back
+	st.mu.Unlock()
+	close(st.out)
+	if back != nil {
+		back()
+	}
+}
+
+// next returns the next item. It returns false for more if there is none
+// left, and true with flush if flush fired first.
+func (st *stream) next(flush <-chan time.Time) (it item, flushed, more bool) {
+	if st.ended {
+		return it, false, false
+	}
+	select {
+	case it, more = <-st.out:
+	default:
+		st.idle.Reset(st.s.patience)
+		select {
+		case it, more = <-st.out:
+		case <-flush:
+			return it, true, true
+		case <-st.ctx.Done(): // it may not look at its context; close gives it a moment
+			it, more = item{err: st.ctx.Err()}, true
+		case <-st.idle.C:
+			it, more = item{err: fmt.Errorf("%w, %w: the source has said nothing for %s", channel.ErrUnavailable, channel.ErrIncomplete, st.s.patience)}, true
+		}
+	}
+	if !more || it.err != nil {
+		st.ended = true
+	}
+	if it.err == nil {
+		it.stock.AsOf = st.s.sane(st.ctx, it.stock, st.began)
+	}
+	return it, false, more
+}
+
+// close ends the reading, and waits a moment for it. Until a source that does
+// not end it does so, it is not asked again.
+func (st *stream) close() {
+	st.cancel()
+	defer st.idle.Stop()
+	late := time.NewTimer(st.s.returning)
+	defer late.Stop()
+	for {
+		select {
+		case _, more := <-st.out:
+			if !more {
+				return
+			}
+			continue
+		case <-late.C:
+		}
+		st.mu.Lock()
+		defer st.mu.Unlock()
+		if !st.over {
+			st.back = st.s.leaveBehind(st.ctx, st.what, st.began)
+		}
+		return
+	}
+}
+
+// sane is a stock's AsOf: when its reading began if the source does not say,
+// and now if it says a time that has not come.
+func (s *Syncer) sane(ctx context.Context, stock channel.Stock, began time.Time) time.Time {
+	if stock.AsOf.IsZero() {
+		return began
+	}
+	if now := time.Now(); stock.AsOf.After(now) {
+		s.once.warn(about(ctx, "", stock.ProductID, stock.SKU), s, "the source's quantities are as of a time in the future; now counts instead",
+			slog.Time("asOf", stock.AsOf))
+		return now
+	}
+	return stock.AsOf
+}
+
+// stock is the whole answer of the source about some products, with what is
+// done at the boundary.
+func (s *Syncer) stock(ctx context.Context, ids []string) iter.Seq2[channel.Stock, error] {
+	return func(yield func(channel.Stock, error) bool) {
+		st := s.open(ctx, ids...)
+		defer st.close()
+		for {
+			it, _, more := st.next(nil)
+			if !more {
+				if err := ctx.Err(); err != nil {
+					yield(channel.Stock{}, err)
+				}
+				return
+			}
+			if !yield(it.stock, it.err) || it.err != nil {
+				return
+			}
+		}
+	}
+}
