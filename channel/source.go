@@ -75,7 +75,8 @@ func (s Stock) In(warehouses ...string) (Quantity, error) {
 type Source interface {
 	// Stock reads the named products, or every product when none is named. Of
 	// the named ones it yields only those that exist, in any order; a product
-	// may be yielded more than once.
+	// may be yielded more than once. Of the whole catalogue each product comes
+	// once: a second one with its SKU would be another product.
 	//
 	// At most one error is yielded, as the last pair, with a zero Stock: what
 	// came before it holds, and of all else nothing is known. A source that

@@ -76,6 +76,9 @@ func heeded(err error) error {
 	return err
 }
 
+// sound reports whether a number can be a quantity, and be reckoned with.
+func sound(n int) bool { return int64(n) > -1<<53 && int64(n) < 1<<53 }
+
 // tame is an error that is part of an answer, or the panic that it ends in.
 func (s *Syncer) tame(ctx context.Context, what string, err error) error {
 	if odd := s.safely(ctx, what, func() error { _ = heeded(err); return nil }); odd != nil {

@@ -2,6 +2,7 @@ package syncer
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/ecosire/stocksync/channel"
@@ -26,6 +27,9 @@ func (p *pass) look(ctx context.Context, wants []want, out *outcome) ([]want, []
 		ls, err := called(ctx, p.s, p.t, "Levels", func(ctx context.Context) ([]channel.Level, error) {
 			ls, err := p.t.reader.Levels(ctx, some)
 			for i := range ls {
+				if ls[i].Err == nil && !sound(ls[i].Quantity) {
+					ls[i].Err = fmt.Errorf("%w: %d is no quantity", channel.ErrInvalid, ls[i].Quantity)
+				}
 				if ls[i].Err != nil {
 					ls[i].Err = p.s.tame(logs.With(ctx, logs.SKU, text.Clean(ls[i].SKU)), "a level's Err", ls[i].Err)
 				}

@@ -21,10 +21,18 @@ const maxReads = 10
 func (s *Syncer) fetch(ctx context.Context, ids []string) (map[string]channel.Stock, error) {
 	ids = s.withParts(ctx, ids)
 	found := make(map[string]channel.Stock, len(ids))
+	asked := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		asked[id] = true
+	}
 	err := halve(ids, maxReads, func(some []string) error {
 		for stock, err := range s.stock(ctx, some) {
 			if err != nil {
 				return err
+			}
+			if !asked[stock.ProductID] {
+				s.once.warn(about(ctx, "", stock.ProductID, stock.SKU), s, "the source answered with a product that it was not asked for; it is left out")
+				continue
 			}
 			if old, twice := found[stock.ProductID]; !twice || old.Err != nil || stock.AsOf.After(old.AsOf) {
 				found[stock.ProductID] = stock

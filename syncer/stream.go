@@ -63,6 +63,9 @@ func (s *Syncer) open(ctx context.Context, ids ...string) *stream {
 		err := s.safely(inner, "the source", func() error {
 			for stock, err := range s.source.Stock(inner, ids...) {
 				_ = heeded(err)
+				if stock.Err == nil && !(sound(stock.Available) && sound(stock.OnHand) && sound(stock.Reserved)) {
+					stock.Err = fmt.Errorf("%w: available %d, on hand %d, reserved %d are no quantities", channel.ErrInvalid, stock.Available, stock.OnHand, stock.Reserved)
+				}
 				if stock.Err != nil {
 					stock.Err = s.tame(about(inner, "", stock.ProductID, stock.SKU), "a product's Err", stock.Err)
 				}
