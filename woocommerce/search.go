@@ -246,7 +246,8 @@ func passing(err error) bool {
 // is too long for it.
 func tooLong(e *Error) bool {
 	switch e.Status {
-	case http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusRequestURITooLong, http.StatusRequestHeaderFieldsTooLarge:
+	case http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusNotAcceptable, http.StatusRequestEntityTooLarge,
+		http.StatusRequestURITooLong, http.StatusRequestHeaderFieldsTooLarge, 494: // nginx's own
 		return e.Code == ""
 	}
 	return false

@@ -12,6 +12,7 @@ var (
 	php      = regexp.MustCompile(`(?s)` + complaint(`[A-Za-z]+(?: [A-Za-z]+){0,2}`))
 	harmless = regexp.MustCompile(complaint(`Warning|Notice|Deprecated|Strict Standards`))
 	comment  = regexp.MustCompile(`^<!--(?s:.*?)-->`)
+	element  = regexp.MustCompile(`(?is)^<(?:script\b[^>]*>.*?</script|style\b[^>]*>.*?</style|noscript\b[^>]*>.*?</noscript)\s*>`)
 	bom      = []byte("\xef\xbb\xbf")
 )
 
@@ -20,8 +21,9 @@ func complaint(levels string) string {
 }
 
 // skipNoise returns a body without what other software of the service put
-// around its JSON, and the first of that. Byte order marks, HTML comments and
-// warnings of PHP are harmless: they say nothing about the JSON. Whatever else
+// around its JSON, and the first of that. Byte order marks, HTML comments,
+// scripts and styles that plugins put into every page, and warnings of PHP are
+// harmless: they say nothing about the JSON. Whatever else
 // there is, such as a second value or an error that ended PHP's work, is not:
 // then the body is returned as it came. White space is no noise.
 func skipNoise(body []byte) (value []byte, noise string) {
@@ -63,6 +65,8 @@ func noiseLen(b []byte) int {
 			found = len(bom)
 		case bytes.HasPrefix(rest, []byte("<!--")):
 			found = len(comment.Find(rest))
+		case bytes.HasPrefix(rest, []byte("<")) && element.Match(rest):
+			found = len(element.Find(rest))
 		default:
 			found = len(harmless.Find(rest[:min(len(rest), 4096)]))
 		}
@@ -82,6 +86,9 @@ func name(noise []byte) string {
 	if inner, ok := bytes.CutPrefix(noise, []byte("<!--")); ok {
 		inner, _, _ = bytes.Cut(inner, []byte("-->"))
 		return "an HTML comment: " + string(bytes.TrimSpace(inner))
+	}
+	if element.Match(noise) {
+		return "a script or style of HTML"
 	}
 	return string(harmless.Find(noise[:min(len(noise), 4096)]))
 }

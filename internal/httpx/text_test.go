@@ -33,6 +33,11 @@ func TestNoiseAroundJSON(t *testing.T) {
 		{"a warning after it", `[1]` + warning, `[1]`, "Warning"},
 		{"all of it", "\ufeff" + warning + "[1]\n<!-- x -->\ufeff", `[1]`, "a byte order mark"},
 
+		{"a script after it", `[1]<script src="x.js"></script>` + "\n<SCRIPT>var a=[2];</SCRIPT>", `[1]`, "a script or style of HTML"},
+		{"a style before it", `<style type="text/css">a{b:c}</style>{"a":1}<noscript><img></noscript>`, `{"a":1}`, "a script or style of HTML"},
+
+		{"a script without an end", `[1]<script>var a=[2];`, "", ""},
+		{"a script and a page", `[1]<script></script><html></html>`, "", ""},
 		{"an error", strings.Replace(warning, "Warning", "Fatal error", 1) + `[1]`, "", ""},
 		{"a warning of no known form", "<b>Warning</b>: x[1]", "", ""},
 		{"words", "hello [1]", "", ""},
