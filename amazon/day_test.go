@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,22 +28,28 @@ type day struct {
 	random  *rand.Rand
 	ecosire *ecosiretest.Server
 	seller  *amazontest.Server
-	channel *amazon.Channel
-	syncer  *syncer.Syncer
-	ids     map[string]string // of the products, by SKU
-	skus    []string          // those that the merchant ships
+	source  channel.Source
+	queue   *syncer.MemoryQueue // stands for one that survives
+	feeds   *store
+	// restarted is when a process ended and another one began.
+	restarted time.Time
+	syncer    atomic.Pointer[syncer.Syncer]
+	ids       map[string]string // of the products, by SKU
+	skus      []string          // those that the merchant ships
 
 	mu     sync.Mutex
 	sales  map[string][]time.Time // on Amazon
 	booked map[string][]time.Time // at ECOSIRE, of those
 }
 
+// dayLag is how long Amazon takes to show what it has accepted, at most.
+const dayLag = 15 * time.Minute
+
 func newDay(t *testing.T) *day {
-	const lag = 15 * time.Minute
 	d := &day{
 		t: t, random: rand.New(rand.NewPCG(7, 7)),
 		ecosire: ecosiretest.New(ecosiretest.Config{Latency: 100 * time.Millisecond}),
-		seller:  amazontest.New(amazontest.Config{Latency: 300 * time.Millisecond, Lag: time.Minute, MaxLag: lag, FeedTime: 25 * time.Minute}),
+		seller:  amazontest.New(amazontest.Config{Latency: 300 * time.Millisecond, Lag: time.Minute, MaxLag: dayLag, FeedTime: 25 * time.Minute}),
 		ids:     make(map[string]string), sales: make(map[string][]time.Time), booked: make(map[string][]time.Time),
 	}
 	for i := range 400 {
@@ -59,16 +66,23 @@ func newDay(t *testing.T) *day {
 		d.seller.Add(l)
 		d.ids[sku] = d.ecosire.Add(ecosiretest.Product{SKU: sku, OnHand: 20})[0]
 	}
-	d.channel = open(t, d.seller, func(_ *amazon.Config, cc *amazon.ChannelConfig) {
-		cc.Lag, cc.FeedFrom, cc.Store = lag, 100, new(store)
-	})
 	source, err := ecosire.New(ecosire.Config{APIKey: "eco_live_test", HTTPClient: d.ecosire.Client()})
 	require.NoError(t, err)
-	d.syncer, err = syncer.New(syncer.Config{
-		Source: source, Targets: []syncer.Target{{Channel: d.channel}}, WatchEvery: -1, Schedule: syncer.Never,
-	})
-	require.NoError(t, err)
+	d.source, d.queue, d.feeds = source, syncer.NewMemoryQueue(), new(store)
 	return d
+}
+
+// start starts a process, which knows what the one before it has written down.
+func (d *day) start(ctx context.Context, wg *sync.WaitGroup) {
+	ch := open(d.t, d.seller, func(_ *amazon.Config, cc *amazon.ChannelConfig) {
+		cc.Lag, cc.FeedFrom, cc.Store = dayLag, 100, d.feeds
+	})
+	s, err := syncer.New(syncer.Config{
+		Source: d.source, Queue: d.queue, Targets: []syncer.Target{{Channel: ch}}, WatchEvery: -1, Schedule: syncer.Never,
+	})
+	require.NoError(d.t, err)
+	d.syncer.Store(s)
+	wg.Go(func() { assert.NoError(d.t, s.Run(ctx)) })
 }
 
 func (d *day) notify(skus ...string) {
@@ -76,7 +90,7 @@ func (d *day) notify(skus ...string) {
 	for _, sku := range skus {
 		ids = append(ids, d.ids[sku])
 	}
-	require.NoError(d.t, d.syncer.Notify(d.t.Context(), ids...))
+	require.NoError(d.t, d.syncer.Load().Notify(d.t.Context(), ids...))
 }
 
 // sellHere sells a unit at the merchant's own counter, of which ECOSIRE tells.
@@ -129,7 +143,9 @@ func TestADay(t *testing.T) {
 		d := newDay(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
-		wg.Go(func() { assert.NoError(t, d.syncer.Run(ctx)) })
+		process, end := context.WithCancel(ctx)
+		var running sync.WaitGroup
+		d.start(process, &running)
 		start := time.Now()
 		for minute := range 24 * 60 {
 			time.Sleep(time.Until(start.Add(time.Duration(minute) * time.Minute)))
@@ -146,6 +162,13 @@ func TestADay(t *testing.T) {
 			if minute == 2*60 || minute == 12*60 || minute == 23*60 {
 				wg.Go(d.hog)
 			}
+			if minute == 12*60+15 { // Amazon works on the feed
+				end()
+				running.Wait()
+				process, end = context.WithCancel(ctx)
+				d.start(process, &running)
+				d.restarted = time.Now()
+			}
 			switch minute {
 			case 2 * 60: // the nightly run, with some drift
 				for _, sku := range d.skus[:4] {
@@ -153,24 +176,26 @@ func TestADay(t *testing.T) {
 				}
 				fallthrough
 			case 23 * 60:
-				wg.Go(func() { _, _ = d.syncer.Reconcile(ctx) })
+				wg.Go(func() { _, _ = d.syncer.Load().Reconcile(ctx) })
 			case 12 * 60: // goods arrive, and the run has so much to write that a feed does it
 				for _, sku := range d.skus {
 					p, _ := d.ecosire.Product(d.ids[sku])
 					d.ecosire.Set(d.ids[sku], p.OnHand+30, p.Reserved)
 				}
-				wg.Go(func() { _, _ = d.syncer.Reconcile(ctx) })
+				wg.Go(func() { _, _ = d.syncer.Load().Reconcile(ctx) })
 			}
 		}
 		d.seller.Heal()
 		time.Sleep(time.Hour)
-		report, _ := d.syncer.Reconcile(ctx)
+		report, _ := d.syncer.Load().Reconcile(ctx)
 		for _, p := range report.Channels[0].Problems {
 			assert.ErrorIs(t, p.Err, channel.ErrShared, p.SKU)
 		}
 		time.Sleep(time.Hour)
 		cancel()
+		end()
 		wg.Wait()
+		running.Wait()
 
 		for _, sku := range d.skus {
 			p, _ := d.ecosire.Product(d.ids[sku])
@@ -225,7 +250,7 @@ func (d *day) raised() (n int) {
 }
 
 // once wants no quantity to be written again only because it does not show
-// yet. A request whose answer was lost is repeated soon, and what was written
+// yet, but for what a restart forgets. A request whose answer was lost is repeated soon, and what was written
 // while a feed had the listing is written again when the feed is done.
 func (d *day) once(t *testing.T) {
 	last := make(map[string]amazontest.Change)
@@ -235,7 +260,8 @@ func (d *day) once(t *testing.T) {
 		if !ok || was.Quantity != c.Quantity || c.Accepted.Sub(was.Accepted) < 2*time.Minute {
 			continue
 		}
-		again := false
+		// Who starts anew does not know what is pending.
+		again := was.Accepted.Before(d.restarted) && c.Accepted.After(d.restarted)
 		for _, f := range d.seller.Feeds() {
 			again = again || was.Accepted.After(f.Created) && !was.Accepted.After(f.Done) && c.Accepted.After(f.Done)
 		}
