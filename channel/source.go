@@ -143,6 +143,9 @@ type Event struct {
 	OrderIDs []string
 	// SKUs are what a channel's event is about, which knows no product ids.
 	SKUs []string
+	// Order says that the event is about an order: its products were sold a moment
+	// ago, and may be sold twice until every channel knows.
+	Order bool
 	// Odd says what of the delivery makes no sense and was left out, for logs.
 	// It is "" for most. What the event does name holds.
 	Odd string

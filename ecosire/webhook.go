@@ -123,6 +123,7 @@ func parseEvent(body []byte) (channel.Event, error) {
 	}
 	order := newNamed(1)
 	order.add(data.Value("orderId"), nil)
+	e.Order = data.Has("lineItems") || len(order.ids) > 0
 	odd := cmp.Or(envelope.Err(), data.Err(), ids.err(), order.err())
 	e.ProductIDs = slices.Sorted(slices.Values(ids.ids))
 	if len(e.ProductIDs) > mostIDs {

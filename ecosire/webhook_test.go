@@ -123,6 +123,19 @@ func FuzzSignature(f *testing.F) {
 	})
 }
 
+func TestWhichEventsAreAboutAnOrder(t *testing.T) {
+	w, err := ecosire.NewWebhooks("s")
+	require.NoError(t, err)
+	for data, want := range map[string]bool{
+		`{"orderId":"o1"}`: true, `{"lineItems":[{"productId":"a"}]}`: true, `{"productId":"a"}`: false, `{"productIds":["a"]}`: false,
+	} {
+		body := []byte(`{"event":"x","data":` + data + `}`)
+		e, err := w.Receive(t.Context(), signed("s", body), body)
+		require.NoError(t, err)
+		assert.Equal(t, want, e.Order, data)
+	}
+}
+
 // One line that makes no sense does not cost the others.
 func TestOddIDsOfAnEvent(t *testing.T) {
 	w, err := ecosire.NewWebhooks("s")

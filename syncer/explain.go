@@ -180,7 +180,7 @@ func (s *Syncer) explain(ctx context.Context, t *target, x *Explanation, stocks 
 		return nil, err
 	}
 	var err error
-	for _, lane := range []string{t.eventLane(), t.watchedLane()} {
+	for _, lane := range t.lanes() {
 		if c.Waiting, err = s.peek(ctx, lane, x.ProductID); err != nil || c.Waiting != nil {
 			break
 		}

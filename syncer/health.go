@@ -135,7 +135,7 @@ func (s *Syncer) Health(ctx context.Context) (Health, error) {
 				c.DownSince, c.Err, c.Stuck = seen.DownSince, seen.Err, seen.Stuck
 			}
 		}
-		depth(&c.Depth, t.eventLane(), t.watchedLane(), inboxLane, noticedLane)
+		depth(&c.Depth, append(t.lanes(), inboxLane, noticedLane)...)
 		if trip, _, e := t.tripped(ctx, s); e != nil && err == nil {
 			err = e
 		} else if trip != nil {

@@ -69,7 +69,9 @@ func (p *pass) writing(ctx context.Context, changes []change) (end func(), err e
 func (s *Syncer) inherit(ctx context.Context, t *tenure) error {
 	lanes := make(map[string]*target)
 	for _, target := range s.targets {
-		lanes[target.eventLane()], lanes[target.watchedLane()] = target, target
+		for _, lane := range target.lanes() {
+			lanes[lane] = target
+		}
 	}
 	var records []Record
 	for _, key := range t.Interrupted() {

@@ -16,6 +16,7 @@ type memory struct {
 	mu         sync.Mutex
 	young, old map[string]shown // by SKU; young becomes old when it is full
 	kept       int              // how many young took over from the last old
+	scarce     map[string]bool  // products of which few units were shown last
 	// deductor says that the channel deducts what it has sold in the time
 	// deducts before a quantity was read. See [channel.Deductor].
 	deductor bool
@@ -30,6 +31,32 @@ const (
 	// is written once more if it is looked at before it shows.
 	maxPending = 100_000
 )
+
+const (
+	// fewUnits is how many units are few: the next customers may want them all.
+	fewUnits = 3
+	// maxScarce bounds the products that are known to be scarce.
+	maxScarce = 10_000
+)
+
+// note remembers whether few units of a product are shown.
+func (m *memory) note(productID string, quantity int) {
+	if quantity > fewUnits {
+		delete(m.scarce, productID)
+	} else if len(m.scarce) < maxScarce {
+		if m.scarce == nil {
+			m.scarce = make(map[string]bool)
+		}
+		m.scarce[productID] = true
+	}
+}
+
+// few reports whether few units of a product were shown last.
+func (m *memory) few(productID string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.scarce[productID]
+}
 
 type shown struct {
 	quantity  int
@@ -57,7 +84,7 @@ func (e *shown) showedBefore(l *channel.Level) bool {
 func (m *memory) forget() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.young, m.old, m.kept = nil, nil, 0
+	m.young, m.old, m.kept, m.scarce = nil, nil, 0, nil
 }
 
 func (m *memory) get(sku string) (shown, bool) {
@@ -94,6 +121,7 @@ func (m *memory) turn() {
 func (m *memory) found(w *want, quantity int, catalogue bool) (landed bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.note(w.stock.ProductID, quantity)
 	e, ok := m.get(w.sku)
 	if !ok && catalogue {
 		return false
@@ -106,6 +134,7 @@ func (m *memory) found(w *want, quantity int, catalogue bool) (landed bool) {
 func (m *memory) wrote(c *change, pending bool, lag time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.note(c.stock.ProductID, c.quantity)
 	e, _ := m.get(c.sku)
 	now := time.Now()
 	n := shown{quantity: c.quantity, productID: c.stock.ProductID, wrote: now, at: now, pending: pending, lag: lag, alone: e.alone}

@@ -97,6 +97,7 @@ type Cause string
 // The causes of marks.
 const (
 	Evented  Cause = "event"  // the source sent an event
+	Ordered  Cause = "order"  // the source sent an event about an order
 	Notified Cause = "notify" // the host called Notify
 	Watched  Cause = "watch"  // it was noticed by watching
 	Retried  Cause = "retry"  // earlier work is to be done again

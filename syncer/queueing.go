@@ -22,10 +22,14 @@ const (
 	orderLane   = "orders"        // orders whose products are not known yet
 )
 
-// Each channel has a lane for what somebody said has changed, and one for what
-// was only watched, which must not make an event wait.
+// Each channel has a lane for what somebody said has changed, one for what of
+// that is dangerous where more is waiting than can be read, and one for what was
+// only watched, which must not make an event wait.
 func (t *target) eventLane() string   { return "channel/" + t.name }
+func (t *target) dangerLane() string  { return "danger/" + t.name }
 func (t *target) watchedLane() string { return "watched/" + t.name }
+
+func (t *target) lanes() []string { return []string{t.dangerLane(), t.eventLane(), t.watchedLane()} }
 
 // trouble is the queue's, as Health tells it.
 type trouble struct {
@@ -257,11 +261,19 @@ func (o *settlement) tell(ctx context.Context) error {
 }
 
 // dispatch moves marks of products from an inbox to the lanes of the channels.
+// Where a channel has more waiting than its next two turns take, the dangerous
+// ones go past these.
 func (s *Syncer) dispatch(ctx context.Context, tasks []Task, lane func(*target) string) {
 	marks := make([]Mark, 0, len(tasks)*len(s.targets))
 	for _, t := range s.targets {
+		d, err := s.queue.Depth(ctx, lane(t))
+		crowded := err == nil && d.Tasks >= backlogSize && lane(t) == t.eventLane()
 		for _, task := range tasks {
-			marks = append(marks, task.Mark(lane(t)))
+			if crowded && (task.Why == Ordered || t.memory.few(task.ID)) {
+				marks = append(marks, task.Mark(t.dangerLane()))
+			} else {
+				marks = append(marks, task.Mark(lane(t)))
+			}
 		}
 	}
 	o := &settlement{s: s}

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/ecosire/stocksync/channel"
 )
 
@@ -74,8 +76,8 @@ func (s *Syncer) withParts(ctx context.Context, ids []string) []string {
 
 // freshFor is how long a quantity that was read for one channel serves the
 // others. Each channel works through its marks at its own pace; those that
-// are behind by less share a read.
-const freshFor = 30 * time.Second
+// are behind by less share a read. A catalogue's may be as old.
+const freshFor = maxAge
 
 // A reader reads stock for the workers of all channels, in full requests: what
 // several wait for is read together, and what was read for one serves the
@@ -95,6 +97,7 @@ type reader struct {
 	stock    map[string]known
 	reads    []*group // what is in stock, the oldest first
 	fed      map[*target]bool
+	expired  time.Time // the newest mark that a read covered which is no longer fresh
 	failures atomic.Int64
 }
 
@@ -142,6 +145,7 @@ func (r *reader) covers(n int, sent time.Time) time.Time {
 type known struct {
 	channel.Stock
 	covers time.Time
+	budget *rate.Limiter // of requests, if it was read before
 }
 
 func newReader(s *Syncer) *reader {
@@ -150,11 +154,22 @@ func newReader(s *Syncer) *reader {
 	return r
 }
 
-// read returns the stock of the tasks' products, by id. Those that the source
-// did not answer are missing. Of those that are stale the source has answered
-// with a state from before the question. A caller that waited for another read
-// usually finds its products in it.
-func (r *reader) read(ctx context.Context, t *target, tasks []Task) (found map[string]channel.Stock, stale []string, err error) {
+// A reading is what a reader has for the tasks of a turn.
+type reading struct {
+	// found is the stock of their products, by id. Those that the source did not
+	// answer are missing.
+	found map[string]channel.Stock
+	// stale are those that the source has answered with a state from before the
+	// question.
+	stale []string
+	// wait says, if it is not 0, that what is missing was read a moment ago, and
+	// is not to be read again until then.
+	wait time.Duration
+}
+
+// read reads what the tasks need. A caller that waited for another read usually
+// finds its products in it.
+func (r *reader) read(ctx context.Context, t *target, tasks []Task) (reading, error) {
 	r.saw(tasks)
 	r.mu.Lock()
 	for _, t := range tasks {
@@ -163,7 +178,7 @@ func (r *reader) read(ctx context.Context, t *target, tasks []Task) (found map[s
 	r.mu.Unlock()
 	select {
 	case <-ctx.Done():
-		return nil, nil, ctx.Err()
+		return reading{}, ctx.Err()
 	case <-r.turn:
 	}
 	defer func() { r.turn <- struct{}{} }()
@@ -174,7 +189,10 @@ func (r *reader) read(ctx context.Context, t *target, tasks []Task) (found map[s
 	r.fed[t] = len(ids) == 0
 	r.mu.Unlock()
 	if len(ids) == 0 {
-		return found, nil, nil
+		return reading{found: found}, nil
+	}
+	if wait := r.tooSoon(ids); wait > 0 {
+		return reading{found: found, wait: wait}, nil
 	}
 	// The lanes know of the read until its quantities are forgotten: one of
 	// them may be pushed at any time until then.
@@ -184,17 +202,18 @@ func (r *reader) read(ctx context.Context, t *target, tasks []Task) (found map[s
 	r.mu.Unlock()
 	stocks, err := r.s.fetch(ctx, ids)
 	r.reads = append(r.reads, g)
-	for id, s := range stocks {
+	for _, s := range stocks {
 		if s.Err == nil && !s.AsOf.Before(g.began) { // else the next attempt must ask again
-			r.stock[id] = known{s, r.covers(seen, s.AsOf)}
+			r.keep(s, r.covers(seen, s.AsOf))
 			g.stocks = append(g.stocks, s)
 		}
 	}
 	if err != nil {
 		r.failures.Add(1)
-		return nil, nil, err
+		return reading{}, err
 	}
 	r.failures.Store(0)
+	var stale []string
 	for _, t := range tasks {
 		if s, ok := stocks[t.ID]; ok {
 			found[t.ID] = s
@@ -208,7 +227,56 @@ func (r *reader) read(ctx context.Context, t *target, tasks []Task) (found map[s
 			found[id] = s
 		}
 	}
-	return found, stale, nil
+	return reading{found: found, stale: stale}, nil
+}
+
+const (
+	// againEvery is how often a product that is marked again and again, such as by
+	// a delivery that is sent each second, costs a request: a quarter of ECOSIRE's
+	// quota. With other products it is read at any time, which costs nothing.
+	againEvery = 4 * time.Second
+	// againBurst is how often it may come sooner.
+	againBurst = 5
+)
+
+// tooSoon returns how long to wait before a request for the products, if each of
+// them was read a moment ago, and has been read too often. A source that cannot
+// pace its reads is taken to have no quota.
+func (r *reader) tooSoon(ids []string) (wait time.Duration) {
+	if r.s.pacer == nil {
+		return 0
+	}
+	for i, id := range ids {
+		k, ok := r.stock[id]
+		if !ok || k.budget == nil || k.budget.Tokens() >= 1 {
+			return 0
+		}
+		left := time.Duration((1 - k.budget.Tokens()) * float64(againEvery))
+		if i == 0 || left < wait {
+			wait = left
+		}
+	}
+	return wait + time.Millisecond // tokens are not whole
+}
+
+// keep remembers what was read.
+func (r *reader) keep(s channel.Stock, covers time.Time) {
+	k := known{Stock: s, covers: covers}
+	if old, again := r.stock[s.ProductID]; again {
+		if k.budget = old.budget; k.budget == nil {
+			k.budget = rate.NewLimiter(rate.Every(againEvery), againBurst)
+		}
+		k.budget.Allow()
+	}
+	r.stock[s.ProductID] = k
+}
+
+// forgot reports whether what the tasks need was read for others, and is no
+// longer fresh: their channel is behind by more than that.
+func (r *reader) forgot(tasks []Task) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return !tasks[0].Last.After(r.expired)
 }
 
 // feeds reports whether all that a target last needed was read for others.
@@ -293,11 +361,18 @@ func (r *reader) close() { r.expire(time.Now().Add(time.Hour)) }
 func (r *reader) expire(before time.Time) {
 	for len(r.reads) > 0 && r.reads[0].began.Before(before) {
 		g := r.reads[0]
+		newest := r.expired
 		for _, s := range g.stocks {
-			if r.stock[s.ProductID].AsOf.Equal(s.AsOf) {
+			if k := r.stock[s.ProductID]; k.AsOf.Equal(s.AsOf) {
 				delete(r.stock, s.ProductID)
+				if k.covers.After(newest) {
+					newest = k.covers
+				}
 			}
 		}
+		r.mu.Lock()
+		r.expired = newest
+		r.mu.Unlock()
 		g.endAll()
 		r.reads = r.reads[1:]
 	}

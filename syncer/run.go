@@ -94,15 +94,21 @@ func (s *Syncer) labour(accept, work context.Context, t *tenure) {
 	unhurried := channel.WithUrgency(work, channel.Soon)
 	start := func(w *worker) { group.Go(func() error { w.run(accept); return nil }) }
 	for _, t := range s.targets {
-		pace := func(ctx context.Context, full bool) error {
-			if full && urgent.feeds(t) {
-				return nil // it is behind, and what it needs is read
+		pace := func(ctx context.Context, waiting int) error {
+			if waiting >= backlogSize+batchSize && urgent.feeds(t) {
+				return nil // what its next turn needs is read
 			}
 			return s.pace(ctx)
 		}
-		start(&worker{s: s, lane: t.eventLane(), gather: s.gather, pace: pace, do: func(tasks []Task) time.Duration {
-			return s.turn(work, urgent, t, tasks, false)
-		}})
+		for _, lane := range []string{t.dangerLane(), t.eventLane()} {
+			start(&worker{s: s, lane: lane, gather: s.gather, pace: pace, do: func(tasks []Task) time.Duration {
+				if len(s.targets) > 1 && urgent.forgot(tasks) {
+					// What one channel needs again must not make the others wait.
+					return s.turn(unhurried, quiet, t, tasks, false)
+				}
+				return s.turn(work, urgent, t, tasks, false)
+			}})
+		}
 		// What was noticed without an event must not make an event wait.
 		start(&worker{s: s, lane: t.watchedLane(), gather: s.gather, do: func(tasks []Task) time.Duration {
 			return s.turn(unhurried, quiet, t, tasks, true)
@@ -183,7 +189,7 @@ func (s *Syncer) adopt(ctx context.Context) error {
 	for _, name := range gone {
 		old := &target{name: name}
 		dropped := 0
-		for _, lane := range []string{old.eventLane(), old.watchedLane()} {
+		for _, lane := range old.lanes() {
 			for {
 				tasks, err := s.on(ctx).Lease(ctx, lane, groupSize)
 				if err != nil {
@@ -239,8 +245,9 @@ type worker struct {
 	lane   string
 	size   int // tasks per turn; 0 means batchSize, or more under a backlog
 	gather time.Duration
-	// pace waits for the source, after a full turn or another one; it may be nil.
-	pace func(ctx context.Context, full bool) error
+	// pace waits for the source; it may be nil. It is told how many tasks are
+	// waiting, if they are more than a turn takes.
+	pace func(ctx context.Context, waiting int) error
 	// do works on tasks, and settles every one. It returns how long to leave
 	// the lane alone.
 	do func(tasks []Task) time.Duration
@@ -251,19 +258,23 @@ func (w *worker) run(ctx context.Context) {
 		if w.s.insist(ctx, "Wait", func() error { return w.s.on(ctx).Wait(ctx, w.lane) }) != nil {
 			return
 		}
-		// After a full turn more is waiting already.
-		if !full && w.gather > 0 && sleep(ctx, w.gather) != nil {
+		waiting := 0
+		if full { // more is waiting already
+			d, _ := w.s.queue.Depth(ctx, w.lane) // if that fails Lease says so
+			waiting = d.Tasks
+		} else if w.gather > 0 && sleep(ctx, w.gather) != nil {
 			return
 		}
-		if w.pace != nil && w.pace(ctx, full) != nil {
+		if w.pace != nil && w.pace(ctx, waiting) != nil {
 			return
 		}
 		n := w.size
-		if n == 0 {
+		switch {
+		case n > 0:
+		case waiting >= backlogSize:
+			n = backlogSize
+		default:
 			n = batchSize
-			if d, err := w.s.queue.Depth(ctx, w.lane); full && err == nil && d.Tasks >= backlogSize {
-				n = backlogSize
-			}
 		}
 		var tasks []Task
 		if w.s.insist(ctx, "Lease", func() (err error) { tasks, err = w.s.on(ctx).Lease(ctx, w.lane, n); return err }) != nil {

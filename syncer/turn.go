@@ -20,7 +20,7 @@ func (s *Syncer) turn(ctx context.Context, r *reader, t *target, tasks []Task, n
 		ctx = withReasons(ctx, reasons{by: causesOf(tasks)})
 	}
 	o := &settlement{s: s, channel: t.name, run: run, t: t}
-	stocks, stale, err := r.read(ctx, t, tasks)
+	read, err := r.read(ctx, t, tasks)
 	if err != nil {
 		// The source's trouble: nothing is known of any product.
 		wait := r.pause(err)
@@ -32,6 +32,7 @@ func (s *Syncer) turn(ctx context.Context, r *reader, t *target, tasks []Task, n
 		return wait
 	}
 
+	stocks := read.found
 	known := make([]channel.Stock, 0, len(stocks))
 	marked := make(map[string]time.Time, len(tasks))
 	for _, task := range tasks {
@@ -60,16 +61,18 @@ func (s *Syncer) turn(ctx context.Context, r *reader, t *target, tasks []Task, n
 	results := worst(out.results)
 	wait := t.state.wait()
 	for _, task := range tasks {
-		stock, read := stocks[task.ID]
+		stock, ok := stocks[task.ID]
 		res := results[task.ID]
 		switch {
-		case !read:
+		case !ok && read.wait > 0:
+			o.wait(task, read.wait)
+		case !ok:
 			o.missing(ctx, task)
 		case stock.Err != nil && channel.Permanent(stock.Err):
 			o.giveUp(ctx, task, Problem{Channel: t.name, ProductID: task.ID, SKU: stock.SKU, Name: stock.Name, Err: stock.Err})
 		case stock.Err != nil:
 			o.later(task, stock.Err, maxUnreadBackoff)
-		case (res == nil || res.state <= updated) && slices.Contains(stale, task.ID): // shown, but it may not be what the mark is about
+		case (res == nil || res.state <= updated) && slices.Contains(read.stale, task.ID): // shown, but it may not be what the mark is about
 			o.later(task, errStale, maxProductBackoff)
 		case res != nil && res.state <= pending && res.settles > 0: // compared once more when it should have settled
 			o.wait(task, t.settling(res))

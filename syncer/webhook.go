@@ -96,7 +96,11 @@ func (s *Syncer) deliver(w http.ResponseWriter, r *http.Request) int {
 			slog.String("event", text.Clean(event.Type)), slog.Any("err", errNoOrders))
 		event.OrderIDs = nil
 	}
-	if err := s.mark(ctx, inboxLane, Evented, event); err != nil {
+	why := Evented
+	if event.Order {
+		why = Ordered
+	}
+	if err := s.mark(ctx, inboxLane, why, event); err != nil {
 		s.logger.LogAttrs(ctx, slog.LevelError, "event not stored", slog.String("event", text.Clean(event.Type)), slog.Any("err", err))
 		return http.StatusServiceUnavailable
 	}

@@ -3,8 +3,9 @@ package bench
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
+	"math"
 	"net/http"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,54 +18,90 @@ import (
 	"github.com/ecosire/stocksync/ecosire/ecosiretest"
 )
 
-// sizes draws so many sizes of catalogues up to a most, as many small ones as
-// large ones.
-func sizes(random *rand.Rand, n, most int) (all []int) {
-	for range n {
-		size := 1 + random.IntN(6_000)
-		if random.IntN(2) == 0 {
-			size = 6_001 + random.IntN(most-6_000)
-		}
-		all = append(all, size)
+// A point is one size of a catalogue, and how a reconciliation of it compares
+// with what the quotas allow.
+type point struct {
+	products    int
+	took, bound time.Duration
+}
+
+func (p point) ratio() float64 { return p.took.Seconds() / p.bound.Seconds() }
+
+func measure(t *testing.T, n int, channels Channels) point {
+	return point{n, reconcile(t, n, channels, Percent, false).took, Cold(n, Percent.Differing(n), channels)}
+}
+
+// within asserts the ratio that a size may have.
+func (p point) within(t *testing.T) {
+	t.Helper()
+	most := 1.15
+	if p.products > ecosireLimit*ecosirePage {
+		most = 1.05
 	}
-	return all
+	assert.LessOrEqual(t, p.ratio(), most, "%d products: %v, of which %v is the bound", p.products, p.took, p.bound)
 }
 
-// ratio is how much longer a reconciliation takes than it has to.
-func ratio(t *testing.T, n int) float64 {
-	r := reconcile(t, n, Both, Percent, false)
-	bound := Bound(n, Percent.Differing(n), Both)
-	// The first page tells how many there are, and the items that are not known
-	// yet must be looked up at Shopify: a search for each 250, of which as many
-	// as are read may be under way.
-	bound += ecosireTime + shopifyTime
-	return r.took.Seconds() / bound.Seconds()
-}
-
-// Of sizes drawn at random.
+// Sixty sizes, each so many percent larger than the one before.
 func TestCurve(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, 1))
-	n, most := 3, 15_000
-	if mode != "" {
-		n, most = 60, 30_000
+	measured(t)
+	const n, smallest, largest = 60, 100, 100_000
+	sizes := []int{5_500, 12_000}
+	for i := range n {
+		sizes = append(sizes, int(math.Round(smallest*math.Pow(largest/smallest, float64(i)/(n-1)))))
 	}
-	out := newTable("curve", "products", "sizes", "worst ratio", "at")
-	worst, at := map[bool]float64{}, map[bool]int{}
-	count := map[bool]int{}
-	for _, size := range append(sizes(random, n, most), 12_000) {
-		large := size > 6_000
-		count[large]++
-		if r := ratio(t, size); r > worst[large] {
-			worst[large], at[large] = r, size
+	slices.Sort(sizes)
+	points := newTable("curve", "products", "time", "bound", "ratio")
+	var small, large point
+	for _, size := range sizes {
+		p := measure(t, size, Both)
+		p.within(t)
+		points.row(number(p.products), span(p.took), span(p.bound), fmt.Sprintf("%.3f", p.ratio()))
+		worst := &small
+		if size > ecosireLimit*ecosirePage {
+			worst = &large
+		}
+		if worst.bound == 0 || p.ratio() > worst.ratio() {
+			*worst = p
 		}
 	}
-	for _, large := range []bool{false, true} {
-		out.row(map[bool]string{false: "up to 6,000", true: "above"}[large], count[large], fmt.Sprintf("%.2f", worst[large]), number(at[large]))
+	points.done(t)
+	out := newTable("worst", "the worst", "products", "time", "bound", "ratio", "at most")
+	row := func(name string, p point, most string) {
+		out.row(name, number(p.products), span(p.took), span(p.bound), fmt.Sprintf("%.3f", p.ratio()), most)
 	}
-	assert.LessOrEqual(t, worst[true], 1.05, "%d products", at[true])
+	row("up to 6,000 products", small, "1.15")
+	row("above", large, "1.05")
+	cold := measure(t, 1_000, Shopify)
+	row("Shopify alone, its items not known", cold, "1.15")
+	cold.within(t)
+	warm := point{1_000, again(t, 1_000), Bound(1_000, Percent.Differing(1_000), Shopify) + ecosireTime}
+	row("Shopify alone, its items known", warm, "1.15")
+	warm.within(t)
 	out.done(t)
+}
+
+// again measures a second reconciliation, for which as many differ as for the
+// first one.
+func again(t *testing.T, n int) (took time.Duration) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w, err := NewWorld(n, Shopify, Percent, nil, nil)
+		require.NoError(t, err)
+		_, err = w.Syncer.Reconcile(t.Context())
+		require.NoError(t, err)
+		for i, id := range w.IDs {
+			if i%100 == 0 {
+				w.Ecosire.Sell(id, 1)
+			}
+		}
+		time.Sleep(10 * time.Minute)
+		start := time.Now()
+		report, err := w.Syncer.Reconcile(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, Percent.Differing(n), report.Channels[0].Updated)
+		took = time.Since(start)
+	})
+	return took
 }
 
 // What single warehouses cost, at ECOSIRE alone.

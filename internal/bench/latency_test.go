@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -9,14 +10,45 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecosire/stocksync/syncer"
 )
 
-// delays are the times from an event until its product is shown, by channel.
+// A delay is the time from an event until its product is shown.
+type delay struct {
+	at   time.Time // of the event
+	took time.Duration
+}
+
+// delays are those of a load, by channel.
 type delays struct {
-	shopify, woocommerce []time.Duration
+	shopify, woocommerce []delay
+}
+
+func took(ds []delay) []time.Duration {
+	all := make([]time.Duration, len(ds))
+	for i, d := range ds {
+		all[i] = d.took
+	}
+	return all
+}
+
+func p50(ds []delay) time.Duration { return percentile(took(ds), 50) }
+func p99(ds []delay) time.Duration { return percentile(took(ds), 99) }
+
+// worstMinute is the p99 of the minute in which it is longest.
+func worstMinute(ds []delay) (worst time.Duration) {
+	minutes := make(map[time.Time][]delay)
+	for _, d := range ds {
+		minute := d.at.Truncate(time.Minute)
+		minutes[minute] = append(minutes[minute], d)
+	}
+	for _, m := range minutes {
+		worst = max(worst, p99(m))
+	}
+	return worst
 }
 
 func percentile(ds []time.Duration, p int) time.Duration {
@@ -37,16 +69,20 @@ type sales struct {
 	d     delays
 }
 
-func newSales(n int) (*sales, error) {
+func newSales(n int, lags bool) (*sales, error) {
 	s := &sales{index: make(map[string]int), sold: make(map[string]time.Time)}
 	for i := range n {
 		s.index[SKU(i)] = i
 	}
 	var err error
-	s.World, err = NewWorld(n, Both, Agreed, nil, func(cfg *syncer.Config) {
+	write := wooWrite
+	if lags {
+		write *= 2
+	}
+	s.World, err = newWorld(n, Both, Agreed, nil, func(cfg *syncer.Config) {
 		cfg.Hooks.Changed = s.shown
 		cfg.Schedule = syncer.Never
-	})
+	}, write)
 	return s, err
 }
 
@@ -73,9 +109,9 @@ func (s *sales) visible(shopify bool, sku string, quantity int) {
 	switch {
 	case at.Before(s.from) || at.After(s.to):
 	case shopify:
-		s.d.shopify = append(s.d.shopify, time.Since(at))
+		s.d.shopify = append(s.d.shopify, delay{at, time.Since(at)})
 	default:
-		s.d.woocommerce = append(s.d.woocommerce, time.Since(at))
+		s.d.woocommerce = append(s.d.woocommerce, delay{at, time.Since(at)})
 	}
 }
 
@@ -84,8 +120,10 @@ type way string
 
 const (
 	alone       way = "events alone"
-	reconciling way = "while reconciling"       // which begins after a warm-up; the events after that count
-	surprise    way = "begin while reconciling" // the events do, and those of their first minute count
+	lagging     way = "beside a WooCommerce that lags" // it takes twice as long to write
+	reconciling way = "while reconciling"              // which begins after a warm-up; the events after that count
+	surprise    way = "begin in the middle of a run"   // the events do, and those of their first minute count
+	lastMinute  way = "begin in a run's last minute"   // likewise
 	guides      way = "the guide's"
 )
 
@@ -100,7 +138,7 @@ func latency(t *testing.T, events int, perSecond float64, way way) (d delays) {
 		if way == surprise {
 			n = 30_000
 		}
-		s, err := newSales(n)
+		s, err := newSales(n, way == lagging)
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
@@ -135,7 +173,7 @@ func latency(t *testing.T, events int, perSecond float64, way way) (d delays) {
 					reconcile()
 				}
 			})
-		case surprise:
+		case surprise, lastMinute:
 			wg.Go(reconcile)
 			time.Sleep(warmUp)
 			s.from, s.to = time.Now(), time.Now().Add(time.Minute)
@@ -204,21 +242,44 @@ func wait(ctx context.Context, d time.Duration) bool {
 	}
 }
 
+// A load is a row of the table of delays, and what its p99 on Shopify may be.
+type load struct {
+	perSecond float64
+	events    int
+	way       way
+	most      time.Duration // 0: whatever it is
+}
+
+var loads = []load{
+	{1. / 30, 100, alone, 750 * time.Millisecond},
+	{1, 300, alone, 1600 * time.Millisecond},
+	{1, 220, reconciling, 0},
+	{1, 60, surprise, 0},
+	{1, 300, guides, 0},
+	{10, 3000, alone, 1600 * time.Millisecond},
+	{10, 3000, reconciling, 1800 * time.Millisecond},
+	{10, 600, surprise, 1800 * time.Millisecond},
+	{10, 600, lastMinute, 0},
+	{90, 9000, alone, 5 * time.Second},
+	{90, 9000, lagging, 5 * time.Second},
+	{100, 9900, alone, 0},
+	{100, 9900, lagging, 0},
+	{100, 9900, reconciling, 0},
+}
+
 func TestLatency(t *testing.T) {
 	measured(t)
-	out := newTable("latency", "events/s", "events", "way", "Shopify p50", "p99", "WooCommerce p50", "p99")
-	for _, load := range []struct {
-		perSecond float64
-		events    int
-	}{{1, 300}, {10, 3000}, {100, 9900}} {
-		for _, way := range []way{alone, reconciling, surprise, guides} {
-			if way == guides && load.perSecond > 1 {
-				continue // a request to ECOSIRE for each event: it never catches up
-			}
-			d := latency(t, load.events, load.perSecond, way)
-			out.row(load.perSecond, number(len(d.shopify)), way,
-				span(percentile(d.shopify, 50)), span(percentile(d.shopify, 99)),
-				span(percentile(d.woocommerce, 50)), span(percentile(d.woocommerce, 99)))
+	out := newTable("latency", "events/s", "events", "way", "Shopify p50", "p99", "worst minute", "WooCommerce p50", "p99", "worst minute")
+	for _, l := range loads {
+		d := latency(t, l.events, l.perSecond, l.way)
+		out.row(fmt.Sprintf("%.3g", l.perSecond), number(len(d.shopify)), l.way,
+			span(p50(d.shopify)), span(p99(d.shopify)), span(worstMinute(d.shopify)),
+			span(p50(d.woocommerce)), span(p99(d.woocommerce)), span(worstMinute(d.woocommerce)))
+		if l.most > 0 {
+			assert.LessOrEqual(t, p99(d.shopify), l.most, "%v a second, %s", l.perSecond, l.way)
+		}
+		if l.perSecond == 10 && l.most > 0 {
+			assert.LessOrEqual(t, worstMinute(d.shopify), l.most+50*time.Millisecond, "the worst minute, %s", l.way)
 		}
 	}
 	out.done(t)

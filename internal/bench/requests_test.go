@@ -97,8 +97,8 @@ func TestAReconciliationKeepsToItsBound(t *testing.T) {
 
 func TestEventsAreVisibleSoonDuringAReconciliation(t *testing.T) {
 	d := latency(t, 1_500, 10, reconciling)
-	assert.LessOrEqual(t, percentile(d.shopify, 99), 2*time.Second)
-	assert.LessOrEqual(t, percentile(d.woocommerce, 99), 2200*time.Millisecond, "2 s, give or take some order of goroutines")
+	assert.LessOrEqual(t, p99(d.shopify), 2*time.Second)
+	assert.LessOrEqual(t, p99(d.woocommerce), 2200*time.Millisecond, "2 s, give or take some order of goroutines")
 }
 
 func TestBound(t *testing.T) {

@@ -117,6 +117,12 @@ func (f Fill) shows(i int) int {
 // NewWorld makes a world of n products. edit, which may be nil, changes the
 // Syncer's configuration.
 func NewWorld(n int, channels Channels, fill Fill, stock func(i int) int, edit func(*syncer.Config)) (*World, error) {
+	return newWorld(n, channels, fill, stock, edit, wooWrite)
+}
+
+// newWorld is NewWorld with a WooCommerce shop that takes so long to write a
+// product.
+func newWorld(n int, channels Channels, fill Fill, stock func(i int) int, edit func(*syncer.Config), wooWrite time.Duration) (*World, error) {
 	w := &World{
 		Channels: channels,
 		Ecosire:  ecosiretest.New(ecosiretest.Config{Latency: ecosireTime}),
@@ -263,6 +269,17 @@ func Bound(n, differing int, channels Channels) time.Duration {
 				time.Duration(left)*wooRead + time.Duration(wrong)*wooWrite
 			bound = max(bound, begin+work/wooParallel)
 		}
+	}
+	return bound
+}
+
+// Cold is [Bound] for who does not know yet how many products there are, and
+// which items the shop has: the first page tells the former, and a search the
+// latter, of which any number may be under way.
+func Cold(n, differing int, channels Channels) time.Duration {
+	bound := Bound(n, differing, channels) + ecosireTime
+	if channels&Shopify != 0 {
+		bound += shopifyTime
 	}
 	return bound
 }
