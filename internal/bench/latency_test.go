@@ -135,16 +135,21 @@ func latency(t *testing.T, events int, perSecond float64, way way) (d delays) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		n := 10_000
-		if way == surprise {
-			n = 30_000
+		switch {
+		case way == surprise: // three of ECOSIRE's minutes
+			n = 18_000
+		case mode == "" && (way == alone || way == lagging):
+			n = 3_000
 		}
 		s, err := newSales(n, way == lagging)
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
-		_, err = s.Syncer.Reconcile(ctx) // the shop's items are known then
-		require.NoError(t, err)
-		time.Sleep(2 * time.Minute)
+		if way == alone || way == lagging {
+			_, err = s.Syncer.Reconcile(ctx) // the shop's items are known then
+			require.NoError(t, err)
+			time.Sleep(2 * time.Minute)
+		}
 		s.Shopify.Drain(shopifyBucket / 2)
 		wg.Go(func() {
 			for wait(ctx, time.Second) {
