@@ -9,8 +9,8 @@
 //	go run ./internal/mutate -pkg ./syncer -file lane.go -for 5m
 //
 // The working tree is not touched: each change reaches the compiler by
-// go build's -overlay. Only tests that run the changed line are run. It exits
-// with 1 if something survives unexplained. What does not fit into the time is
+// go build's -overlay. Only tests that run the changed line are run; what a test
+// runs in a process of its own is not seen. It exits with 1 if something survives unexplained. What does not fit into the time is
 // counted and left out; the order is random, and printed as a seed.
 package main
 

@@ -135,7 +135,7 @@ func TestDamageIsReportedAndLeftAlone(t *testing.T) {
 			return b
 		},
 		"a page beyond the end": func(b []byte) []byte {
-			binary.NativeEndian.PutUint64(freePages(t, b)[pageHeader:], newestMeta(t, b).high+7)
+			binary.NativeEndian.PutUint64(freePages(t, b)[pageHeader:], newestMeta(t, b).high)
 			return b
 		},
 		"a page listed twice": func(b []byte) []byte {
@@ -153,6 +153,16 @@ func TestDamageIsReportedAndLeftAlone(t *testing.T) {
 			marks, records := bytes.Index(root, marksBucket)+len(marksBucket), bytes.Index(root, recordsBucket)+len(recordsBucket)
 			require.Zero(t, binary.NativeEndian.Uint64(root[records:]))
 			copy(root[records:records+8], root[marks:])
+			return b
+		},
+		"a page of another number": func(b []byte) []byte {
+			m := newestMeta(t, b)
+			b[m.root*uint64(m.pageSize)]++
+			return b
+		},
+		"a page beyond the pages": func(b []byte) []byte {
+			m := newestMeta(t, b)
+			binary.NativeEndian.PutUint32(b[m.root*uint64(m.pageSize)+12:], uint32(m.high))
 			return b
 		},
 		"a page lost":   func(b []byte) []byte { freePages(t, b)[10]--; return b },
