@@ -3,7 +3,9 @@ package syncer
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -250,4 +252,41 @@ func (w *window) put(d danger, minute int64, productID string) {
 		w.minutes[d][minute] = make(map[string]bool)
 	}
 	w.minutes[d][minute][productID] = true
+}
+
+// windowSet has the windows of the channels of a shared queue, so that the next
+// leader counts on.
+const windowSet = "windows"
+
+// keep saves the window, if other processes may go on with it.
+func (w *window) keep(ctx context.Context, s *Syncer, name string) {
+	t := tenureOf(ctx)
+	if t == nil || !t.shared {
+		return
+	}
+	w.mu.Lock()
+	value, err := json.Marshal(w.minutes)
+	w.mu.Unlock()
+	if err == nil {
+		err = s.safely(ctx, "the queue: Save", func() error { return t.Save(ctx, windowSet, Record{name, value}) })
+	}
+	if err != nil && ctx.Err() == nil {
+		s.once.warn(ctx, s, "what the guard counted in real time cannot be kept for the next leader", slog.Any("err", err))
+	}
+}
+
+// inherit reads what the last leader has counted.
+func (w *window) inherit(ctx context.Context, t *tenure, name string) error {
+	value, err := t.Load(ctx, windowSet, name)
+	if err != nil || value == nil {
+		return err
+	}
+	var minutes [gain + 1]map[int64]map[string]bool
+	if err := json.Unmarshal(value, &minutes); err != nil {
+		return nil // a newer version's; it counts anew
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.minutes = minutes
+	return nil
 }

@@ -330,6 +330,9 @@ func (p *pass) realtimeGate(ctx context.Context, marked map[string]time.Time) ga
 			}
 			shut = append(shut, c)
 		}
+		if len(may) > 0 {
+			p.t.window.keep(ctx, p.s, p.t.name)
+		}
 		if len(shut) > 0 && p.holdErr == nil {
 			p.holdErr = p.t.hold(ctx, p.s, trip, p.lines(shut))
 		}

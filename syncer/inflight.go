@@ -65,8 +65,13 @@ func (p *pass) writing(ctx context.Context, changes []change) (end func(), err e
 }
 
 // inherit writes down what the last leader had leased, so that it is looked at
-// a second time even if this one dies before.
+// a second time even if this one dies before; and takes over what was counted.
 func (s *Syncer) inherit(ctx context.Context, t *tenure) error {
+	for _, target := range s.targets {
+		if err := target.window.inherit(ctx, t, target.name); err != nil {
+			return err
+		}
+	}
 	lanes := make(map[string]*target)
 	for _, target := range s.targets {
 		for _, lane := range target.lanes() {

@@ -2,6 +2,7 @@ package syncer_test
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"sync/atomic"
 	"testing"
@@ -222,4 +223,42 @@ func (s *lateStock) Stock(ctx context.Context, ids ...string) iter.Seq2[channel.
 			}
 		}
 	}
+}
+
+// What the guard counts in real time goes on under the next leader.
+func TestTheGuardCountsOnUnderTheNextLeader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, source, m := queuetest.NewServer(leaseTime), newStock(), shop("shop", 80)
+		for i := range 80 {
+			source.put(fmt.Sprintf("p%d", i), fmt.Sprintf("SKU-%d", i), 0)
+		}
+		sold := func(r *replica, from, to int) {
+			for i := from; i < to; i++ {
+				require.NoError(t, r.Notify(t.Context(), fmt.Sprintf("p%d", i)))
+			}
+			pass(5 * time.Second)
+		}
+		zeros := func() (n int) {
+			for i := range 80 {
+				if q, _ := m.Quantity(fmt.Sprintf("SKU-%d", i)); q == 0 {
+					n++
+				}
+			}
+			return n
+		}
+		cfg := syncer.Config{Source: source, Targets: []syncer.Target{{Channel: m}}, Schedule: syncer.Never}
+		a := join(t, server, "a", cfg, nil)
+		sold(a, 0, 40)
+		require.Equal(t, 40, zeros())
+		b := join(t, server, "b", cfg, nil)
+		pass(2 * time.Second)
+		a.stop()
+		pass(2 * time.Second)
+		sold(b, 40, 80)
+		assert.Equal(t, 50, zeros(), "a tenth of the 500 that are assumed to be on sale")
+		held, err := b.Held(t.Context())
+		require.NoError(t, err)
+		require.Len(t, held, 1)
+		assert.Len(t, held[0].Lines, 30)
+	})
 }

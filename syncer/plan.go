@@ -212,6 +212,9 @@ func (s *Syncer) PlanProducts(ctx context.Context, productIDs ...string) (*Plan,
 func (s *Syncer) plan(ctx context.Context, read func(*entrance, *fan, []*survey) error, kits kitting) (*Plan, error) {
 	e := s.begin(channel.WithUrgency(ctx, channel.Background), "plan")
 	plan := &Plan{Run: e.report.Run, Made: e.report.Started}
+	if role, _ := s.rank.get(); s.shared != nil && role != Leading {
+		s.doubled.forget() // who leads has looked since
+	}
 	failed := s.doubled.load(e.ctx, s.queue)
 	if kits == withoutKits && failed == nil {
 		e.ctx = s.expecting(e.ctx)

@@ -67,13 +67,18 @@ func (s *Syncer) Run(ctx context.Context) error {
 	defer s.running.Store(false)
 	s.started = time.Now()
 
-	for ctx.Err() == nil {
+	for failures := 0; ctx.Err() == nil; {
 		t := s.lead(ctx)
 		if t == nil {
 			break
 		}
+		began := time.Now()
 		s.serve(ctx, t)
 		s.leave(ctx, t)
+		if failures++; time.Since(began) > maxQueueBackoff {
+			failures = 0
+		}
+		_ = sleep(ctx, pause(nil, failures, maxQueueBackoff)) // a queue may be out of order in a way of its own
 	}
 	for _, t := range s.targets {
 		if stuck := t.calls.left(); stuck != nil {

@@ -66,7 +66,8 @@ func run(ctx context.Context, o options, url string, out io.Writer) error {
 			return err
 		}
 		defer l.Close()
-		go func() { _ = http.Serve(l, handler) }()
+		server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+		go func() { _ = server.Serve(l) }()
 		env = append(env, name+"=http://"+l.Addr().String())
 	}
 	defer func() {
