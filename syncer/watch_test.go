@@ -3,6 +3,7 @@ package syncer_test
 import (
 	"context"
 	"iter"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -118,12 +119,19 @@ func TestWhatIsNoticedIsLookedAtOnlyIfItChanged(t *testing.T) {
 // cursors notes what is saved and marked, in order.
 type cursors struct {
 	*syncer.MemoryQueue
+	mu  sync.Mutex
 	did []string
+}
+
+func (c *cursors) note(what string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.did = append(c.did, what)
 }
 
 func (c *cursors) Mark(ctx context.Context, marks ...syncer.Mark) error {
 	for _, m := range marks {
-		c.did = append(c.did, "mark "+m.ID)
+		c.note("mark " + m.ID)
 	}
 	return c.MemoryQueue.Mark(ctx, marks...)
 }
@@ -131,7 +139,7 @@ func (c *cursors) Mark(ctx context.Context, marks ...syncer.Mark) error {
 func (c *cursors) Save(ctx context.Context, set string, records ...syncer.Record) error {
 	for _, r := range records {
 		if r.Key == "watch" {
-			c.did = append(c.did, "save "+string(r.Value))
+			c.note("save " + string(r.Value))
 		}
 	}
 	return c.MemoryQueue.Save(ctx, set, records...)
