@@ -147,16 +147,18 @@ func (j *job) apply(ctx context.Context, g *group) []*outcome {
 	out := new(outcome)
 	expect, putBack := make(map[string]Line), make(map[string]Line)
 	var stocks []channel.Stock
+	kits := make(map[string]bool) // which no Filter leaves out
+	for _, k := range j.t.kits(ctx, j.s) {
+		kits[k.SKU] = true
+	}
 	for i := range g.stocks {
 		stock := &g.stocks[i]
-		ours := false
-		if j.leftOut(ctx, stock) {
-			for _, l := range j.lines[stock.ProductID] {
-				j.done[l.SKU] = true
-			}
-			continue
-		}
+		ours, leftOut := false, j.leftOut(ctx, stock)
 		for _, l := range j.lines[stock.ProductID] {
+			if leftOut && !kits[l.SKU] {
+				j.done[l.SKU] = true
+				continue
+			}
 			switch {
 			case j.held[l.SKU]:
 				j.done[l.SKU] = true

@@ -188,10 +188,14 @@ func (d *doubled) settle(ctx context.Context, q Queue) error {
 }
 
 // kitGroups reads the parts of a target's kits, in groups that have all parts
-// of each kit.
-func (s *Syncer) kitGroups(ctx context.Context, t *target) iter.Seq[*group] {
-	return func(yield func(*group) bool) {
-		kits := t.kits(ctx, s)
+// of each kit. The error is the host's panic.
+func (s *Syncer) kitGroups(ctx context.Context, t *target) iter.Seq2[*group, error] {
+	return func(yield func(*group, error) bool) {
+		kits, _, err := t.kitList(ctx, s)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
 		for len(kits) > 0 {
 			ids, skus, n := make(map[string]bool), make(map[string]bool), 0
 			for ; n < len(kits) && (n == 0 || len(ids)+len(kits[n].Parts) <= groupSize); n++ {
@@ -202,9 +206,9 @@ func (s *Syncer) kitGroups(ctx context.Context, t *target) iter.Seq[*group] {
 			}
 			kits = kits[n:]
 			g := s.group(time.Now())
-			_ = g.read(ctx, s, slices.Sorted(maps.Keys(ids)), func(string, string, error) {}) // the kit says which part is missing
+			_ = g.read(ctx, s.fetchOnly, slices.Sorted(maps.Keys(ids)), func(string, string, error) {}) // the kit says which part is missing
 			g.chosen = func(k Listing) bool { return skus[k.SKU] }
-			if !yield(g) {
+			if !yield(g, nil) {
 				return
 			}
 		}

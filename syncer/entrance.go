@@ -91,7 +91,7 @@ func (e *entrance) named(ctx context.Context, f *fan, productIDs []string) error
 			continue
 		}
 		g := e.s.group(time.Now())
-		failed = g.read(ctx, e.s, some, e.unread)
+		failed = g.read(ctx, e.s.fetch, some, e.unread)
 		e.report.Read += len(g.stocks)
 		f.send(g)
 	}

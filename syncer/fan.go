@@ -58,10 +58,10 @@ func (g *group) endAll() {
 	}
 }
 
-// read reads at most a group of products by their ids. Those that cannot be
-// read are given to unread.
-func (g *group) read(ctx context.Context, s *Syncer, ids []string, unread func(id, sku string, err error)) error {
-	found, failed := s.fetch(ctx, ids)
+// read reads at most a group of products by their ids, with or without the other
+// parts of their kits. Those that cannot be read are given to unread.
+func (g *group) read(ctx context.Context, fetch fetch, ids []string, unread func(id, sku string, err error)) error {
+	found, failed := fetch(ctx, ids)
 	g.chosen = withPart(ids)
 	for _, id := range ids {
 		stock, ok := found[id]

@@ -53,7 +53,7 @@ func TestNoGroupIsYoungerThanItsProducts(t *testing.T) {
 				require.False(t, g.stocks[i].AsOf.Before(g.began), "%s was read before the group began", g.stocks[i].ProductID)
 			}
 		})
-		known := s.newNames()
+		known := s.newNames(t.Context())
 		defer known.close()
 		require.NoError(t, e.catalogue(e.ctx, f, known, s.newProgress(e.ctx, e.report)))
 		f.wait()

@@ -26,12 +26,19 @@ type names struct {
 	blind []bool
 }
 
-func (s *Syncer) newNames() *names {
+func (s *Syncer) newNames(ctx context.Context) *names {
 	n := &names{s: s, sets: make([]*hashset.Set, len(s.targets)), spared: make([]*hashset.Set, len(s.targets)), blind: make([]bool, len(s.targets))}
 	var shared *hashset.Set
 	for i, t := range s.targets {
 		if !t.plain() {
 			n.sets[i], n.spared[i] = hashset.New(), hashset.New()
+			kits, twice, _ := t.kitList(ctx, s)
+			for _, k := range kits { // no product may have their SKUs
+				_, _ = n.sets[i].Add(k.SKU)
+			}
+			for _, sku := range twice {
+				s.doubled.found(t.name, sku)
+			}
 			continue
 		}
 		if shared == nil {

@@ -39,6 +39,7 @@ type night struct {
 	// last. left are those that must be looked at again, by SKU.
 	kitting kitting
 	left    map[string]bool
+	noKits  error // why the kits were not compared
 	// unsure are writes of which nothing is known yet, by SKU; their products
 	// are among the missed.
 	unsure map[string]result
@@ -64,7 +65,12 @@ func (n *night) kits(ctx context.Context) {
 		return
 	}
 	n.kitting, n.left = kitsAlone, make(map[string]bool)
-	for g := range n.s.kitGroups(ctx, n.t) {
+	n.rounds = 0
+	for g, err := range n.s.kitGroups(ctx, n.t) {
+		if err != nil {
+			n.noKits = err
+			return
+		}
 		p := n.pass()
 		p.chosen = g.chosen
 		n.add(ctx, p.take(ctx, g.stocks))
@@ -229,7 +235,11 @@ func (n *night) groups(ctx context.Context, ids []string) {
 		for len(ids) > 0 {
 			some := ids[:min(groupSize, len(ids))]
 			c := chunk{n.s.group(time.Now()), make(map[string]error)}
-			_ = c.read(ctx, n.s, some, func(id, _ string, err error) { c.unread[id] = err })
+			fetch := n.s.fetch
+			if n.kitting == withoutKits {
+				fetch = n.s.fetchOnly
+			}
+			_ = c.read(ctx, fetch, some, func(id, _ string, err error) { c.unread[id] = err })
 			select {
 			case feed <- c:
 				ids = ids[len(some):]
@@ -289,6 +299,9 @@ func (n *night) finish(ctx context.Context, whole bool) {
 		}
 		n.account.add(ctx, o)
 	}
+	if n.noKits != nil {
+		r.Err = errors.Join(r.Err, fmt.Errorf("%w: the kits are missing: %w", ErrNotCompared, n.noKits))
+	}
 	if r.Err == nil {
 		var found []Trouble
 		for _, p := range r.Problems {
@@ -298,7 +311,7 @@ func (n *night) finish(ctx context.Context, whole bool) {
 		}
 		n.t.troubles.note(ctx, n.s, found, true)
 	}
-	n.whole = whole && len(n.missed) == 0 && !n.lost && ctx.Err() == nil
+	n.whole = whole && len(n.missed) == 0 && !n.lost && n.noKits == nil && ctx.Err() == nil
 	over := false
 	for d := loss; d <= gain; d++ {
 		a := &n.aside[d]
@@ -395,7 +408,7 @@ func (n *night) settle(ctx context.Context, d danger) {
 	for some := range slices.Chunk(ids, groupSize) {
 		g := n.s.group(time.Now())
 		unread := make(map[string]error)
-		_ = g.read(ctx, n.s, some, func(id, _ string, err error) { unread[id] = err })
+		_ = g.read(ctx, n.s.fetch, some, func(id, _ string, err error) { unread[id] = err })
 		n.account.unread(unread)
 		p := &pass{s: n.s, t: n.t, purpose: settling, again: n.s.readNow, chosen: g.chosen}
 		p.gate = n.settling(p, d)

@@ -181,7 +181,7 @@ func (p *Plan) Drift() int {
 // wrong with single products, and what a guard would hold, are lines.
 func (s *Syncer) Plan(ctx context.Context) (*Plan, error) {
 	return s.plan(ctx, func(e *entrance, f *fan, surveys []*survey) error {
-		known := s.newNames()
+		known := s.newNames(ctx)
 		defer known.close()
 		err := e.catalogue(e.ctx, f, known, nil)
 		f.wait()
@@ -189,7 +189,11 @@ func (s *Syncer) Plan(ctx context.Context) (*Plan, error) {
 			return err
 		}
 		for i, sv := range surveys {
-			for g := range s.kitGroups(e.ctx, sv.target) {
+			for g, err := range s.kitGroups(e.ctx, sv.target) {
+				if err != nil {
+					sv.err, sv.Error = err, err.Error()
+					break
+				}
 				sv.add(e.ctx, g, kitsAlone)
 				g.endAll()
 			}

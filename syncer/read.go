@@ -16,12 +16,19 @@ import (
 // refuses.
 const maxReads = 10
 
-// fetch reads products by their ids, the parts of their kits included. It
-// returns what the source answered, by id: what it refuses, or cannot answer,
-// for one id alone is that product's Err. An error means that the source as a
-// whole failed; what was read before is there all the same.
+// A fetch reads products by their ids. It returns what the source answered, by
+// id: what it refuses, or cannot answer, for one id alone is that product's Err.
+// An error means that the source as a whole failed; what was read before is
+// there all the same.
+type fetch func(ctx context.Context, ids []string) (map[string]channel.Stock, error)
+
+// fetch reads products, and the other parts of their kits.
 func (s *Syncer) fetch(ctx context.Context, ids []string) (map[string]channel.Stock, error) {
-	ids = s.withParts(ctx, ids)
+	return s.fetchOnly(ctx, s.withParts(ctx, ids))
+}
+
+// fetchOnly reads products, and nothing else.
+func (s *Syncer) fetchOnly(ctx context.Context, ids []string) (map[string]channel.Stock, error) {
 	found := make(map[string]channel.Stock, len(ids))
 	asked := make(map[string]bool, len(ids))
 	for _, id := range ids {

@@ -86,7 +86,7 @@ func (s *Syncer) reconcile(ctx context.Context) (r *Report, complete bool, err e
 	for i, t := range s.targets {
 		nights[i] = &night{s: s, t: t, kitting: withoutKits, account: e.accounts[i], tell: func(a *account) { progress.did(i, &a.report) }}
 	}
-	known := s.newNames()
+	known := s.newNames(ctx)
 	defer known.close()
 	f := s.fanOut(ctx, windowGroups, func(ctx context.Context, i int, g *group) { nights[i].take(ctx, g) }, preloaded...)
 	f.spill = true

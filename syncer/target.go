@@ -121,13 +121,19 @@ func nothing(v any) bool {
 func (t *target) plain() bool { return t.Filter == nil && t.Listings == nil && t.Kits == nil }
 
 // kits returns the kits that the host lists now. Those that make no sense are
-// left out, and named in the log.
-func (t *target) kits(ctx context.Context, s *Syncer) (kits []Listing) {
+// left out, and named in the log. If the host's code panics there are none.
+func (t *target) kits(ctx context.Context, s *Syncer) []Listing {
+	kits, _, _ := t.kitList(ctx, s)
+	return kits
+}
+
+// kitList is kits, and tells which SKUs several kits have, and of a panic.
+func (t *target) kitList(ctx context.Context, s *Syncer) (kits []Listing, twice []string, err error) {
 	if t.Kits == nil {
-		return nil
+		return nil, nil, nil
 	}
-	_ = s.safely(logs.With(ctx, logs.Channel, t.name), t.name+": Kits", func() error { kits = t.Kits(); return nil })
-	return slices.DeleteFunc(slices.Clone(kits), func(k Listing) bool {
+	err = s.safely(logs.With(ctx, logs.Channel, t.name), t.name+": Kits", func() error { kits = t.Kits(); return nil })
+	kits = slices.DeleteFunc(slices.Clone(kits), func(k Listing) bool {
 		odd := strings.TrimSpace(k.SKU) == "" || len(k.Parts) == 0 ||
 			slices.ContainsFunc(k.Parts, func(p Part) bool { return p.ProductID == "" || p.Units < 1 })
 		if odd {
@@ -136,6 +142,34 @@ func (t *target) kits(ctx context.Context, s *Syncer) (kits []Listing) {
 		}
 		return odd
 	})
+	at := make(map[string]int, len(kits))
+	all := kits[:0]
+	for _, k := range kits {
+		k.Parts = together(k.Parts)
+		if i, ok := at[k.SKU]; ok {
+			s.doubled.add(t.name, k.SKU)
+			twice = append(twice, k.SKU)
+			all[i].Parts = together(slices.Concat(all[i].Parts, k.Parts)) // a mark of any part is about it
+			continue
+		}
+		at[k.SKU] = len(all)
+		all = append(all, k)
+	}
+	return all, twice, err
+}
+
+// together adds up the units of a product that is listed as several parts.
+func together(parts []Part) []Part {
+	for i, p := range parts {
+		first := slices.IndexFunc(parts[:i], func(q Part) bool { return q.ProductID == p.ProductID })
+		if first < 0 {
+			continue
+		}
+		merged := slices.Clone(parts[:i])
+		merged[first].Units += p.Units
+		return together(append(merged, parts[i+1:]...))
+	}
+	return parts
 }
 
 // kitsWith returns the kits that have one of the products as a part.

@@ -124,7 +124,16 @@ func (p *pass) kits(ctx context.Context, stocks []channel.Stock, wants []want, o
 	if chosen == nil {
 		chosen = withPart(idsOfStocks(stocks))
 	}
-	kits := slices.DeleteFunc(p.t.kits(ctx, p.s), func(k Listing) bool { return !chosen(k) })
+	kits, _, err := p.t.kitList(ctx, p.s)
+	if err != nil { // any of the products may be in a kit
+		for i := range stocks {
+			s := &stocks[i]
+			out.add(result{want: want{sku: s.SKU, stock: s, asOf: s.AsOf}, state: failed, err: err})
+		}
+		return wants
+	}
+	p.contested(kits, wants)
+	kits = slices.DeleteFunc(kits, func(k Listing) bool { return !chosen(k) })
 	if len(kits) == 0 {
 		return wants
 	}
@@ -167,6 +176,19 @@ func (p *pass) kits(ctx context.Context, stocks []channel.Stock, wants []want, o
 		wants = append(wants, w)
 	}
 	return wants
+}
+
+// contested remembers SKUs that both a product and a kit have.
+func (p *pass) contested(kits []Listing, wants []want) {
+	listed := make(map[string]bool, len(wants))
+	for i := range wants {
+		listed[wants[i].sku] = true
+	}
+	for _, k := range kits {
+		if listed[k.SKU] {
+			p.s.doubled.add(p.t.name, k.SKU)
+		}
+	}
 }
 
 // fixedWants makes wants of lines that say what is wanted. They are as of now,
