@@ -42,3 +42,32 @@ func TestBothNamesAreShown(t *testing.T) {
 	assert.Contains(t, plain.String(), "SKU-0 (Mug, glazed)")
 	assert.Empty(t, plain.Lines[0].ProductSKU, "it has one name")
 }
+
+// A kit with the SKU of a product, and two kits with one SKU, are errors that stay
+// known, at night and in real time.
+func TestKitsDoNotShareASKU(t *testing.T) {
+	source, m := newStock(5, 6, 7), shop("a", 3)
+	m.Set("KIT", 50)
+	one := []syncer.Part{{ProductID: "p0", Units: 1}}
+	kits := []syncer.Listing{{SKU: "SKU-1", Parts: one}, {SKU: "KIT", Parts: one}, {SKU: "KIT", Parts: []syncer.Part{{ProductID: "p2", Units: 1}}}}
+	s := retiring(t, source, m, syncer.Target{Guard: unguarded, Retire: always, Kits: func() []syncer.Listing { return kits }})
+	for range 2 {
+		_, err := s.Reconcile(t.Context())
+		require.ErrorIs(t, err, channel.ErrAmbiguousSKU)
+		shows(t, m, 5, 100, 7)
+		n, _ := m.Quantity("KIT")
+		assert.Equal(t, 50, n)
+		for _, id := range []string{"p0", "p1", "p2"} {
+			_, err = s.SyncProducts(t.Context(), id)
+			require.ErrorIs(t, err, channel.ErrAmbiguousSKU, id)
+		}
+		shows(t, m, 5, 100, 7)
+	}
+	kits = kits[1:2]
+	_, _ = s.Reconcile(t.Context()) // finds that it is over
+	_, err := s.Reconcile(t.Context())
+	require.NoError(t, err)
+	shows(t, m, 5, 6, 7)
+	n, _ := m.Quantity("KIT")
+	assert.Equal(t, 5, n)
+}
