@@ -92,11 +92,12 @@ func (n *names) claim(ctx context.Context, stock *channel.Stock) (taken map[int]
 			continue
 		}
 		var wants []want
+		own := *stock // a copy: plain targets' stocks need not be on the heap
 		out := new(outcome)
 		if stock.Err == nil {
 			p := &pass{s: n.s, t: t, purpose: surveying}
 			subject := func(ctx context.Context) context.Context { return about(ctx, t.name, stock.ProductID, stock.SKU) }
-			_ = n.s.safelyOn(ctx, "a target's Filter, Listings or Policy", subject, func() error { wants = p.listings(stock, nil, out); return nil }) // the pass says so, too
+			_ = n.s.safelyOn(ctx, "a target's Filter, Listings or Policy", subject, func() error { wants = p.listings(&own, nil, out); return nil }) // the pass says so, too
 		}
 		for i := range wants {
 			if err := claim(wants[i].sku); err != nil {
@@ -104,7 +105,7 @@ func (n *names) claim(ctx context.Context, stock *channel.Stock) (taken map[int]
 			}
 		}
 		if len(wants) == 0 || len(out.results) > 0 {
-			if err := n.spare(ctx, i, stock); err != nil {
+			if err := n.spare(ctx, i, &own); err != nil {
 				return nil, err
 			}
 		}

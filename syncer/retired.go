@@ -17,7 +17,12 @@ import (
 // of "", and are wanted as they are: nobody can ask the source for an SKU.
 
 // key tells products apart for a guard. What is retired counts by its SKU.
-func (w *want) key() string { return cmp.Or(w.stock.ProductID, "\x00"+w.sku) }
+func (w *want) key() string {
+	if w.stock.ProductID != "" { // and no text is made for most
+		return w.stock.ProductID
+	}
+	return "\x00" + w.sku
+}
 
 // keys are those of all products that a want rests on.
 func (w *want) keys() []string {
