@@ -32,7 +32,8 @@ type list[T any] struct {
 	// list is read in its own order.
 	sorts []string
 	// ahead is how many pages are under way at a time, once their number is
-	// known; 0 means one.
+	// known; 0 means one. Of pages that cost several requests there are as many
+	// fewer, or the first of them would be old before it is whole.
 	ahead int
 	// cost is how many requests a page takes in all; 0 means one.
 	cost int
@@ -226,7 +227,7 @@ func (r *reading[T]) pass(ctx context.Context) error {
 			again, asked, coming = true, n-1, nil
 			n--
 		}
-		for len(coming) < max(1, r.ahead) && (len(coming) == 0 || asked < pages) {
+		for len(coming) < max(1, r.ahead/max(1, r.cost)) && (len(coming) == 0 || asked < pages) {
 			ask()
 		}
 	}
