@@ -14,9 +14,12 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/ecosire/stocksync/channel/channeltest"
 )
 
 // logging are the packages that write log lines.
@@ -179,4 +182,53 @@ func TestNoLogLineLeavesItsContextOut(t *testing.T) {
 		_, bare := logLines(t, dir)
 		assert.Empty(t, bare)
 	}
+}
+
+// A run's lines, the clients' included, are found by what Shopify's inventory
+// history says of a change.
+func TestLinesOfARunAreFoundFromShopifysHistory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 20, false, nil)
+		for i, id := range w.ids {
+			w.ecosire.Set(id, i, 0)
+		}
+		w.ecosire.Inject(channeltest.Fault{Times: 1, Status: 503})
+		w.shopify.Inject(channeltest.Fault{Times: 1, Status: 503})
+		w.woo.Inject(channeltest.Fault{Times: 1, Status: 503})
+		first, err := w.SyncProducts(t.Context(), w.ids...)
+		require.NoError(t, err)
+		w.ecosire.Set(w.ids[3], 99, 0)
+		second, err := w.Reconcile(t.Context())
+		require.NoError(t, err)
+
+		changes := make(map[string]int)
+		for _, change := range w.shopify.History() {
+			run, ok := strings.CutPrefix(change.ReferenceDocumentURI, "gid://stocksync/SyncRun/")
+			require.True(t, ok, change.ReferenceDocumentURI)
+			changes[run]++
+		}
+		assert.Equal(t, map[string]int{first.Run: 19, second.Run: 1}, changes, "SKU-000010 showed 10 already")
+		lines := make(map[string][]string)
+		for line := range strings.Lines(w.logs.String()) {
+			run := regexp.MustCompile(` run=(\S+)`).FindStringSubmatch(line)
+			require.NotNil(t, run, "this happens within a run: %s", line)
+			lines[run[1]] = append(lines[run[1]], line)
+		}
+		require.Len(t, lines, 2)
+		all := strings.Join(lines[first.Run], "")
+		for _, part := range []string{
+			"msg=\"request will be repeated\" service=ecosire ", "msg=\"channel synced\" channel=shopify:test-shop ",
+			"msg=\"request will be repeated\" service=shopify ", "msg=\"request will be repeated\" service=woocommerce ",
+		} {
+			assert.Contains(t, strings.ReplaceAll(all, "run="+first.Run+" ", ""), part)
+		}
+		for _, line := range lines[first.Run] {
+			switch {
+			case strings.Contains(line, "service=shopify"):
+				assert.Contains(t, line, " channel=shopify:test-shop")
+			case strings.Contains(line, "service=woocommerce"):
+				assert.Contains(t, line, " channel=woocommerce:shop.example")
+			}
+		}
+	})
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/ecosire/stocksync/syncer"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, goleak.Cleanup(checkLines)) }
 
 // stock is a source in memory.
 type stock struct {
@@ -101,7 +101,7 @@ func shows(t *testing.T, m *channeltest.Memory, want ...int) {
 
 func build(t *testing.T, source channel.Source, channels ...channel.Channel) *syncer.Syncer {
 	t.Helper()
-	cfg := syncer.Config{Source: source}
+	cfg := syncer.Config{Source: source, Logger: checked.logger()}
 	for _, c := range channels {
 		cfg.Targets = append(cfg.Targets, syncer.Target{Channel: c})
 	}
@@ -127,6 +127,9 @@ func running(t *testing.T, s *syncer.Syncer) (stop func()) {
 
 func configure(t *testing.T, cfg syncer.Config, channels ...channel.Channel) *syncer.Syncer {
 	t.Helper()
+	if cfg.Logger == nil {
+		cfg.Logger = checked.logger()
+	}
 	for _, c := range channels {
 		cfg.Targets = append(cfg.Targets, syncer.Target{Channel: c})
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/internal/logs"
+	"github.com/ecosire/stocksync/internal/text"
 )
 
 // The lanes of the queue. A mark comes into the inbox, whoever makes it: which
@@ -124,8 +125,9 @@ type settlement struct {
 	t       *target // nil for orders
 	trouble []Trouble
 	err     error  // the first one
-	product string // whose it was, or "" if it was an order's
-	sku     string
+	product string // whose it was
+	sku     string // the product's
+	order   string // or which order's
 }
 
 func (o *settlement) done(t Task) { o.acked = append(o.acked, t) }
@@ -141,6 +143,9 @@ func (o *settlement) giveUp(ctx context.Context, t Task, p Problem) {
 		})
 	}
 	o.s.hooks.gaveUp(ctx, o.s, p)
+	if o.t == nil {
+		ctx = logs.With(ctx, "order", text.Clean(t.ID))
+	}
 	attrs := []slog.Attr{slog.Any("err", p.Err)}
 	if p.ProductSKU != "" {
 		attrs = append(attrs, slog.String("productSKU", p.ProductSKU))
@@ -190,6 +195,8 @@ func (o *settlement) retry(t Task, wait time.Duration, err error) {
 		o.err = err
 		if o.t != nil {
 			o.product = t.ID
+		} else {
+			o.order = text.Clean(t.ID)
 		}
 	}
 	wait = wait.Round(100 * time.Millisecond) // tasks that failed together are tried together
@@ -213,7 +220,8 @@ func (o *settlement) settle(ctx context.Context) {
 	ctx = logs.With(ctx, logs.Channel, o.channel)
 	if o.failed > 0 {
 		o.s.hooks.retry(ctx, o.s, Retry{Channel: o.channel, Products: o.failed, Wait: o.longest, Err: o.err})
-		o.s.logger.LogAttrs(about(ctx, "", o.product, o.sku), slog.LevelWarn, "will be tried again", slog.Int("products", o.failed), slog.Duration("wait", o.longest), slog.Any("err", o.err))
+		o.s.logger.LogAttrs(logs.With(about(ctx, "", o.product, o.sku), "order", o.order), slog.LevelWarn, "will be tried again",
+			slog.Int("products", o.failed), slog.Duration("wait", o.longest), slog.Any("err", o.err))
 	}
 	if o.t != nil {
 		o.t.troubles.note(ctx, o.s, o.trouble, false)

@@ -91,10 +91,11 @@ func (w *writing) push(ctx context.Context, some []change) error {
 		updates[i] = channel.Update{SKU: c.sku, Quantity: c.quantity, Seen: c.seen, AsOf: c.asOf}
 	}
 	t := w.p.t
+	of := ctx
 	if len(some) == 1 {
-		ctx = about(ctx, t.name, some[0].stock.ProductID, some[0].sku)
+		of = about(ctx, t.name, some[0].stock.ProductID, some[0].sku)
 	}
-	err := t.call(ctx, w.p.s, "Push", func(ctx context.Context) error {
+	err := t.call(of, w.p.s, "Push", func(ctx context.Context) error {
 		if w.p.unset {
 			return w.p.unsetter.Unset(ctx, updates)
 		}
