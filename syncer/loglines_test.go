@@ -34,8 +34,8 @@ var lineKeys = map[string]string{
 	"run not completed":                       "run err",
 	"reconciliation":                          "err",
 	"products marked":                         "products",
-	"event received":                          "id",
-	"event not stored":                        "err",
+	"event received":                          "event",
+	"event not stored":                        "event err",
 	"webhook refused":                         "err",
 	"will be tried again":                     "product|order run|order channel|order err",
 	"given up until it changes":               "product|order run|order channel|order err",
@@ -112,7 +112,7 @@ func (c *lineChecker) Handle(ctx context.Context, r slog.Record) error {
 		}
 		return true
 	})
-	if run := channel.Run(ctx); run != "" && attrs["run"] != run {
+	if run := channel.Run(ctx); run != "" && attrs["run"] == "" {
 		faults = append(faults, "happens within a run and lacks it")
 	}
 	keys, known := lineKeys[r.Message]

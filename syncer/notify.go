@@ -36,7 +36,7 @@ func (s *Syncer) mark(ctx context.Context, lane string, why Cause, event channel
 		return fmt.Errorf("syncer: %w", err)
 	}
 	if len(event.ProductIDs) > 0 {
-		s.logger.LogAttrs(ctx, slog.LevelDebug, "products marked", slog.Int("products", len(event.ProductIDs)))
+		s.logger.LogAttrs(ofEvent(ctx, event), slog.LevelDebug, "products marked", slog.Int("products", len(event.ProductIDs)))
 		s.hooks.marked(ctx, s, event.ProductIDs)
 	}
 	return nil

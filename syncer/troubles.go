@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/ecosire/stocksync/internal/logs"
 )
 
 // A Trouble is a product that a channel does not show as it should, for a
@@ -136,7 +138,7 @@ func (x *troubles) note(ctx context.Context, s *Syncer, found []Trouble, nightly
 		return s.on(ctx).Save(ctx, troubleSet+name, records...)
 	})
 	if err != nil {
-		s.once.warn(ctx, s, "what is in trouble cannot be kept", slog.Any("err", err))
+		s.once.warn(logs.With(ctx, logs.Channel, found[0].Channel), s, "what is in trouble cannot be kept", slog.Any("err", err))
 	}
 }
 
@@ -172,7 +174,7 @@ func (x *troubles) cleared(ctx context.Context, s *Syncer, name string, results 
 		return nil
 	})
 	if err != nil {
-		s.once.warn(ctx, s, "what is no longer in trouble cannot be forgotten", slog.Any("err", err))
+		s.once.warn(logs.With(ctx, logs.Channel, name), s, "what is no longer in trouble cannot be forgotten", slog.Any("err", err))
 	}
 }
 

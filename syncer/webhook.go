@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/internal/logs"
 	"github.com/ecosire/stocksync/internal/text"
 )
 
@@ -84,8 +85,8 @@ func (s *Syncer) deliver(w http.ResponseWriter, r *http.Request) int {
 		}
 		return http.StatusBadRequest
 	}
-	s.logger.LogAttrs(ctx, slog.LevelInfo, "event received", slog.String("event", text.Clean(event.Type)), slog.String("id", text.Clean(event.ID)),
-		slog.Int("products", len(event.ProductIDs)), slog.Int("orders", len(event.OrderIDs)))
+	ctx = ofEvent(ctx, event)
+	s.logger.LogAttrs(ctx, slog.LevelInfo, "event received", slog.Int("products", len(event.ProductIDs)), slog.Int("orders", len(event.OrderIDs)))
 	s.hooks.received(ctx, s, event)
 	if trace := r.Header.Get("Traceparent"); trace != "" && traceOf(ctx) == "" {
 		ctx = WithTrace(ctx, trace)
@@ -93,7 +94,7 @@ func (s *Syncer) deliver(w http.ResponseWriter, r *http.Request) int {
 	unresolved := len(event.OrderIDs) > 0 && s.orders == nil
 	if unresolved {
 		s.logger.LogAttrs(ctx, slog.LevelError, "the event names an order, and the source cannot tell its products; it is refused",
-			slog.String("event", text.Clean(event.Type)), slog.Any("err", errNoOrders))
+			slog.Any("err", errNoOrders))
 		event.OrderIDs = nil
 	}
 	why := Evented
@@ -101,13 +102,25 @@ func (s *Syncer) deliver(w http.ResponseWriter, r *http.Request) int {
 		why = Ordered
 	}
 	if err := s.mark(ctx, inboxLane, why, event); err != nil {
-		s.logger.LogAttrs(ctx, slog.LevelError, "event not stored", slog.String("event", text.Clean(event.Type)), slog.Any("err", err))
+		s.logger.LogAttrs(ctx, slog.LevelError, "event not stored", slog.Any("err", err))
 		return http.StatusServiceUnavailable
 	}
 	if unresolved {
 		return http.StatusNotImplemented
 	}
 	return http.StatusAccepted
+}
+
+// ofEvent returns a context for log lines about an event.
+func ofEvent(ctx context.Context, e channel.Event) context.Context {
+	ctx = logs.With(logs.With(ctx, "event", text.Clean(e.Type)), "id", text.Clean(e.ID))
+	if len(e.ProductIDs) == 1 {
+		ctx = logs.With(ctx, logs.Product, text.Clean(e.ProductIDs[0]))
+	}
+	if len(e.OrderIDs) == 1 {
+		ctx = logs.With(ctx, "order", text.Clean(e.OrderIDs[0]))
+	}
+	return ctx
 }
 
 // receive reads a delivery and lets the receiver say what it is about, or

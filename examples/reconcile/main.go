@@ -22,6 +22,12 @@
 //	go run ./examples/reconcile -write                   # find and mend
 //	go run ./examples/reconcile -write -apply plan.json  # write what was planned, and nothing else
 //
+// With -state FILE what was written is remembered from run to run, so that drift
+// has its likely cause: a sale, an edit in the shop, a write that did not stay.
+// The demo's shops are new each time, so that its second run finds that nothing
+// of the first has stayed. -html FILE writes what was found as a page to be
+// mailed, too.
+//
 // -simulate simulates whatever the environment names. An environment that is
 // set in part is an error.
 //
@@ -56,6 +62,7 @@ import (
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/examples/internal/show"
 	"github.com/ecosire/stocksync/syncer"
+	"github.com/ecosire/stocksync/syncer/boltqueue"
 )
 
 const (
@@ -111,8 +118,8 @@ func (o *options) services(getenv func(string) string, logger *slog.Logger) (*st
 	case o.demoFlags != nil:
 		return nil, fmt.Errorf("%s is of the demo, and the environment names real services (%v): add -simulate, or leave it out",
 			strings.Join(o.demoFlags, ", "), services)
-	case !o.write && (o.applyFile != "" || o.approve):
-		return nil, fmt.Errorf("the environment names real services (%v), and -apply and -approve write to them: add -write if that is meant", services)
+	case !o.write && (o.applyFile != "" || o.approve || o.stateFile != ""):
+		return nil, fmt.Errorf("the environment names real services (%v), and -apply, -approve and -state are for writing to them: add -write if that is meant", services)
 	case !o.write:
 		o.dryRun = true
 	}
@@ -190,7 +197,16 @@ func (j *job) work(ctx context.Context) (drift int, err error) {
 		return j.plan(ctx)
 	}
 	// From here on something may be written.
-	s, err := j.services.Writer(syncer.Config{Hooks: syncer.Hooks{Progress: func(_ context.Context, p syncer.Progress) { j.progress.Store(&p) }}})
+	cfg := syncer.Config{Hooks: syncer.Hooks{Progress: func(_ context.Context, p syncer.Progress) { j.progress.Store(&p) }}, Journal: -1}
+	if j.stateFile != "" {
+		queue, err := boltqueue.Open(j.stateFile)
+		if err != nil {
+			return 0, err
+		}
+		defer queue.Close()
+		cfg.Queue, cfg.Journal = queue, 30*24*time.Hour
+	}
+	s, err := j.services.Writer(cfg)
 	if err != nil {
 		return 0, err
 	}
@@ -290,7 +306,7 @@ func (j *job) print(report *syncer.Report) error {
 	for _, c := range report.Channels {
 		cost += fmt.Sprintf(", %d to %s", report.Requests[c.Channel], c.Channel)
 	}
-	fmt.Fprintln(j.out, j.out.Paint(show.Dim, fmt.Sprintf("%s, in %v.", cost, report.Duration.Round(time.Millisecond))))
+	j.out.Line(show.Dim, fmt.Sprintf("%s, in %v.", cost, report.Duration.Round(time.Millisecond)))
 	return err
 }
 

@@ -300,6 +300,52 @@ func TestMarkdown(t *testing.T) {
 	})
 }
 
+func TestStateTellsWhyThereIsDrift(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := testWorld(t, 0)
+		state, page := filepath.Join(t.TempDir(), "state.db"), filepath.Join(t.TempDir(), "page.html")
+		code, out, errOut := try(t, w)
+		assert.Equal(t, exitFine, code, errOut)
+		assert.NotContains(t, out, "drifted", "without a state nobody knows")
+		edit := func(sku string, shown int) {
+			w.shopify.Set(sku, shown)
+			p := w.ecosireProduct(sku)
+			w.drift[place{"shopify:test-shop", sku}] = drift{kind: editedUp, shown: shown, wanted: p}
+			w.shops[0].remember()
+		}
+		sku := w.healthy()
+		right := w.ecosireProduct(sku)
+		edit(sku, right+5)
+		code, out, errOut = try(t, w, "-state", state)
+		assert.Equal(t, exitFine, code, errOut)
+		assert.Contains(t, out, "Why it drifted, most likely: 1 never written before.")
+		edit(sku, right+3)
+		code, out, errOut = try(t, w, "-state", state, "-html", page)
+		assert.Equal(t, exitFine, code, errOut)
+		assert.Contains(t, out, "Why it drifted, most likely: 1 edited in the channel.")
+		assert.Contains(t, out, "was 3 too many: edited in the channel")
+		text, err := os.ReadFile(page)
+		require.NoError(t, err)
+		assert.Contains(t, string(text), "1 edited in the channel.")
+		edit(sku, right+3)
+		code, out, errOut = try(t, w, "-state", state)
+		assert.Equal(t, exitFine, code, errOut)
+		assert.Contains(t, out, "1 the write did not stay.")
+		code, _, errOut = try(t, w, "-state", filepath.Join(t.TempDir(), "none", "state.db"))
+		assert.Equal(t, exitFailed, code)
+		assert.Contains(t, errOut, "no such file")
+	})
+}
+
+func (w *world) ecosireProduct(sku string) (available int) {
+	for _, p := range w.ecosire.Products() {
+		if p.SKU == sku {
+			return p.OnHand - p.Reserved
+		}
+	}
+	panic("ECOSIRE does not have " + sku)
+}
+
 func TestUsage(t *testing.T) {
 	noPlan := filepath.Join(t.TempDir(), "empty.json")
 	require.NoError(t, os.WriteFile(noPlan, []byte("{}"), 0o600))
@@ -317,6 +363,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"product-1"}, exitFailed, "takes no arguments"},
 		{[]string{"-dry-run", "-approve"}, exitFailed, "writes nothing"},
 		{[]string{"-dry-run", "-apply", "x"}, exitFailed, "writes nothing"},
+		{[]string{"-dry-run", "-state", "x"}, exitFailed, "writes nothing"},
 		{[]string{"-apply", filepath.Join(t.TempDir(), "none")}, exitFailed, "no such file"},
 		{[]string{"-apply", noPlan}, exitFailed, "this is no plan"},
 		{[]string{"-products", "10"}, exitFailed, "too few -products"},

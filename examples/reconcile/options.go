@@ -12,7 +12,7 @@ type options struct {
 	dryRun, approve, markdown bool
 	rows                      int
 	planFile, applyFile       string
-	htmlFile                  string
+	htmlFile, stateFile       string
 	demo                      demoOptions
 	demoFlags                 []string // those given that concern the demo only
 }
@@ -34,6 +34,7 @@ func parse(args []string, errOut io.Writer) (o options, err error) {
 	flags.BoolVar(&o.approve, "approve", false, "write what a guard holds, too: somebody has looked at it")
 	flags.BoolVar(&o.markdown, "markdown", false, "print the plan of a dry run, or what a guard held, as Markdown")
 	flags.StringVar(&o.htmlFile, "html", "", "write what was found to this `file`, too, as one page to be mailed")
+	flags.StringVar(&o.stateFile, "state", "", "remember in this `file` what was written and what a guard holds, so that the next run can tell why there is drift")
 	flags.IntVar(&o.rows, "rows", 30, "print at most this many rows, the most dangerous first; 0 prints all")
 	flags.Uint64Var(&o.demo.seed, "seed", 1, "demo: the same seed makes the same world")
 	flags.IntVar(&o.demo.products, "products", 3000, "demo: products in ECOSIRE; from 5000 on its quota takes minutes")
@@ -51,8 +52,8 @@ func parse(args []string, errOut io.Writer) (o options, err error) {
 	switch {
 	case flags.NArg() > 0:
 		err = fmt.Errorf("reconcile takes no arguments, but flags: %q", flags.Args())
-	case o.dryRun && (o.write || o.approve || o.applyFile != ""):
-		err = errors.New("-dry-run writes nothing: it does not go with -write, -apply or -approve")
+	case o.dryRun && (o.write || o.approve || o.applyFile != "" || o.stateFile != ""):
+		err = errors.New("-dry-run writes nothing: it does not go with -write, -apply, -approve or -state")
 	case o.simulate && o.write:
 		err = errors.New("-simulate does not go with -write, which is for real services")
 	case o.rows < 0 || o.demo.products < 0 || o.demo.drift < 0 || o.demo.badImport < 0:

@@ -46,7 +46,7 @@ func TestRealServicesAreOnlyPlannedFor(t *testing.T) {
 	text, err := os.ReadFile(page)
 	require.NoError(t, err)
 	assert.Contains(t, string(text), "93 agree, 7 differ.")
-	for _, args := range [][]string{{"-apply", file}, {"-approve"}, {"-apply", file, "-approve"}} {
+	for _, args := range [][]string{{"-apply", file}, {"-approve"}, {"-apply", file, "-approve"}, {"-state", file}} {
 		code, out, errOut := inProduction(t, m.Getenv, args...)
 		assert.Equal(t, exitFailed, code)
 		assert.Contains(t, errOut, "add -write if that is meant")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,8 +18,9 @@ import (
 	"github.com/ecosire/stocksync/internal/text"
 )
 
-// An Output is where people read. Its colours are on for a terminal, unless
-// NO_COLOR is set. It is safe for concurrent use.
+// An Output is where people read. It is as wide as COLUMNS says, or as the
+// terminal is, and a file has any width. Its colours are on for a terminal,
+// unless NO_COLOR is set. It is safe for concurrent use.
 type Output struct {
 	mu       sync.Mutex
 	w        io.Writer
@@ -33,9 +35,11 @@ func To(w io.Writer, getenv func(string) string) *Output {
 	if file, ok := w.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
 		o.terminal = true
 		o.colour = getenv("NO_COLOR") == "" && getenv("TERM") != "dumb"
-		o.width, _, _ = term.GetSize(int(file.Fd()))
+		if o.width, _, _ = term.GetSize(int(file.Fd())); o.width <= 0 {
+			o.width = 80
+		}
 	}
-	if n, err := strconv.Atoi(getenv("COLUMNS")); err == nil && n > 0 && o.width == 0 {
+	if n, err := strconv.Atoi(getenv("COLUMNS")); err == nil && n > 0 {
 		o.width = n
 	}
 	return o
@@ -81,6 +85,9 @@ type Column struct {
 	// Least is how narrow the column may get where the table is wider than the
 	// terminal; 0 means that it keeps its width.
 	Least int
+	// Drop lets the column be left out where that does not suffice: those with 1
+	// first. 0 means never.
+	Drop int
 }
 
 // A Cell is a text in a table. What the outside wrote is cleaned before it is
@@ -90,9 +97,60 @@ type Cell struct {
 	Colour Colour
 }
 
+// Line prints a text, in lines that fit the width of the output. It prints
+// nothing for "".
+func (o *Output) Line(c Colour, text string) {
+	if text == "" {
+		return
+	}
+	line := ""
+	for word := range strings.FieldsSeq(text) {
+		switch {
+		case line == "":
+			line = word
+		case o.width > 0 && uniseg.StringWidth(line)+1+uniseg.StringWidth(word) > o.width:
+			fmt.Fprintln(o, o.Paint(c, line))
+			line = word
+		default:
+			line += " " + word
+		}
+	}
+	fmt.Fprintln(o, o.Paint(c, line))
+}
+
+// fitting leaves columns out until the others can be made to fit.
+func (o *Output) fitting(columns []Column, rows [][]Cell) ([]Column, [][]Cell) {
+	for o.width > 0 {
+		least, drop := 2*(len(columns)-1), -1
+		for i, c := range columns {
+			w := uniseg.StringWidth(c.Title)
+			for _, row := range rows {
+				w = max(w, uniseg.StringWidth(text.Clean(row[i].Text)))
+			}
+			if c.Least > 0 {
+				w = min(w, c.Least)
+			}
+			least += w
+			if c.Drop > 0 && (drop < 0 || c.Drop < columns[drop].Drop) {
+				drop = i
+			}
+		}
+		if least <= o.width || drop < 0 {
+			break
+		}
+		columns = slices.Delete(slices.Clone(columns), drop, drop+1)
+		rows = slices.Clone(rows)
+		for i := range rows {
+			rows[i] = slices.Delete(slices.Clone(rows[i]), drop, drop+1)
+		}
+	}
+	return columns, rows
+}
+
 // Table prints rows. What does not fit the width of the output is cut off at
 // the widest columns that may get narrower.
 func (o *Output) Table(columns []Column, rows [][]Cell) {
+	columns, rows = o.fitting(columns, rows)
 	const gap = "  "
 	texts := make([][]string, 0, len(rows)+1)
 	var titles []string

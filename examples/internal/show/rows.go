@@ -3,10 +3,7 @@ package show
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/syncer"
@@ -15,7 +12,7 @@ import (
 // A State is what became of a product on a channel.
 type State string
 
-// The states, the ones to look at first.
+// The states, those to look at first before the others.
 const (
 	Held    State = "held"    // the guard waits for a person
 	Failed  State = "failed"  // it cannot be shown, or was not
@@ -35,8 +32,9 @@ type Row struct {
 	ProductID          string
 	Shown              *int // nil if it shows no quantity, or it is not known
 	Wanted             int
-	SoldOut            bool   // the source says so
-	Why                string // for what failed
+	SoldOut            bool           // the source says so
+	Why                string         // for what failed
+	Culprit            syncer.Culprit // why it drifted, where that is known
 }
 
 // A Summary is what a plan or a report comes to.
@@ -45,6 +43,8 @@ type Summary struct {
 	Rows     []Row // in the order of their danger
 	// More is how many rows a report counts and does not list, by state.
 	More map[State]int
+	// Culprits counts why there was drift, where that is known.
+	Culprits map[syncer.Culprit]int
 	// Extra is how many SKUs the channels have and the source has not, where
 	// that was asked.
 	Extra int
@@ -123,7 +123,7 @@ func ofLine(l syncer.Line) Row {
 
 // OfReport sums a report up, as [OfPlan] does a plan.
 func OfReport(r *syncer.Report) Summary {
-	s := Summary{More: make(map[State]int)}
+	s := Summary{More: make(map[State]int), Culprits: make(map[syncer.Culprit]int)}
 	add := func(row Row) {
 		s.Rows = append(s.Rows, row)
 		s.More[row.State]--
@@ -139,6 +139,9 @@ func OfReport(r *syncer.Report) Summary {
 			sum.Err = c.Err.Error()
 		}
 		s.Channels = append(s.Channels, sum)
+		for culprit, n := range c.Culprits {
+			s.Culprits[culprit] += n
+		}
 		s.More[Written] += c.Updated
 		s.More[Pending] += c.Pending
 		s.More[Unclear] += c.Unclear
@@ -147,7 +150,7 @@ func OfReport(r *syncer.Report) Summary {
 		s.More[Held] += c.Held
 		unclear := make(map[string]bool)
 		for _, ch := range c.Changes {
-			row := Row{State: Written, Channel: c.Channel, SKU: ch.SKU, Name: ch.Name, ProductID: ch.ProductID, Shown: ch.Shown, Wanted: ch.Wanted}
+			row := Row{State: Written, Channel: c.Channel, SKU: ch.SKU, Name: ch.Name, ProductID: ch.ProductID, Shown: ch.Shown, Wanted: ch.Wanted, Culprit: ch.Culprit}
 			if ch.State != "" {
 				row.State = State(ch.State)
 			}
@@ -188,12 +191,24 @@ func ofProblem(p syncer.Problem) Row {
 func (s Summary) ordered() Summary {
 	slices.SortStableFunc(s.Rows, func(a, b Row) int {
 		return cmp.Or(
-			cmp.Compare(slices.Index(states, a.State), slices.Index(states, b.State)),
+			cmp.Compare(a.rank(), b.rank()),
 			-cmp.Compare(a.danger(), b.danger()),
 			cmp.Compare(a.SKU, b.SKU), cmp.Compare(a.Channel, b.Channel),
 		)
 	})
 	return s
+}
+
+// rank is a row's place by its state: first what a person has to decide, then
+// what is, or may be, oversold, then the rest.
+func (r Row) rank() int {
+	if (r.State == Differs || r.State == Unclear) && r.over() {
+		return 1
+	}
+	if n := slices.Index(states, r.State); n > 0 {
+		return n + 1
+	}
+	return 0
 }
 
 // over reports whether more is on sale than there is.
@@ -224,73 +239,9 @@ func (s Summary) Count(state State) int {
 	return n
 }
 
-// Sentence says it all in one.
-func (s Summary) Sentence() string {
-	agree := 0
-	for _, c := range s.Channels {
-		agree += c.Agree
-	}
-	var parts []string
-	if agree > 0 || len(s.Rows) == 0 {
-		parts = append(parts, Count(agree, "agrees", "agree"))
-	}
-	for _, p := range []struct {
-		state     State
-		one, many string
-	}{
-		{Differs, "differs", "differ"}, {Pending, "accepted and not shown yet", "accepted and not shown yet"}, {Written, "written", "written"}, {Missing, "unknown to the shop", "unknown to the shops"},
-		{Unclear, "unclear", "unclear"}, {Failed, "cannot be shown", "cannot be shown"}, {Held, "held", "held"},
-	} {
-		if n := s.Count(p.state); n > 0 {
-			parts = append(parts, Count(n, p.one, p.many))
-		}
-	}
-	says := strings.Join(parts, ", ")
-	switch n := s.Count(Held) + s.Count(Failed) + s.Count(Unclear); {
-	case n == 1:
-		says += ": look at it"
-	case n > 1:
-		says += ": look at these"
-	}
-	return says + "."
-}
-
-// Warning says what happens while nobody looks at what is held, if that is
-// dangerous.
-func (s Summary) Warning() string {
-	soldOut := 0
-	for _, r := range s.Rows {
-		if r.State == Held && r.SoldOut {
-			soldOut++
-		}
-	}
-	if soldOut == 0 {
-		return ""
-	}
-	return fmt.Sprintf("ECOSIRE calls %s of those held sold out: customers may buy them until somebody has decided.", Number(soldOut))
-}
-
 // Down returns the channels that could not be read or written as a whole.
 func (s Summary) Down() []Channel {
 	return slices.DeleteFunc(slices.Clone(s.Channels), func(c Channel) bool { return c.Err == "" })
-}
-
-// Channels prints how each channel compares.
-func (o *Output) Channels(s Summary) {
-	columns := []Column{{Title: "channel", Least: 12}, {Title: "products", Right: true}, {Title: "agree", Right: true}, {Title: "too many", Right: true},
-		{Title: "too few", Right: true}, {Title: "held", Right: true}, {Title: "unknown SKU", Right: true}, {Title: "failed", Right: true}}
-	var rows [][]Cell
-	for _, c := range s.Channels {
-		number := func(n int, colour Colour) Cell {
-			if n == 0 {
-				colour = Dim
-			}
-			return Cell{Number(n), colour}
-		}
-		rows = append(rows, []Cell{{Text: c.Name}, number(c.Checked, Plain), number(c.Agree, Green), number(c.Over, Red), number(c.Under, Yellow),
-			number(c.Held, Red), number(c.Missing, Plain), number(c.Failed, Red)})
-	}
-	o.Table(columns, rows)
 }
 
 // first returns the first rows, and how many more there are, listed or not; a
@@ -305,95 +256,4 @@ func (s Summary) first(limit int) (rows []Row, more int) {
 		more += n
 	}
 	return rows, more
-}
-
-// Summary prints the sentence, and the first rows; 0 means all of them.
-func (o *Output) Summary(s Summary, limit int) {
-	colour, down := Green, s.Down()
-	switch {
-	case s.Count(Held)+s.Count(Failed)+s.Count(Unclear)+len(down) > 0:
-		colour = Red
-	case s.Count(Differs) > 0:
-		colour = Yellow
-	}
-	fmt.Fprintln(o, o.Paint(colour, s.Sentence()))
-	for _, c := range down {
-		o.Table([]Column{{}}, [][]Cell{{{c.Name + ": " + c.Err, Red}}})
-	}
-	if warning := s.Warning(); warning != "" {
-		fmt.Fprintln(o, o.Paint(Red, warning))
-	}
-	if s.Extra > 0 {
-		fmt.Fprintf(o, "Not in ECOSIRE: %s of the shops.\n", Count(s.Extra, "SKU", "SKUs"))
-	}
-	if len(s.Rows) == 0 {
-		return
-	}
-	rows, more := s.first(limit)
-	named := slices.ContainsFunc(rows, func(r Row) bool { return r.Name != "" && r.Name != r.SKU })
-	columns := []Column{{}, {Title: "channel", Least: 12}, {Title: "SKU", Least: 10}, {Title: "product", Least: 8},
-		{Title: "shows", Right: true}, {Title: "should", Right: true}, {Title: "why", Least: 12}}
-	if !slices.ContainsFunc(rows, func(r Row) bool { return r.State != Written }) {
-		columns[4].Title, columns[5].Title = "showed", "shows"
-	}
-	table := make([][]Cell, 0, len(rows))
-	for _, r := range rows {
-		cells := r.cells()
-		if !named {
-			cells = slices.Delete(cells, 3, 4)
-		}
-		table = append(table, cells)
-	}
-	if !named {
-		columns = slices.Delete(columns, 3, 4)
-	}
-	fmt.Fprintln(o)
-	o.Table(columns, table)
-	if more > 0 {
-		fmt.Fprintln(o, o.Paint(Dim, "… and "+Number(more)+" more"))
-	}
-}
-
-func (r Row) cells() []Cell {
-	colour := map[State]Colour{Held: Red, Failed: Red, Unclear: Red, Differs: Yellow, Pending: Yellow, Written: Green, Missing: Dim}[r.State]
-	shown, wanted := "", strconv.Itoa(r.Wanted)
-	if r.Shown != nil {
-		shown = strconv.Itoa(*r.Shown)
-	}
-	if r.State == Failed || r.State == Missing {
-		wanted = ""
-	}
-	return []Cell{
-		{string(r.State), colour}, {cmp.Or(r.Channel, "ECOSIRE"), Plain}, {cmp.Or(r.SKU, "product "+r.ProductID), Bold}, {r.Name, Plain},
-		{shown, Plain}, {wanted, Plain}, {r.why(), colour},
-	}
-}
-
-// why says what the row means for the shop.
-func (r Row) why() string {
-	switch {
-	case r.Why != "":
-		return r.Why
-	case r.State == Unclear:
-		return "sent without an answer"
-	case r.State == Pending:
-		return "accepted, shows later"
-	case r.Shown == nil && r.State != Written:
-		return "no quantity yet: sold without a limit"
-	case r.Shown == nil:
-		return "had no quantity, or none that could be read"
-	}
-	was := ""
-	if r.State == Written {
-		was = "was "
-	}
-	switch {
-	case *r.Shown > 0 && r.Wanted <= 0:
-		return was + "sold out, and on sale"
-	case *r.Shown > r.Wanted:
-		return was + Count(*r.Shown-r.Wanted, "unit", "units") + " too many"
-	case *r.Shown <= 0 && r.Wanted > 0:
-		return was + "in stock, and off sale"
-	}
-	return was + Count(r.Wanted-*r.Shown, "unit", "units") + " too few"
 }

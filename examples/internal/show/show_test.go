@@ -3,10 +3,13 @@ package show
 import (
 	"bytes"
 	"errors"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode"
 
 	"github.com/rivo/uniseg"
 	"github.com/stretchr/testify/assert"
@@ -85,13 +88,13 @@ func TestOfPlan(t *testing.T) {
 	for _, r := range s.Rows {
 		order = append(order, r.SKU)
 	}
-	assert.Equal(t, []string{"HELD", "", "TWICE", "NONE", "MORE", "OVER", "UNDER", "PENDING", "UNKNOWN"}, order)
+	assert.Equal(t, []string{"HELD", "NONE", "MORE", "OVER", "", "TWICE", "UNDER", "PENDING", "UNKNOWN"}, order)
 	assert.Equal(t, Channel{Name: "a", Checked: 1210, Agree: 1203, Over: 4, Under: 1, Held: 1, Missing: 1, Failed: 1}, s.Channels[0])
 
 	o, b := output(0, false)
-	o.Summary(s, 4)
+	o.Summary(s, 6)
 	o.Channels(s)
-	for _, part := range []string{"b: 401 nobody", "Not in ECOSIRE: 2 SKUs", "no quantity yet: sold without a limit", "… and 5 more", "sold out, and on sale", "1,210", "A mug",
+	for _, part := range []string{"b: 401 nobody", "Not in ECOSIRE: 2 SKUs", "no quantity yet: sold without a limit", "… and 3 more", "sold out, and on sale", "1,210", "A mug",
 		"ECOSIRE calls 1 of those held sold out: customers may buy them"} {
 		assert.Contains(t, b.String(), part)
 	}
@@ -122,6 +125,14 @@ func TestOfReport(t *testing.T) {
 	o.Summary(s, 0)
 	assert.Contains(t, b.String(), "… and 23 more")
 	assert.Contains(t, b.String(), "was sold out, and on sale")
+	assert.NotContains(t, b.String(), "drifted", "nobody knows why")
+	r.Channels[0].Culprits = map[syncer.Culprit]int{syncer.EditedThere: 8, syncer.SoldSince: 1012}
+	r.Channels = append(r.Channels, syncer.ChannelReport{Channel: "b", Unchanged: 1, Culprits: map[syncer.Culprit]int{syncer.EditedThere: 3}})
+	r.Channels[0].Changes[0].Culprit = syncer.SoldSince
+	o, b = output(0, false)
+	o.Summary(OfReport(r), 0)
+	assert.Contains(t, b.String(), "Why it drifted, most likely: 1,012 sold since, 11 edited in the channel.\n")
+	assert.Contains(t, b.String(), "was sold out, and on sale: sold since")
 	r = &syncer.Report{Channels: []syncer.ChannelReport{{Channel: "a", Unchanged: 1}}}
 	assert.Equal(t, "1 agrees.", OfReport(r).Sentence())
 	r.Channels[0].Held, r.Held = 1, &syncer.Plan{Lines: []syncer.Line{{Channel: "a", Reason: syncer.Held}}}
@@ -164,4 +175,55 @@ func TestHTML(t *testing.T) {
 	assert.NotContains(t, b.String(), "<script>")
 	assert.NotContains(t, b.String(), "SECOND")
 	assert.NotContains(t, b.String(), "http", "it loads nothing")
+}
+
+// What others wrote is text on the page, and nothing else.
+func TestHTMLOfHostileNames(t *testing.T) {
+	hostile := []string{
+		`"><img src=x onerror=alert(1)>`, `</table></body><script>alert(1)</script>`, `javascript:alert(1)`, `{{.Title}}`,
+		"\x1b]8;;http://evil.example\x07click\x1b]8;;\x07", "safe\u202egnp.exe", "a\x00b", `' style='position:fixed`, "<!--", "]]>",
+	}
+	var plan syncer.Plan
+	for _, h := range hostile {
+		plan.Channels = append(plan.Channels, syncer.PlanChannel{Channel: h, Checked: 1, Error: h})
+		plan.Lines = append(plan.Lines,
+			syncer.Line{Channel: h, SKU: h, Name: h, Shown: new(9), Wanted: 0, Reason: syncer.Over},
+			syncer.Line{Channel: h, SKU: h, ProductID: h, Name: h, Reason: syncer.Ambiguous, Error: h})
+	}
+	var b bytes.Buffer
+	require.NoError(t, HTML(&b, hostile[0], OfPlan(&plan), 0))
+	tags := regexp.MustCompile(`<[^>]*>`).FindAllString(b.String(), -1)
+	plain := regexp.MustCompile(`^</?(!DOCTYPE html|html( lang="en")?|head|meta (charset="utf-8"|name="viewport" content="width=device-width")|title|style|body|h1|p( class="(held|failed)")?|strong|table|tr|t[dh]( class="(n|failed|differs)")?)>$`)
+	for _, tag := range tags {
+		assert.Regexp(t, plain, tag)
+	}
+	for _, r := range b.String() {
+		assert.False(t, r != '\n' && unicode.IsControl(r) || unicode.Is(unicode.Cf, r), "%q", r)
+	}
+	assert.Contains(t, b.String(), "<td>{{.Title}}", "it is text")
+}
+
+func TestNarrowTablesLeaveColumnsOut(t *testing.T) {
+	plan := &syncer.Plan{Channels: []syncer.PlanChannel{{Channel: "woocommerce:shop.example", Checked: 120_100, Agreed: 120_000}}}
+	for i := range 50 {
+		plan.Lines = append(plan.Lines, syncer.Line{
+			Channel: "woocommerce:shop.example", SKU: "SKU-WITH-A-LONG-NAME-" + strconv.Itoa(i), Name: "A mug, glazed, in a colour that takes long to describe",
+			Shown: new(12_345), Wanted: i, Reason: syncer.Over,
+		})
+	}
+	for width, has := range map[int][]string{60: {"SKU-WITH-", "12345"}, 80: {"SKU-WITH-", "A mug, ", "12345"}, 140: {"SKU-WITH-A-LONG-NAME-7", "woocommerce:shop.example", "A mug, glazed,", " too many"}} {
+		o, b := output(width, false)
+		s := OfPlan(plan)
+		o.Summary(s, 0)
+		o.Channels(s)
+		for line := range strings.Lines(b.String()) {
+			assert.LessOrEqual(t, uniseg.StringWidth(strings.TrimSuffix(line, "\n")), width, line)
+		}
+		for _, part := range has {
+			assert.Contains(t, b.String(), part, "at %d columns", width)
+		}
+	}
+	o, b := output(60, false)
+	o.Line(Plain, strings.Repeat("word ", 40)+strings.Repeat("x", 70))
+	assert.Len(t, strings.Split(strings.TrimSpace(b.String()), "\n"), 5)
 }
