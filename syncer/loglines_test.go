@@ -46,30 +46,38 @@ var lineKeys = map[string]string{
 	"the guard is clear again":                "channel",
 	"recovered from a panic":                  "op",
 	"webhook refused: Config.Webhooks is nil": "",
-	"the event names an order, and the source cannot tell its products; it is refused":           "err",
-	"the guard has tripped: nothing dangerous is written on the channel until somebody approves": "run channel",
-	"held lines could not be forgotten":                                                          "run channel err",
-	"what was approved could not be done yet":                                                    "err",
-	"an approval covers what the guard would hold":                                               "run channel",
-	"what is retired was not found out as a whole":                                               "run channel err",
-	"preloading failed; the run is slower for it":                                                "run channel err",
-	"work that outlasts calls could not go on":                                                   "channel err",
-	"a channel is no longer configured; what waited for it is dropped":                           "channel",
-	"a call does not return and is left behind; the channel is down until it does":               "channel op",
-	"a call does not return and is left behind":                                                  "op",
-	"a call that was left behind has returned":                                                   "channel op",
-	"the source does not end its answer, and is left behind":                                     "",
-	"Run ends, and leaves a call behind that has not returned":                                   "channel op",
-	"watching for changes failed":                                                                "err",
-	"the source's quantities are as of a time in the future; now counts instead":                 "product",
-	"the source cannot pace its reads; they go on without":                                       "err",
-	"a kit without an SKU, without parts, or with less than one unit of a part is left out":      "channel",
-	"the queue failed, and is tried again":                                                       "op err",
-	"the queue works again":                                                                      "op",
-	"the journal cannot be written; what happens meanwhile will be missing from it":              "err",
-	"what is old in the journal cannot be removed":                                               "err",
-	"what is in trouble cannot be kept":                                                          "channel err",
-	"what is no longer in trouble cannot be forgotten":                                           "channel err",
+	"the event names an order, and the source cannot tell its products; it is refused":                    "err",
+	"the guard has tripped: nothing dangerous is written on the channel until somebody approves":          "run channel",
+	"held lines could not be forgotten":                                                                   "run channel err",
+	"what was approved could not be done yet":                                                             "err",
+	"an approval covers what the guard would hold":                                                        "run channel",
+	"what is retired was not found out as a whole":                                                        "run channel err",
+	"preloading failed; the run is slower for it":                                                         "run channel err",
+	"work that outlasts calls could not go on":                                                            "channel err",
+	"a channel is no longer configured; what waited for it is dropped":                                    "channel",
+	"a call does not return and is left behind; the channel is down until it does":                        "channel op",
+	"a call that was left behind has returned":                                                            "op",
+	"Run ends, and leaves a call behind that has not returned":                                            "channel op",
+	"watching for changes failed":                                                                         "err",
+	"the source's quantities are as of a time in the future; now counts instead":                          "product",
+	"the source cannot pace its reads; they go on without":                                                "err",
+	"a kit without an SKU, without parts, or with less than one unit of a part is left out":               "channel",
+	"the queue failed, and is tried again":                                                                "op err",
+	"the queue works again":                                                                               "op",
+	"the journal cannot be written; what happens meanwhile will be missing from it":                       "err",
+	"what is old in the journal cannot be removed":                                                        "err",
+	"what is in trouble cannot be kept":                                                                   "channel err",
+	"what is no longer in trouble cannot be forgotten":                                                    "channel err",
+	"a call does not return and is left behind; there is no other until it does":                          "op",
+	"a call of the queue does not return and is left behind; there is no other until it does":             "op",
+	"a call of the queue that was left behind has returned":                                               "op",
+	"tasks that were leased too late could not be put back":                                               "tasks err",
+	"the source answered with a product that it was not asked for; it is left out":                        "product",
+	"the schedule's next time is not after the time that it was asked for; it is asked again in an hour":  "next",
+	"a restart will forget what is to be compared when the channel is done":                               "channel err",
+	"a channel is done with writes of which nothing is remembered; the next reconciliation compares them": "channel skus",
+	"what a channel had kept is not restored; it costs requests to find it out again":                     "channel err",
+	"what a channel knows is not kept; a restart costs requests to find it out again":                     "channel err",
 	"leads":           "term",
 	"leads no longer": "term",
 	"could not resign; another process leads when the lease ends":    "err",
@@ -180,7 +188,8 @@ func TestLineKeysAreComplete(t *testing.T) {
 				if lit, ok := arg.(*ast.BasicLit); ok && lit.Kind == token.STRING {
 					message, _ := strconv.Unquote(lit.Value)
 					found[message] = true
-					assert.Contains(t, lineKeys, message, "which keys does this line have?")
+					_, known := lineKeys[message]
+					assert.True(t, known, "which keys does the line %q have?", message)
 					break
 				}
 			}
@@ -188,7 +197,7 @@ func TestLineKeysAreComplete(t *testing.T) {
 		})
 	}
 	for message := range lineKeys {
-		assert.Contains(t, found, message, "nobody logs this")
+		assert.True(t, found[message], "nobody logs %q", message)
 	}
 }
 
