@@ -1,6 +1,7 @@
 package syncer
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"time"
@@ -51,6 +52,7 @@ func (s *Syncer) culprit(ctx context.Context, t *target, r *result) Culprit {
 	if shown == nil {
 		return ""
 	}
+	var last *Entry // about a write
 	for e, err := range s.Journal(ctx, r.stock.ProductID) {
 		if err != nil {
 			return ""
@@ -59,24 +61,34 @@ func (s *Syncer) culprit(ctx context.Context, t *target, r *result) Culprit {
 			continue
 		}
 		switch e.What {
-		case Wrote, Landed, Sent:
+		case Landed: // what it showed before is in the entry of its sending
+			last = cmp.Or(last, &e)
+			continue
+		case Wrote, Sent:
 		case Doubtful:
-			return ""
+			if last == nil {
+				return ""
+			}
 		default:
 			continue
 		}
-		switch {
-		case *shown == e.Wanted:
-			return NoEvent
-		case e.Shown != nil && *shown == *e.Shown && time.Since(e.At) < notKeptFor:
-			return NotKept
-		case *shown < e.Wanted:
-			return SoldSince
-		default:
-			return EditedThere
+		if last == nil || e.Wanted == last.Wanted {
+			last = &e
 		}
+		break
 	}
-	return NeverWritten
+	switch e := last; {
+	case e == nil:
+		return NeverWritten
+	case *shown == e.Wanted:
+		return NoEvent
+	case e.Shown != nil && *shown == *e.Shown && time.Since(e.At) < notKeptFor:
+		return NotKept
+	case *shown < e.Wanted:
+		return SoldSince
+	default:
+		return EditedThere
+	}
 }
 
 // blame finds the culprits of the drift that a pass of a run over the catalogue

@@ -278,7 +278,10 @@ func (a *account) noted(ctx context.Context, o *outcome) {
 		default:
 			continue
 		}
-		entries = append(entries, e)
+		for _, id := range r.products() { // of a kit each part has it
+			e.ProductID, e.Why = id, whyOf(ctx, id)
+			entries = append(entries, e)
+		}
 	}
 	j.write(ctx, entries...)
 }
@@ -292,7 +295,8 @@ func (j *journal) noteRun(ctx context.Context, r *Report, err error) {
 	short.Problems, short.Held, short.Replanned = nil, nil, nil
 	short.Channels = slices.Clone(r.Channels)
 	for i := range short.Channels {
-		short.Channels[i].Changes, short.Channels[i].Problems = nil, nil
+		c := &short.Channels[i]
+		c.Changes, c.Problems, c.ExtraSKUs, c.Retired, c.AtZero = nil, nil, nil, nil, nil
 	}
 	j.write(ctx, Entry{What: Ended, Run: r.Run, Err: err, Report: &short})
 }

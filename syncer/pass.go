@@ -328,14 +328,8 @@ func (p *pass) skusOf(s channel.Stock) []string {
 
 func productsOf(wants []want) []string {
 	var ids []string
-	for _, w := range wants {
-		if len(w.parts) > 1 {
-			for _, part := range w.parts {
-				ids = append(ids, part.ProductID)
-			}
-			continue
-		}
-		ids = append(ids, w.stock.ProductID)
+	for i := range wants {
+		ids = append(ids, wants[i].products()...)
 	}
 	slices.Sort(ids)
 	return slices.Compact(ids)

@@ -19,6 +19,18 @@ type want struct {
 	asOf     time.Time // of the oldest stock that it rests on
 }
 
+// products are those that a want rests on.
+func (w *want) products() []string {
+	if len(w.parts) < 2 {
+		return []string{w.stock.ProductID}
+	}
+	ids := make([]string, len(w.parts))
+	for i, part := range w.parts {
+		ids[i] = part.ProductID
+	}
+	return ids
+}
+
 // productSKU is what the source calls the product, if the channel calls it
 // something else.
 func (w *want) productSKU() string {
