@@ -62,12 +62,8 @@ func (p *pass) want(ctx context.Context, stocks []channel.Stock, out *outcome) [
 			out.add(result{want: want{sku: stocks[i].SKU, stock: &stocks[i], asOf: stocks[i].AsOf}, state: failed, err: err})
 		}
 	}
-	if p.t.Kits != nil {
-		products := len(wants)
-		if p.kitting != withoutKits {
-			wants = p.kits(ctx, stocks, wants, out)
-		}
-		p.clashes(ctx, wants, products)
+	if p.kitting != withoutKits && p.t.Kits != nil {
+		wants = p.kits(ctx, stocks, wants, out)
 	}
 
 	if p.expect != nil && p.t.Kits != nil { // parts come along whose own listings are nobody's plan
@@ -95,24 +91,6 @@ func (p *pass) want(ctx context.Context, stocks []channel.Stock, out *outcome) [
 		out.add(result{want: w, state: failed, err: err})
 		return true
 	})
-}
-
-// clashes finds SKUs that two kits have, or a kit and one of the products, which
-// are the first of the wants.
-func (p *pass) clashes(ctx context.Context, wants []want, products int) {
-	kits := make(map[string]int)
-	for _, k := range p.t.kits(ctx, p.s) {
-		kits[k.SKU]++
-	}
-	for i := range wants {
-		switch n := kits[wants[i].sku]; {
-		case n == 0, n == 1 && i >= products:
-		case p.purpose.catalogue():
-			p.s.doubled.found(p.t.name, wants[i].sku)
-		default:
-			p.s.doubled.add(p.t.name, wants[i].sku)
-		}
-	}
 }
 
 // listings appends what the channel should show of one product.
