@@ -178,3 +178,21 @@ func TestNoMarkIsLostWhileKitsPanics(t *testing.T) {
 		assert.True(t, drained(t, s))
 	})
 }
+
+// A kit with a part that does not exist is given up like a product that does not.
+func TestAKitOfWhatDoesNotExistIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, m := newStock(10), shop("a", 1)
+		s := selling(t, source, m, kitOf("KIT", "p0", "nothing"))
+		defer running(t, s)()
+		require.NoError(t, s.Notify(t.Context(), "p0"))
+		pass(2 * time.Hour)
+		asked := source.asked()
+		pass(24 * time.Hour)
+		assert.Equal(t, asked, source.asked())
+		assert.True(t, drained(t, s))
+		shows(t, m, 10)
+		n, _ := m.Quantity("KIT")
+		assert.Equal(t, 50, n)
+	})
+}

@@ -84,7 +84,7 @@ func (s *Syncer) turn(ctx context.Context, r *reader, t *target, tasks []Task, n
 			o.done(task)
 		case out.err != nil && (res.unsent || res.state == unclear || errors.Is(res.err, channel.ErrUnauthorized)): // the channel's trouble
 			o.retry(task, max(wait, time.Second), res.err)
-		case channel.Permanent(res.err):
+		case channel.Permanent(res.err) || task.Attempt >= maxMisses && lacks(stocks, res.parts):
 			o.giveUp(ctx, task, Problem{Channel: t.name, ProductID: task.ID, SKU: res.sku, ProductSKU: res.productSKU(), Name: stock.Name, Err: res.err})
 		default:
 			o.later(task, res.err, maxProductBackoff)
@@ -156,6 +156,11 @@ func worst(results []result) map[string]*result {
 		}
 	}
 	return by
+}
+
+// lacks reports whether the source did not answer a part of a kit.
+func lacks(stocks map[string]channel.Stock, parts []Part) bool {
+	return slices.ContainsFunc(parts, func(p Part) bool { _, ok := stocks[p.ProductID]; return !ok })
 }
 
 func causesOf(tasks []Task) map[string]Cause {
