@@ -46,7 +46,7 @@ func (a *account) add(ctx context.Context, o *outcome) {
 	}
 	a.noted(ctx, o)
 	a.t.settled(ctx, a.s, o.results)
-	a.t.troubles.cleared(ctx, a.s, a.t.name, o.results)
+	a.t.troubles.cleared(ctx, a.s, a.t, o.results)
 }
 
 func (a *account) result(ctx context.Context, res *result) {

@@ -81,6 +81,9 @@ func (s *Syncer) culprit(ctx context.Context, t *target, r *result) Culprit {
 	case e == nil:
 		return NeverWritten
 	case *shown == e.Wanted:
+		if w, _ := s.peek(ctx, t.eventLane(), r.stock.ProductID); w != nil {
+			return "" // its mark still waits
+		}
 		return NoEvent
 	case e.Shown != nil && *shown == *e.Shown && time.Since(e.At) < notKeptFor:
 		return NotKept

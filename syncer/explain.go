@@ -258,16 +258,30 @@ func (s *Syncer) lookAt(ctx context.Context, t *target, listings []Listed, now t
 		return
 	}
 	var levels []channel.Level
-	err := t.call(ctx, s, "Levels", func(ctx context.Context) (err error) {
-		levels, err = t.reader.Levels(ctx, skus)
+	blamed := make(map[string]error)
+	read := func(some []string) error {
+		var ls []channel.Level
+		err := t.call(ctx, s, "Levels", func(ctx context.Context) (err error) {
+			ls, err = t.reader.Levels(ctx, some)
+			return err
+		})
+		if err == nil {
+			levels = append(levels, ls...)
+		}
 		return err
-	})
+	}
+	var err error
+	for some := range batches(skus, t.size) {
+		if err = halve(some, maxCalls, read, func(sku string, err error) { blamed[sku] = err }); err != nil {
+			break
+		}
+	}
 	for i := range listings {
 		l := &listings[i]
 		if !slices.Contains(skus, l.SKU) {
 			continue
 		}
-		if err != nil {
+		if err := cmp.Or(err, blamed[l.SKU]); err != nil {
 			l.Err = cmp.Or(l.Err, err)
 			continue
 		}
@@ -290,7 +304,7 @@ func (s *Syncer) lookAt(ctx context.Context, t *target, listings []Listed, now t
 			l.Shows, l.Err = nil, fmt.Errorf("%w %q: it stands for %d items", channel.ErrAmbiguousSKU, l.SKU, n)
 		}
 	}
-	t.memory.recall(listings, err != nil)
+	t.memory.recall(listings, err != nil || len(blamed) > 0)
 }
 
 // recall adds to listings what was accepted and does not show yet, and, if
@@ -308,7 +322,7 @@ func (m *memory) recall(listings []Listed, shows bool) {
 			m.unsettled(&e) > 0 && l.Shows != nil && *l.Shows < e.quantity {
 			l.Pending, l.PendingAt = new(e.quantity), e.wrote
 		}
-		if !shows {
+		if !shows || !l.SeenAt.IsZero() {
 			continue
 		}
 		l.SeenAt = e.at

@@ -132,7 +132,11 @@ func (p *pass) explained(c *change) bool {
 	if len(c.parts) > 1 || c.seen.Unset {
 		return has.OnHand > 0 && has.Reserved >= has.OnHand
 	}
-	return has.OnHand > 0 && has.Reserved >= has.OnHand || p.s.sales.units(c.stock.ProductID) >= c.seen.Quantity-c.quantity
+	lost := c.seen.Quantity - c.quantity
+	if len(c.parts) == 1 && c.parts[0].Units > 1 { // so many packs are gone when the first unit of the last is sold
+		lost = (lost-1)*c.parts[0].Units + 1
+	}
+	return has.OnHand > 0 && has.Reserved >= has.OnHand || p.s.sales.units(c.stock.ProductID) >= lost
 }
 
 // sales are units that channels were seen to have sold since they were last

@@ -81,3 +81,55 @@ func TestTheEntryOfARunIsSmall(t *testing.T) {
 	require.NoError(t, err)
 	assert.Less(t, len(text), 2000)
 }
+
+// A kit's trouble is not over because its parts agree on their own.
+func TestAKitsTroubleLastsOverNights(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, m := newStock(80, 90), shop("a", 2) // which has no such kit
+		kit := syncer.Listing{SKU: "KIT", Parts: []syncer.Part{{ProductID: "p0", Units: 1}, {ProductID: "p1", Units: 1}}}
+		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never, Targets: []syncer.Target{{
+			Channel: m, Kits: func() []syncer.Listing { return []syncer.Listing{kit} },
+		}}})
+		troubles := func() (all []syncer.Trouble) {
+			for x, err := range s.Troubles(t.Context()) {
+				require.NoError(t, err)
+				all = append(all, x)
+			}
+			return all
+		}
+		_, _ = s.Reconcile(t.Context())
+		first := troubles()
+		require.Len(t, first, 1)
+		assert.Equal(t, "KIT", first[0].SKU)
+		pass(24 * time.Hour)
+		_, _ = s.Reconcile(t.Context())
+		require.Len(t, troubles(), 1)
+		assert.Equal(t, first[0].Since, troubles()[0].Since)
+		m.Set("KIT", 80)
+		_, _ = s.Reconcile(t.Context())
+		assert.Empty(t, troubles())
+	})
+}
+
+// Ten units that were sold do not explain that ten packs of six are gone.
+func TestUnitsSoldAreNoPacks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, m := newStock(60), channeltest.NewMemory("a")
+		m.Set("SKU-0", 60)
+		m.Set("SIX", 10)
+		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never, Targets: []syncer.Target{{
+			Channel: m, Guard: syncer.Guard{Few: -1, Losses: 0.0001},
+			Listings: func(s channel.Stock) []syncer.Listing {
+				return []syncer.Listing{{SKU: s.SKU}, syncer.Pack("SIX", s, 6)}
+			},
+		}}})
+		_, err := s.SyncProducts(t.Context(), "p0")
+		require.NoError(t, err)
+		m.Set("SKU-0", 50) // ten are sold
+		source.put("p0", "SKU-0", 0)
+		_, err = s.SyncProducts(t.Context(), "p0")
+		require.ErrorIs(t, err, syncer.ErrHeld)
+		n, _ := m.Quantity("SIX")
+		assert.Equal(t, 10, n)
+	})
+}

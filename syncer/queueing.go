@@ -124,6 +124,7 @@ type settlement struct {
 	longest time.Duration
 	t       *target // nil for orders
 	trouble []Trouble
+	gaveUp  []Entry
 	err     error  // the first one
 	product string // whose it was
 	sku     string // the product's
@@ -138,7 +139,7 @@ func (o *settlement) giveUp(ctx context.Context, t Task, p Problem) {
 		Channel: p.Channel, ProductID: p.ProductID, SKU: p.SKU, Name: p.Name, GivenUp: true, Attempts: t.Attempt + 1, Err: p.Err,
 	})
 	if o.t != nil {
-		o.s.journal.write(ctx, Entry{
+		o.gaveUp = append(o.gaveUp, Entry{
 			What: GaveUp, Run: o.run, Channel: p.Channel, ProductID: p.ProductID, SKU: p.SKU, Name: p.Name, Why: string(t.Why), Err: p.Err,
 		})
 	}
@@ -224,6 +225,7 @@ func (o *settlement) settle(ctx context.Context) {
 			slog.Int("products", o.failed), slog.Duration("wait", o.longest), slog.Any("err", o.err))
 	}
 	if o.t != nil {
+		o.s.journal.write(ctx, o.gaveUp...)
 		o.t.troubles.note(ctx, o.s, o.trouble, false)
 	}
 	last, cancel := outlive(ctx, max(o.s.returning/2, lastWord))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -65,7 +66,8 @@ type troubles struct {
 
 type troubled struct {
 	since   time.Time
-	retried bool // else it was given up
+	retried bool   // else it was given up
+	sku     string // the listing's, or ""
 }
 
 // troubleFor is how long a trouble is kept that nobody has found again, such as
@@ -85,7 +87,7 @@ func (x *troubles) load(ctx context.Context, s *Syncer, name string) error {
 		}
 		var t Trouble
 		if json.Unmarshal(rec.Value, &t) == nil && time.Since(t.At) < troubleFor {
-			known[rec.Key] = troubled{t.Since, !t.GivenUp}
+			known[rec.Key] = troubled{t.Since, !t.GivenUp, t.SKU}
 		} else {
 			old = append(old, Record{Key: rec.Key})
 		}
@@ -127,7 +129,7 @@ func (x *troubles) note(ctx context.Context, s *Syncer, found []Trouble, nightly
 			case !ok:
 				known.since = now
 			}
-			x.known[t.ProductID] = troubled{known.since, !t.GivenUp}
+			x.known[t.ProductID] = troubled{known.since, !t.GivenUp, t.SKU}
 			t.Since, t.At = known.since, now
 			value, err := json.Marshal(t)
 			if err != nil {
@@ -143,8 +145,10 @@ func (x *troubles) note(ctx context.Context, s *Syncer, found []Trouble, nightly
 }
 
 // cleared forgets the troubles of what the channel shows as it should, or what
-// waits for somebody else.
-func (x *troubles) cleared(ctx context.Context, s *Syncer, name string, results []result) {
+// waits for somebody else. Where there are kits, a product that agrees says
+// nothing of the kit that is in trouble.
+func (x *troubles) cleared(ctx context.Context, s *Syncer, t *target, results []result) {
+	name := t.name
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.known != nil && len(x.known) == 0 {
@@ -158,7 +162,8 @@ func (x *troubles) cleared(ctx context.Context, s *Syncer, name string, results 
 		}
 		var gone []Record
 		for id, r := range worst(results) {
-			if _, ok := x.known[id]; ok && r.state <= held && r.state != unclear {
+			k, ok := x.known[id]
+			if ok && r.state <= held && r.state != unclear && (t.Kits == nil || k.sku == "" || lists(results, k.sku)) {
 				gone = append(gone, Record{Key: id})
 			}
 		}
@@ -176,6 +181,11 @@ func (x *troubles) cleared(ctx context.Context, s *Syncer, name string, results 
 	if err != nil {
 		s.once.warn(logs.With(ctx, logs.Channel, name), s, "what is no longer in trouble cannot be forgotten", slog.Any("err", err))
 	}
+}
+
+// lists reports whether a listing is among the results.
+func lists(results []result, sku string) bool {
+	return slices.ContainsFunc(results, func(r result) bool { return r.sku == sku })
 }
 
 // Troubles yields the products that are in trouble, channel by channel. The
