@@ -29,6 +29,7 @@ import (
 // lineKeys says what each line of the log must have besides its level, whoever
 // causes it. Keys with a bar are alternatives.
 var lineKeys = map[string]string{
+	"what the guard counted in real time cannot be kept for the next leader": "err",
 	"batch pushed":                            "run channel",
 	"channel synced":                          "run channel",
 	"run not completed":                       "run err",

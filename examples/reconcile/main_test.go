@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 	"testing/synctest"
 
 	"github.com/stretchr/testify/assert"
@@ -308,6 +309,7 @@ func TestStateTellsWhyThereIsDrift(t *testing.T) {
 		assert.Equal(t, exitFine, code, errOut)
 		assert.NotContains(t, out, "drifted", "without a state nobody knows")
 		edit := func(sku string, shown int) {
+			time.Sleep(time.Hour) // the journal goes by the time of its entries
 			w.shopify.Set(sku, shown)
 			p := w.ecosireProduct(sku)
 			w.drift[place{"shopify:test-shop", sku}] = drift{kind: editedUp, shown: shown, wanted: p}
