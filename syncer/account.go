@@ -45,7 +45,7 @@ func (a *account) add(ctx context.Context, o *outcome) {
 		a.result(ctx, &o.results[i])
 	}
 	a.noted(ctx, o)
-	a.t.settled(ctx, a.s, o.results)
+	a.t.forgetHeld(ctx, a.s, o.results)
 	a.t.troubles.cleared(ctx, a.s, a.t, o.results)
 }
 

@@ -46,7 +46,7 @@ func (n *night) forget(ids []string) {
 		a := &n.aside[d]
 		stays := make(map[string]bool) // products of which something is still aside
 		a.changes = slices.DeleteFunc(a.changes, func(c change) bool {
-			kit := len(c.parts) > 1
+			kit := c.isKit()
 			gone := kit == (n.kitting == kitsAlone) && slices.ContainsFunc(productsOf([]want{c.want}), func(id string) bool { return again[id] })
 			if gone {
 				delete(a.skus, c.sku)

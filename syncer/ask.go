@@ -285,7 +285,7 @@ func (s *Syncer) answer(accept, work context.Context, task Task) {
 	}
 	var value []byte
 	if s.insist(work, "Load", func() (err error) { value, err = s.on(work).Load(work, askSet, task.ID); return err }) != nil {
-		o.wait(task, 0)
+		o.putBack(task, 0)
 		return
 	}
 	var req request
@@ -313,11 +313,11 @@ func (s *Syncer) answer(accept, work context.Context, task Task) {
 	var r *Report
 	err := s.safely(ctx, "a call", func() (err error) { r, err = s.perform(ctx, &req); return err })
 	if ctx.Err() != nil { // whoever leads next makes it
-		o.wait(task, 0)
+		o.putBack(task, 0)
 		return
 	}
 	if save("", answered{Report: r, Error: newAskedError(err)}) != nil {
-		o.wait(task, 0)
+		o.putBack(task, 0)
 		return
 	}
 	_ = s.insist(work, "Save", func() error { return s.on(work).Save(work, askSet, Record{Key: task.ID}) })

@@ -167,8 +167,8 @@ func (d *doubled) forget() {
 	d.read, d.skus = false, nil
 }
 
-// settle keeps what a complete run has found, and forgets the rest.
-func (d *doubled) settle(ctx context.Context, q Queue) error {
+// keep keeps what a complete run has found, and forgets the rest.
+func (d *doubled) keep(ctx context.Context, q Queue) error {
 	d.mu.Lock()
 	var records []Record
 	for k := range d.skus {

@@ -223,7 +223,7 @@ func (s *Syncer) listed(ctx context.Context, t *target, stock *channel.Stock, st
 	var all []Listed
 	add := func(w *want, err error) {
 		mine := w.stock.ProductID == stock.ProductID
-		kit := len(w.parts) > 1 || len(w.parts) == 1 && w.parts[0].ProductID != stock.ProductID
+		kit := w.isKit() || len(w.parts) == 1 && w.parts[0].ProductID != stock.ProductID
 		if !mine && !slices.ContainsFunc(w.parts, func(p Part) bool { return p.ProductID == stock.ProductID }) {
 			return
 		}

@@ -46,16 +46,16 @@ func (c *Explained) write(b *strings.Builder, x *Explanation) {
 	if x.Stock != nil && len(c.Listings) == 0 {
 		fmt.Fprintf(b, "  The channel is not to show it: the target's Filter or Listings leave it out.\n")
 	}
-	settled := len(c.Listings) > 0
+	agreeing := len(c.Listings) > 0
 	for i := range c.Listings {
 		l := &c.Listings[i]
 		fmt.Fprintf(b, "  %s\n", l.sentence(x.At))
 		if len(l.Steps) > 1 || len(l.Parts) > 0 {
 			fmt.Fprintf(b, "    %s\n", l.way())
 		}
-		settled = settled && l.agrees()
+		agreeing = agreeing && l.agrees()
 	}
-	if said := c.next(settled); said != "" {
+	if said := c.next(agreeing); said != "" {
 		fmt.Fprintf(b, "  %s\n", said)
 	}
 	for _, e := range c.History {
@@ -130,7 +130,7 @@ func (l *Listed) way() string {
 }
 
 // next says what will happen.
-func (c *Explained) next(settled bool) string {
+func (c *Explained) next(agreeing bool) string {
 	w, t := c.Waiting, c.Trouble
 	switch {
 	case w != nil && w.Leased:
@@ -147,7 +147,7 @@ func (c *Explained) next(settled bool) string {
 		return fmt.Sprintf("It was given up at %s, until it changes or the next reconciliation: %v.", clock(t.At), t.Err)
 	case t != nil:
 		return fmt.Sprintf("It failed at %s: %v.", clock(t.At), t.Err)
-	case settled || len(c.Listings) == 0:
+	case agreeing || len(c.Listings) == 0:
 		return ""
 	}
 	for i := range c.Listings {

@@ -129,7 +129,7 @@ func (g Guard) limit(d danger, onSale int) int {
 // explained reports whether orders explain a loss.
 func (p *pass) explained(c *change) bool {
 	has := p.t.Policy.basis(c.stock)
-	if len(c.parts) > 1 || c.seen.Unset {
+	if c.isKit() || c.seen.Unset {
 		return has.OnHand > 0 && has.Reserved >= has.OnHand
 	}
 	lost := c.seen.Quantity - c.quantity
@@ -151,7 +151,7 @@ type sales struct {
 // and at most twice.
 const salesFor = time.Hour
 
-func (s *sales) turn() {
+func (s *sales) age() {
 	if time.Since(s.turned) > salesFor || len(s.young) > maxShown {
 		s.young, s.old, s.turned = make(map[string]int), s.young, time.Now()
 	}
@@ -160,20 +160,20 @@ func (s *sales) turn() {
 func (s *sales) add(productID string, units int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.turn()
+	s.age()
 	s.young[productID] += units
 }
 
 func (s *sales) units(productID string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.turn()
+	s.age()
 	return s.young[productID] + s.old[productID]
 }
 
 // notice records what the channel has sold since it was last known.
 func (p *pass) notice(w *want, l *channel.Level) {
-	if l.Err != nil || l.Unset || len(w.parts) > 1 || w.stock.ProductID == "" {
+	if l.Err != nil || l.Unset || w.isKit() || w.stock.ProductID == "" {
 		return
 	}
 	units := 1

@@ -98,9 +98,9 @@ type guardRecord struct {
 	OnSale int   `json:"onSale"`
 }
 
-// kept reads what the store keeps of the target's guard. The caller has the
+// loadGuard reads what the store keeps of the target's guard. The caller has the
 // lock.
-func (t *target) kept(ctx context.Context, s *Syncer) error {
+func (t *target) loadGuard(ctx context.Context, s *Syncer) error {
 	k := &t.keeper
 	if !k.read.IsZero() && time.Since(k.read) < keptFor {
 		return nil
@@ -153,7 +153,7 @@ func (t *target) hold(ctx context.Context, s *Syncer, trip *Trip, lines []Line) 
 	k := &t.keeper
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if err := t.kept(ctx, s); err != nil {
+	if err := t.loadGuard(ctx, s); err != nil {
 		return err
 	}
 	tripped := k.trip == nil && trip != nil
@@ -204,8 +204,8 @@ func (t *target) hold(ctx context.Context, s *Syncer, trip *Trip, lines []Line) 
 	return nil
 }
 
-// settled forgets held lines whose listings were dealt with.
-func (t *target) settled(ctx context.Context, s *Syncer, results []result) {
+// forgetHeld forgets held lines whose listings were dealt with.
+func (t *target) forgetHeld(ctx context.Context, s *Syncer, results []result) {
 	k := &t.keeper
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -264,7 +264,7 @@ func (t *target) clear(ctx context.Context, s *Syncer) error {
 func (t *target) tripped(ctx context.Context, s *Syncer) (*Trip, int, error) {
 	t.keeper.mu.Lock()
 	defer t.keeper.mu.Unlock()
-	if err := t.kept(ctx, s); err != nil {
+	if err := t.loadGuard(ctx, s); err != nil {
 		return nil, 0, err
 	}
 	return t.keeper.trip, t.keeper.onSale, nil
@@ -274,7 +274,7 @@ func (t *target) tripped(ctx context.Context, s *Syncer) (*Trip, int, error) {
 func (t *target) countOnSale(ctx context.Context, s *Syncer, n int) error {
 	t.keeper.mu.Lock()
 	defer t.keeper.mu.Unlock()
-	if err := t.kept(ctx, s); err != nil {
+	if err := t.loadGuard(ctx, s); err != nil {
 		return err
 	}
 	t.keeper.onSale = n
@@ -288,8 +288,8 @@ const assumedOnSale = 500
 // realtimeGate guards what Run and SyncProducts do.
 func (p *pass) realtimeGate(ctx context.Context, marked map[string]time.Time) gate {
 	return func(changes []change) (open, shut []change) {
-		var trip *Trip
-		may := make(map[string]danger) // products that were counted in this pass: one may have many listings
+		var newTrip *Trip
+		counted := make(map[string]danger) // products that were counted in this pass: one may have many listings
 		for _, c := range changes {
 			d := p.t.Guard.danger(&c)
 			if d == harmless || d == loss && (c.quantity > 0 || p.explained(&c)) {
@@ -300,7 +300,7 @@ func (p *pass) realtimeGate(ctx context.Context, marked map[string]time.Time) ga
 				open = append(open, c)
 				continue
 			}
-			tripped, onSale, err := p.t.tripped(ctx, p.s)
+			stored, onSale, err := p.t.tripped(ctx, p.s)
 			if err != nil { // what is not known to be safe is not done
 				p.holdErr = err
 				shut = append(shut, c)
@@ -315,26 +315,26 @@ func (p *pass) realtimeGate(ctx context.Context, marked map[string]time.Time) ga
 			}
 			limit := p.t.Guard.limit(d, onSale)
 			id := c.key()
-			if tripped == nil && (may[id] == d || trip == nil && p.t.window.count(d, id, at, p.t.Guard.Window, limit)) {
-				may[id] = d
+			if stored == nil && (counted[id] == d || newTrip == nil && p.t.window.count(d, id, at, p.t.Guard.Window, limit)) {
+				counted[id] = d
 				open = append(open, c)
 				continue
 			}
-			if tripped == nil && trip == nil {
-				trip = &Trip{Since: time.Now(), Run: channel.Run(ctx), Limit: limit, OnSale: onSale}
+			if stored == nil && newTrip == nil {
+				newTrip = &Trip{Since: time.Now(), Run: channel.Run(ctx), Limit: limit, OnSale: onSale}
 				if d == loss {
-					trip.Losses = limit + 1
+					newTrip.Losses = limit + 1
 				} else {
-					trip.Gains = limit + 1
+					newTrip.Gains = limit + 1
 				}
 			}
 			shut = append(shut, c)
 		}
-		if len(may) > 0 {
+		if len(counted) > 0 {
 			p.t.window.keep(ctx, p.s, p.t.name)
 		}
 		if len(shut) > 0 && p.holdErr == nil {
-			p.holdErr = p.t.hold(ctx, p.s, trip, p.lines(shut))
+			p.holdErr = p.t.hold(ctx, p.s, newTrip, p.lines(shut))
 		}
 		return open, shut
 	}
@@ -369,7 +369,7 @@ func (s *Syncer) Held(ctx context.Context) ([]Holding, error) {
 func (s *Syncer) holding(ctx context.Context, t *target) (*Holding, []heldLine, error) {
 	t.keeper.mu.Lock()
 	t.keeper.read = time.Time{} // look again
-	err := t.kept(ctx, s)
+	err := t.loadGuard(ctx, s)
 	trip := t.keeper.trip
 	t.keeper.mu.Unlock()
 	if err != nil || trip == nil {

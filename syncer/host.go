@@ -180,14 +180,14 @@ func (c *calls) leave(op string, since time.Time) (back func()) {
 		c.mu.Unlock()
 		close(call.done)
 		for _, end := range call.ends {
-			c.after(end)
+			c.whenReturned(end)
 		}
 	}
 }
 
-// after does f now, or when the last call that was left behind returns: what
+// whenReturned does f now, or when the last call that was left behind returns: what
 // such a call still does must not meet anything newer.
-func (c *calls) after(f func()) {
+func (c *calls) whenReturned(f func()) {
 	c.mu.Lock()
 	for call := range c.stuck {
 		call.ends = append(call.ends, f)

@@ -97,14 +97,14 @@ func (m *memory) get(sku string) (shown, bool) {
 
 func (m *memory) set(sku string, e shown) {
 	if m.young == nil || len(m.young) >= maxShown+m.kept {
-		m.turn()
+		m.age()
 	}
 	m.young[sku] = e
 }
 
-// turn makes the young old, and forgets what was old already, but for what has
+// age makes the young old, and forgets what was old already, but for what has
 // not settled.
-func (m *memory) turn() {
+func (m *memory) age() {
 	was := m.old
 	m.young, m.old, m.kept = make(map[string]shown), m.young, 0
 	for sku, e := range was {

@@ -32,7 +32,7 @@ type night struct {
 	missed  []string   // products to be compared yet
 	lost    bool       // there were too many of these
 	aside   [gain + 1]aside
-	settled [gain + 1]bool
+	written [gain + 1]bool
 	whole   bool // everything was compared
 	rounds  int  // of catching up, while the channel worked
 	// kitting is the kind of listings that are looked at now: the kits come
@@ -333,8 +333,8 @@ func (n *night) finish(ctx context.Context, whole bool) {
 			}
 			n.hold(ctx, d, t)
 		default:
-			n.settle(ctx, d)
-			n.settled[d] = true
+			n.writeAside(ctx, d)
+			n.written[d] = true
 		}
 	}
 	if !n.whole {
@@ -374,15 +374,15 @@ func (n *night) hold(ctx context.Context, d danger, trip *Trip) {
 	}
 }
 
-// settling is the gate while one kind is settled: products come along that are
+// asideGate is the gate while one kind is written: products come along that are
 // in kits with it, and the other kind is decided about by itself.
-func (n *night) settling(p *pass, d danger) gate {
+func (n *night) asideGate(p *pass, d danger) gate {
 	return func(changes []change) (open, shut []change) {
 		for _, c := range changes {
 			k := n.t.Guard.danger(&c)
 			known := slices.ContainsFunc(c.keys(), func(id string) bool { return n.aside[k].products[id] })
 			switch {
-			case k == harmless, k == loss && p.explained(&c), n.t.Guard.limit(k, 0) < 0, known && (k == d || n.settled[k]):
+			case k == harmless, k == loss && p.explained(&c), n.t.Guard.limit(k, 0) < 0, known && (k == d || n.written[k]):
 				open = append(open, c)
 			case !known: // the source has changed since
 				shut = append(shut, c)
@@ -392,8 +392,8 @@ func (n *night) settling(p *pass, d danger) gate {
 	}
 }
 
-// settle writes what was put aside, read anew.
-func (n *night) settle(ctx context.Context, d danger) {
+// writeAside writes what was put aside, read anew.
+func (n *night) writeAside(ctx context.Context, d danger) {
 	a := &n.aside[d]
 	ids := make([]string, 0, len(a.products))
 	gone := false
@@ -410,15 +410,15 @@ func (n *night) settle(ctx context.Context, d danger) {
 		unread := make(map[string]error)
 		_ = g.read(ctx, n.s.fetch, some, func(id, _ string, err error) { unread[id] = err })
 		n.account.unread(unread)
-		p := &pass{s: n.s, t: n.t, purpose: settling, again: n.s.readNow, chosen: g.chosen}
-		p.gate = n.settling(p, d)
+		p := &pass{s: n.s, t: n.t, purpose: finishing, again: n.s.readNow, chosen: g.chosen}
+		p.gate = n.asideGate(p, d)
 		o := p.take(ctx, g.stocks).uncounted()
 		o.results = slices.DeleteFunc(o.results, func(r result) bool { return r.state == agreed && !a.skus[r.sku] }) // counted before
 		n.account.add(ctx, o)
 		g.endAll()
 	}
 	if gone {
-		n.settleRetired(ctx, n.settling(&pass{s: n.s, t: n.t}, d))
+		n.writeRetired(ctx, n.asideGate(&pass{s: n.s, t: n.t}, d))
 	}
 	n.tell(n.account)
 }

@@ -19,13 +19,13 @@ type purpose int
 const (
 	realtime  purpose = iota // what was marked, or asked for by SyncProducts: guarded by a window of time
 	nightly                  // a run over the catalogue: what is dangerous is put aside until its end
-	settling                 // that end: what was put aside is read anew and written
+	finishing                // that end: what was put aside is read anew and written
 	applying                 // the lines of a plan: guarded before the pass, all or nothing
 	surveying                // a plan is made: nothing is written
 )
 
 // catalogue reports whether a pass is part of a run over everything.
-func (p purpose) catalogue() bool { return p == nightly || p == settling || p == surveying }
+func (p purpose) catalogue() bool { return p == nightly || p == finishing || p == surveying }
 
 // A pass is one go of some products through one channel, in stages:
 //
@@ -104,7 +104,7 @@ func (p *pass) take(ctx context.Context, stocks []channel.Stock) *outcome {
 	}
 	// A call that was left behind may still write: until it returns, nobody
 	// else gets these SKUs.
-	defer p.t.calls.after(func() { p.t.lane.leave(turn) })
+	defer p.t.calls.whenReturned(func() { p.t.lane.leave(turn) })
 	p.insist = func(looked []want) []want { return p.withoutLost(looked, p.t.lane.insist(turn), out) }
 
 	var ours map[string]bool

@@ -123,7 +123,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		for i := range maxPending + 100 {
 			m.old[strconv.Itoa(i)] = shown{quantity: 7, wrote: time.Now(), pending: true, lag: time.Hour}
 		}
-		m.turn()
+		m.age()
 		assert.Len(t, m.young, maxPending, "what is pending is kept, within a bound")
 		for i := range maxShown {
 			m.set(strconv.Itoa(-1-i), shown{quantity: 7})
@@ -134,7 +134,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		}
 		time.Sleep(2 * time.Hour)
 		for range 3 {
-			m.turn()
+			m.age()
 		}
 		assert.Empty(t, m.young)
 		assert.Empty(t, m.old)

@@ -170,12 +170,12 @@ func (o *settlement) missing(ctx context.Context, t Task) {
 		o.giveUp(ctx, t, Problem{Channel: o.channel, ProductID: t.ID, Err: ErrNoProduct})
 		return
 	}
-	o.later(t, ErrNoProduct, maxProductBackoff)
+	o.countAndRetry(t, ErrNoProduct, maxProductBackoff)
 }
 
-// later puts a task back for as long as its own failures call for, and counts
+// countAndRetry puts a task back for as long as its own failures call for, and counts
 // one more.
-func (o *settlement) later(t Task, err error, limit time.Duration) {
+func (o *settlement) countAndRetry(t Task, err error, limit time.Duration) {
 	wait := pause(err, t.Attempt, limit)
 	// What failed at different times is tried together: it costs one request.
 	if grid := min(firstBackoff<<min(t.Attempt, 20), limit) / 4; grid > time.Second {
@@ -206,8 +206,8 @@ func (o *settlement) retry(t Task, wait time.Duration, err error) {
 	o.longest = max(o.longest, wait)
 }
 
-// wait puts a task back that has not failed.
-func (o *settlement) wait(t Task, wait time.Duration) {
+// putBack puts a task back that has not failed.
+func (o *settlement) putBack(t Task, wait time.Duration) {
 	if o.waits == nil {
 		o.waits = make(map[time.Duration][]Task)
 	}
@@ -289,7 +289,7 @@ func (s *Syncer) dispatch(ctx context.Context, tasks []Task, lane func(*target) 
 	o := &settlement{s: s}
 	if s.insist(ctx, "Mark", func() error { return s.on(ctx).Mark(ctx, marks...) }) != nil {
 		for _, t := range tasks { // it was to end: they stay where they are
-			o.wait(t, 0)
+			o.putBack(t, 0)
 		}
 	} else {
 		o.acked = tasks
@@ -320,7 +320,7 @@ func (s *Syncer) resolve(ctx context.Context, tasks []Task) {
 		case channel.Permanent(err):
 			o.giveUp(ctx, task, Problem{Err: fmt.Errorf("order %q: %w", task.ID, err)})
 		default:
-			o.later(task, err, maxProductBackoff)
+			o.countAndRetry(task, err, maxProductBackoff)
 		}
 	}
 	o.settle(ctx)

@@ -97,7 +97,7 @@ const freshFor = maxAge
 // mark is not newer than what was seen before its request was sent.
 type reader struct {
 	s        *Syncer
-	turn     chan struct{} // holds a token while nobody reads
+	token    chan struct{} // holds a token while nobody reads
 	mu       sync.Mutex
 	leases   []sighting // in order, of the last moments
 	waiting  map[string]bool
@@ -156,8 +156,8 @@ type known struct {
 }
 
 func newReader(s *Syncer) *reader {
-	r := &reader{s: s, turn: make(chan struct{}, 1), waiting: make(map[string]bool), stock: make(map[string]known), fed: make(map[*target]bool)}
-	r.turn <- struct{}{}
+	r := &reader{s: s, token: make(chan struct{}, 1), waiting: make(map[string]bool), stock: make(map[string]known), fed: make(map[*target]bool)}
+	r.token <- struct{}{}
 	return r
 }
 
@@ -186,9 +186,9 @@ func (r *reader) read(ctx context.Context, t *target, tasks []Task) (reading, er
 	select {
 	case <-ctx.Done():
 		return reading{}, ctx.Err()
-	case <-r.turn:
+	case <-r.token:
 	}
-	defer func() { r.turn <- struct{}{} }()
+	defer func() { r.token <- struct{}{} }()
 	r.expire(time.Now().Add(-freshFor))
 
 	ids, found := r.missing(ctx, tasks)
@@ -333,11 +333,11 @@ func (r *reader) again(ctx context.Context, ids []string) ([]channel.Stock, erro
 		return nil, err
 	}
 	select { // what was read before is not as new as what was found
-	case <-r.turn:
+	case <-r.token:
 		for _, id := range ids {
 			delete(r.stock, id)
 		}
-		r.turn <- struct{}{}
+		r.token <- struct{}{}
 	case <-ctx.Done():
 	}
 	return stocks, nil
@@ -353,9 +353,9 @@ func (r *reader) pause(err error) time.Duration {
 func (r *reader) tidy(ctx context.Context) {
 	for sleep(ctx, freshFor) == nil {
 		select {
-		case <-r.turn:
+		case <-r.token:
 			r.expire(time.Now().Add(-freshFor))
-			r.turn <- struct{}{}
+			r.token <- struct{}{}
 		default: // somebody reads, and tidies up first
 		}
 	}

@@ -198,7 +198,7 @@ func (s *Syncer) conclude(ctx context.Context, e *entrance) error {
 			now.Products, now.SmallSince = read, time.Time{}
 		}
 	}
-	errs = append(errs, s.remember(ctx, now), s.doubled.settle(ctx, s.on(ctx)))
+	errs = append(errs, s.remember(ctx, now), s.doubled.keep(ctx, s.on(ctx)))
 	for _, a := range e.accounts {
 		if c := &a.report; c.Checked >= 20 && c.Unknown == c.Checked {
 			errs = append(errs, fmt.Errorf("%s: %w", c.Channel, ErrForeign))

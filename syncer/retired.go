@@ -164,7 +164,7 @@ func (n *night) retire(ctx context.Context, known *names, at int, whole bool) {
 	}
 	r.Extra, r.ExtraSKUs = left.count, left.skus
 	sold, rest := n.t.retired(ctx, n.s, left.skus)
-	n.t.settled(ctx, n.s, rest.results) // held lines of what is not sold any more
+	n.t.forgetHeld(ctx, n.s, rest.results) // held lines of what is not sold any more
 	if rest.err != nil {
 		r.Unlisted = rest.err.Error()
 	}
@@ -178,11 +178,11 @@ func (n *night) retire(ctx context.Context, known *names, at int, whole bool) {
 		line.Reason = Retired
 		r.Retired = append(r.Retired, line)
 	}
-	n.settleRetired(ctx, n.divide)
+	n.writeRetired(ctx, n.divide)
 }
 
-// settleRetired takes what is to be set to 0 through a gate.
-func (n *night) settleRetired(ctx context.Context, g gate) {
+// writeRetired takes what is to be set to 0 through a gate.
+func (n *night) writeRetired(ctx context.Context, g gate) {
 	if len(n.retiring) == 0 {
 		return
 	}
@@ -194,7 +194,7 @@ func (n *night) settleRetired(ctx context.Context, g gate) {
 	for _, sku := range n.t.unclaimed(ctx, n.s, skus) {
 		lines[sku] = n.retiring[sku]
 	}
-	p := &pass{s: n.s, t: n.t, purpose: settling, fixed: lines, gate: g}
+	p := &pass{s: n.s, t: n.t, purpose: finishing, fixed: lines, gate: g}
 	n.account.add(ctx, p.take(ctx, nobodys()).uncounted())
 }
 

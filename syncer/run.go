@@ -109,14 +109,14 @@ func (s *Syncer) labour(accept, work context.Context, t *tenure) {
 			start(&worker{s: s, lane: lane, gather: s.gather, pace: pace, do: func(tasks []Task) time.Duration {
 				if len(s.targets) > 1 && urgent.forgot(tasks) {
 					// What one channel needs again must not make the others wait.
-					return s.turn(unhurried, quiet, t, tasks, false)
+					return s.syncMarked(unhurried, quiet, t, tasks, false)
 				}
-				return s.turn(work, urgent, t, tasks, false)
+				return s.syncMarked(work, urgent, t, tasks, false)
 			}})
 		}
 		// What was noticed without an event must not make an event wait.
 		start(&worker{s: s, lane: t.watchedLane(), gather: s.gather, do: func(tasks []Task) time.Duration {
-			return s.turn(unhurried, quiet, t, tasks, true)
+			return s.syncMarked(unhurried, quiet, t, tasks, true)
 		}})
 	}
 	start(&worker{s: s, lane: inboxLane, size: groupSize, do: func(tasks []Task) time.Duration {

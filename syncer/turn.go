@@ -11,9 +11,9 @@ import (
 	"github.com/ecosire/stocksync/channel"
 )
 
-// turn makes one channel show the products of tasks. If they were only
+// syncMarked makes one channel show the products of tasks. If they were only
 // noticed, those are left out that the channel showed lately as it should.
-func (s *Syncer) turn(ctx context.Context, r *reader, t *target, tasks []Task, noticed bool) time.Duration {
+func (s *Syncer) syncMarked(ctx context.Context, r *reader, t *target, tasks []Task, noticed bool) time.Duration {
 	run := newRunName("event")
 	ctx, done := s.hooks.work(channel.WithRun(ctx, run), s, Work{Kind: "turn", Run: run, Channel: t.name, Products: len(tasks), Links: linksOf(tasks)})
 	if s.journal.on() {
@@ -65,21 +65,21 @@ func (s *Syncer) turn(ctx context.Context, r *reader, t *target, tasks []Task, n
 		res := results[task.ID]
 		switch {
 		case !ok && read.wait > 0:
-			o.wait(task, read.wait)
+			o.putBack(task, read.wait)
 		case !ok:
 			o.missing(ctx, task)
 		case stock.Err != nil && channel.Permanent(stock.Err):
 			o.giveUp(ctx, task, Problem{Channel: t.name, ProductID: task.ID, SKU: stock.SKU, Name: stock.Name, Err: stock.Err})
 		case stock.Err != nil:
-			o.later(task, stock.Err, maxUnreadBackoff)
+			o.countAndRetry(task, stock.Err, maxUnreadBackoff)
 		case (res == nil || res.state <= updated) && slices.Contains(read.stale, task.ID): // shown, but it may not be what the mark is about
-			o.later(task, errStale, maxProductBackoff)
+			o.countAndRetry(task, errStale, maxProductBackoff)
 		case res != nil && res.state <= pending && res.settles > 0: // compared once more when it should have settled
-			o.wait(task, t.settling(res))
+			o.putBack(task, t.lookAgainIn(res))
 		case res == nil || res.state <= updated:
 			o.done(task)
 		case res.state == held && res.err == nil && res.quantity < res.seen.Quantity && p.explained(&change{res.want, res.seen}): // by now
-			o.wait(task, time.Second)
+			o.putBack(task, time.Second)
 		case res.state == held && res.err == nil: // it is kept among what the guard holds
 			o.done(task)
 		case out.err != nil && (res.unsent || res.state == unclear || errors.Is(res.err, channel.ErrUnauthorized)): // the channel's trouble
@@ -87,7 +87,7 @@ func (s *Syncer) turn(ctx context.Context, r *reader, t *target, tasks []Task, n
 		case channel.Permanent(res.err) || task.Attempt >= maxMisses && lacks(stocks, res.parts):
 			o.giveUp(ctx, task, Problem{Channel: t.name, ProductID: task.ID, SKU: res.sku, ProductSKU: res.productSKU(), Name: stock.Name, Err: res.err})
 		default:
-			o.later(task, res.err, maxProductBackoff)
+			o.countAndRetry(task, res.err, maxProductBackoff)
 		}
 	}
 	if len(known) > 0 {
@@ -107,10 +107,10 @@ func (s *Syncer) turn(ctx context.Context, r *reader, t *target, tasks []Task, n
 	return 0
 }
 
-// settling is how long to wait before a listing is compared again that was
+// lookAgainIn is how long to wait before a listing is compared again that was
 // written and has not settled. What is accepted and shows later is looked at
 // four times, since it most often shows earlier.
-func (t *target) settling(r *result) time.Duration {
+func (t *target) lookAgainIn(r *result) time.Duration {
 	if r.state == pending && t.lag > 0 {
 		return max(t.lag/4, time.Second)
 	}
@@ -146,7 +146,7 @@ func worst(results []result) map[string]*result {
 	for i := range results {
 		r := &results[i]
 		ids := []string{r.stock.ProductID}
-		if len(r.parts) > 1 {
+		if r.isKit() {
 			ids = productsOf([]want{r.want})
 		}
 		for _, id := range ids {

@@ -40,6 +40,9 @@ func (w *want) productSKU() string {
 	return w.stock.SKU
 }
 
+// isKit reports whether the listing takes several products.
+func (w *want) isKit() bool { return len(w.parts) > 1 }
+
 // want makes of what was read what the channel should show. What cannot be
 // published goes to out: what has no SKU, what a policy does not know, and what
 // shares its SKU with another product, since no channel can show two

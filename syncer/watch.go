@@ -22,7 +22,7 @@ const (
 func (s *Syncer) watch(ctx context.Context) {
 	wait := s.watchEvery
 	for {
-		err := s.look(ctx)
+		err := s.askChanges(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -38,9 +38,9 @@ func (s *Syncer) watch(ctx context.Context) {
 	}
 }
 
-// look asks once. The cursor is saved after the marks: what is asked for twice
+// askChanges asks once. The cursor is saved after the marks: what is asked for twice
 // is marked twice, and what was not marked is asked for again.
-func (s *Syncer) look(ctx context.Context) error {
+func (s *Syncer) askChanges(ctx context.Context) error {
 	cursor, err := s.on(ctx).Load(ctx, stateSet, cursorName)
 	if err != nil {
 		return err
