@@ -73,3 +73,25 @@ func TestTheQueuesClockMayBeBehind(t *testing.T) {
 		assert.Equal(t, 4, n)
 	})
 }
+
+// A rival for an SKU whose listings make the host's code panic claims none, and
+// ends no process.
+func TestARivalThatPanics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, m := newStock(5, 6), shop("a", 1)
+		var bad atomic.Bool
+		name := func(s channel.Stock) string {
+			if bad.Load() && s.ProductID == "p0" {
+				panic("boom")
+			}
+			return "SKU-0"
+		}
+		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never, Targets: []syncer.Target{{Channel: m, Listings: syncer.As(name)}}})
+		_, err := s.SyncProducts(t.Context(), "p0")
+		require.NoError(t, err)
+		bad.Store(true)
+		_, err = s.SyncProducts(t.Context(), "p1")
+		require.NoError(t, err)
+		shows(t, m, 6)
+	})
+}

@@ -309,14 +309,18 @@ func (p *pass) broken(ctx context.Context, out *outcome, err error, writing bool
 }
 
 // claims reads a product to see whether it still has an SKU that another one
-// wants.
+// wants. One that makes the host's code panic is shown nowhere, and claims none.
 func (p *pass) claims(ctx context.Context, productID, sku string) bool {
 	if p.again == nil {
 		return false
 	}
 	stocks, err := p.again(ctx, []string{productID})
-	return err == nil && slices.ContainsFunc(stocks, func(s channel.Stock) bool {
-		return s.Err == nil && slices.ContainsFunc(p.skusOf(s), func(other string) bool { return other == sku })
+	return err == nil && slices.ContainsFunc(stocks, func(s channel.Stock) (has bool) {
+		_ = p.s.safely(about(ctx, p.t.name, s.ProductID, s.SKU), "a target's Filter, Listings or Policy", func() error {
+			has = s.Err == nil && slices.Contains(p.skusOf(s), sku)
+			return nil
+		})
+		return has
 	})
 }
 
