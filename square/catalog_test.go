@@ -31,7 +31,7 @@ func searches(t *testing.T, till *squaretest.Server) (bodies []searchBody) {
 	return bodies
 }
 
-func TestPreloadReadsAThousandAPage(t *testing.T) {
+func TestTrapPagesAreOfAnyLength(t *testing.T) {
 	for _, uneven := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			till := squaretest.New(squaretest.Config{UnevenPages: uneven})
@@ -71,7 +71,7 @@ func TestPreloadReadsAThousandAPage(t *testing.T) {
 	}
 }
 
-func TestChangesOfTheCatalog(t *testing.T) {
+func TestTrapChangesOfTheCatalogHaveWhatWasDeleted(t *testing.T) {
 	doubtful(t, func(d *squaretest.Doubts) { d.LateSearch = 90 * time.Second }, func(t *testing.T, cfg squaretest.Config) {
 		till := squaretest.New(cfg)
 		stock(till, 1200)
@@ -229,7 +229,7 @@ func TestACursorThatComesAgain(t *testing.T) {
 	assert.Equal(t, 2, till.Count(on(countsPath)))
 }
 
-func TestLocationsShareTheCatalog(t *testing.T) { synctest.Test(t, locationsShareTheCatalog) }
+func TestTrapLocationsAreApart(t *testing.T) { synctest.Test(t, locationsShareTheCatalog) }
 
 func locationsShareTheCatalog(t *testing.T) {
 	till := squaretest.New(squaretest.Config{})

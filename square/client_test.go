@@ -58,7 +58,7 @@ func TestConfigIsChecked(t *testing.T) {
 	}
 }
 
-func TestEveryRequestNamesItsVersion(t *testing.T) {
+func TestTrapEveryRequestNamesItsVersion(t *testing.T) {
 	for _, version := range []string{"", "2026-07-15"} {
 		till := squaretest.New(squaretest.Config{})
 		skus := stock(till, 3)
@@ -219,7 +219,7 @@ func TestRefusalsOfTheTransport(t *testing.T) {
 	}
 }
 
-func TestTokensAreRenewed(t *testing.T) {
+func TestTrapTokensEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		till := squaretest.New(squaretest.Config{Token: "EAAAroot"})
 		skus := stock(till, 2)

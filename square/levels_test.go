@@ -34,7 +34,7 @@ func doubtful(t *testing.T, turn func(*squaretest.Doubts), run func(t *testing.T
 	}
 }
 
-func TestOnlyWhatIsInStockHereCounts(t *testing.T) {
+func TestTrapOnlyWhatIsInStockHereCounts(t *testing.T) {
 	till := squaretest.New(squaretest.Config{})
 	till.AddLocation("LOTHER", "ACTIVE")
 	till.Add(squaretest.Variation{SKU: "A", Quantity: 5}, squaretest.Variation{SKU: "NEW", Uncounted: true})
@@ -75,7 +75,7 @@ func idOf(till *squaretest.Server, sku string) string {
 	return id
 }
 
-func TestNeverCountedIsNotSoldOut(t *testing.T) {
+func TestTrapNeverCountedIsNotSoldOut(t *testing.T) {
 	doubtful(t, func(d *squaretest.Doubts) { d.NeverCountedIsZero = true }, func(t *testing.T, cfg squaretest.Config) {
 		till := squaretest.New(cfg)
 		till.Add(squaretest.Variation{SKU: "NEW", Uncounted: true}, squaretest.Variation{SKU: "SOLD", Quantity: 0})
@@ -91,7 +91,7 @@ func TestNeverCountedIsNotSoldOut(t *testing.T) {
 	})
 }
 
-func TestWhatIsMissingIsAskedForAgainBeforeItIsUnset(t *testing.T) {
+func TestTrapWhatIsMissingIsAskedForAgainBeforeItIsUnset(t *testing.T) {
 	till := squaretest.New(squaretest.Config{})
 	skus := stock(till, 10)
 	ch := open(t, till)
@@ -113,7 +113,7 @@ func TestWhatIsMissingIsAskedForAgainBeforeItIsUnset(t *testing.T) {
 	assert.Equal(t, 2, till.Count(on(countsPath)))
 }
 
-func TestPagesOfCountsThatMove(t *testing.T) {
+func TestTrapPagesOfCountsMove(t *testing.T) {
 	till := squaretest.New(squaretest.Config{})
 	skus := stock(till, 6) // the latest first: 5, 4, 3, 2, 1, 0
 	// Pages are shorter than was asked for, and a sale between two of them moves
@@ -147,7 +147,7 @@ func TestPagesOfCountsThatMove(t *testing.T) {
 	assert.Equal(t, 3, pages)
 }
 
-func TestPreciseQuantities(t *testing.T) {
+func TestTrapQuantitiesAreDecimalAndNegative(t *testing.T) {
 	till := squaretest.New(squaretest.Config{})
 	till.Add(
 		squaretest.Variation{SKU: "OVERSOLD", Count: "-3"},
@@ -191,7 +191,7 @@ func TestParseQuantity(t *testing.T) {
 	}
 }
 
-func TestOneOddRowIsOneProductsTrouble(t *testing.T) {
+func TestTrapOneOddRowIsOneProductsTrouble(t *testing.T) {
 	odd := map[string]string{
 		"a number":        `{"catalog_object_id":"ID","state":"IN_STOCK","location_id":"LMAIN","quantity":7}`,
 		"a word":          `{"catalog_object_id":"ID","state":"IN_STOCK","location_id":"LMAIN","quantity":"plenty"}`,
@@ -252,7 +252,7 @@ func TestOneOddRowIsOneProductsTrouble(t *testing.T) {
 	}
 }
 
-func TestTrackedPresentArchivedStockableAndDuplicated(t *testing.T) {
+func TestTrapTrackedPresentArchivedStockableAndDuplicated(t *testing.T) {
 	doubtful(t, func(d *squaretest.Doubts) { d.TakesUntracked = true }, func(t *testing.T, cfg squaretest.Config) {
 		till := squaretest.New(cfg)
 		till.AddLocation("LOTHER", "ACTIVE")
@@ -323,7 +323,7 @@ func TestTrackedPresentArchivedStockableAndDuplicated(t *testing.T) {
 	})
 }
 
-func TestSoldOutUntil(t *testing.T) {
+func TestTrapSoldOutUntil(t *testing.T) {
 	now := time.Date(2026, 11, 26, 9, 0, 0, 0, time.UTC)
 	for until, want := range map[string]bool{
 		``: true, `,"sold_out_valid_until":"2026-11-26T10:00:00Z"`: true, `,"sold_out_valid_until":"2026-11-26T08:00:00Z"`: false,
@@ -337,7 +337,7 @@ func TestSoldOutUntil(t *testing.T) {
 	}
 }
 
-func TestSKUsMatchByteForByte(t *testing.T) {
+func TestTrapSKUsMatchByteForByte(t *testing.T) {
 	till := squaretest.New(squaretest.Config{})
 	till.Add(squaretest.Variation{SKU: "abc-1", Quantity: 1}, squaretest.Variation{SKU: "", Quantity: 50}, squaretest.Variation{SKU: " ", Quantity: 60})
 	ch := open(t, till)
@@ -358,7 +358,7 @@ func TestSKUsMatchByteForByte(t *testing.T) {
 	assert.Empty(t, till.History())
 }
 
-func TestAServerThatTakesFewerIDs(t *testing.T) {
+func TestTrapAServerThatTakesFewerIDs(t *testing.T) {
 	doubtful(t, func(d *squaretest.Doubts) { d.FewIDs = true }, func(t *testing.T, cfg squaretest.Config) {
 		till := squaretest.New(cfg)
 		skus := stock(till, 1000)
@@ -406,7 +406,7 @@ func variationOf(t *testing.T, c *catalog, data string, now time.Time) *variatio
 	return p.variations[0]
 }
 
-func TestANewVariationIsNotGivenUp(t *testing.T) {
+func TestTrapTheSearchIsLate(t *testing.T) {
 	doubtful(t, func(d *squaretest.Doubts) { d.LateSearch = 90 * time.Second }, func(t *testing.T, cfg squaretest.Config) {
 		till := squaretest.New(cfg)
 		ch := open(t, till)

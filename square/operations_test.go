@@ -16,7 +16,7 @@ import (
 )
 
 // The bodies that this package sends, with every field set.
-func TestBodiesMatchTheSpecification(t *testing.T) {
+func TestTrapBodiesMatchTheSpecification(t *testing.T) {
 	assert.Equal(t, squaretest.SchemaVersion, defaultVersion)
 	for _, test := range []struct {
 		path, operation string
@@ -53,7 +53,7 @@ func TestIgnoreUnchangedIsNeverLeftOut(t *testing.T) {
 
 // Whatever the package does, it uses these operations only: it never writes
 // the catalog.
-func TestOperations(t *testing.T) {
+func TestTrapNoOtherOperations(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		till := squaretest.New(squaretest.Config{})
 		skus := stock(till, 1100)

@@ -29,7 +29,7 @@ func written(t *testing.T, till *squaretest.Server) (bodies []changesBody) {
 	return bodies
 }
 
-func Test100CountsARequest(t *testing.T) {
+func TestTrap100CountsARequest(t *testing.T) {
 	till := squaretest.New(squaretest.Config{})
 	skus := stock(till, 201)
 	ch := open(t, till)
@@ -69,7 +69,7 @@ func TestAnEventTakesThreeRequests(t *testing.T) {
 	assert.Equal(t, 3, till.Count(nil))
 }
 
-func TestUnchangedCountsAreNotIgnored(t *testing.T) {
+func TestTrapUnchangedCountsAreNotIgnored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		till := squaretest.New(squaretest.Config{})
 		till.Add(squaretest.Variation{SKU: "A", Quantity: 1})
@@ -88,7 +88,7 @@ func TestUnchangedCountsAreNotIgnored(t *testing.T) {
 	})
 }
 
-func TestASaleAfterTheSourceWasReadIsKept(t *testing.T) {
+func TestTrapASaleAfterTheSourceWasReadIsKept(t *testing.T) {
 	doubtful(t, func(d *squaretest.Doubts) { d.CountsReplace = true }, func(t *testing.T, cfg squaretest.Config) {
 		till := squaretest.New(cfg)
 		till.Add(squaretest.Variation{SKU: "A", Quantity: 20})
@@ -113,7 +113,7 @@ func TestASaleAfterTheSourceWasReadIsKept(t *testing.T) {
 	})
 }
 
-func TestBookingLagDeductsWhatTheSourceMayNotKnow(t *testing.T) {
+func TestTrapUnitsInFlightAreDeducted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		till := squaretest.New(squaretest.Config{})
 		till.Add(squaretest.Variation{SKU: "A", Quantity: 10})
@@ -132,7 +132,7 @@ func TestBookingLagDeductsWhatTheSourceMayNotKnow(t *testing.T) {
 	})
 }
 
-func TestACountThatIsOutdatedIsNotApplied(t *testing.T) {
+func TestTrapACountThatIsOutdatedIsNotApplied(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		till := squaretest.New(squaretest.Config{})
 		till.Add(squaretest.Variation{SKU: "A", Quantity: 1}, squaretest.Variation{SKU: "B", Quantity: 1}, squaretest.Variation{SKU: "C", Quantity: 1})
@@ -193,7 +193,7 @@ func TestAFalseAlarmIsSettledByOneRead(t *testing.T) {
 	})
 }
 
-func TestNoRowAfterACountIsNotApplied(t *testing.T) {
+func TestTrapNoRowAfterACountIsNotApplied(t *testing.T) {
 	till := squaretest.New(squaretest.Config{})
 	skus := stock(till, 1)
 	ch := open(t, till)
@@ -203,7 +203,7 @@ func TestNoRowAfterACountIsNotApplied(t *testing.T) {
 	assert.ErrorContains(t, err, "has no count at LMAIN")
 }
 
-func TestEachAttemptHasItsOwnKey(t *testing.T) {
+func TestTrapEachAttemptHasItsOwnKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		till := squaretest.New(squaretest.Config{})
 		till.Add(squaretest.Variation{SKU: "A", Quantity: 1})
@@ -223,7 +223,7 @@ func TestEachAttemptHasItsOwnKey(t *testing.T) {
 	})
 }
 
-func TestARefusalForTheRateIsNotTakenForNothingDone(t *testing.T) {
+func TestTrapARefusalForTheRateIsNotTakenForNothingDone(t *testing.T) {
 	doubtful(t, func(d *squaretest.Doubts) { d.ThrottledInPart = true }, func(t *testing.T, cfg squaretest.Config) {
 		cfg.Rate, cfg.Burst = 2, 3
 		till := squaretest.New(cfg)
@@ -257,7 +257,7 @@ func levelsOf(skus []string) (out []channel.Level) {
 	return out
 }
 
-func TestABadChangeIsOneProductsTrouble(t *testing.T) {
+func TestTrapABadChangeIsOneProductsTrouble(t *testing.T) {
 	for _, named := range []bool{true, false} {
 		t.Run(map[bool]string{true: "named by its field", false: "found by halves"}[named], func(t *testing.T) {
 			doubtful(t, func(d *squaretest.Doubts) { d.TakesPart = true }, func(t *testing.T, cfg squaretest.Config) {
@@ -328,7 +328,7 @@ func TestARefusalOfEverythingBlamesNoProduct(t *testing.T) {
 	}
 }
 
-func TestAClosedOrForeignLocation(t *testing.T) {
+func TestTrapAClosedOrForeignLocation(t *testing.T) {
 	doubtful(t, func(d *squaretest.Doubts) { d.TakesClosed = true }, func(t *testing.T, cfg squaretest.Config) {
 		till := squaretest.New(cfg)
 		till.AddLocation("LCLOSED", "INACTIVE")
@@ -378,7 +378,7 @@ func TestALimitOfChangesIsLearned(t *testing.T) {
 	assert.Equal(t, 2, till.Count(on(changesPath)), "the next one knows")
 }
 
-func TestQuantitiesAreWholeAndNotNegative(t *testing.T) {
+func TestTrapWrittenQuantitiesAreWholeAndNotNegative(t *testing.T) {
 	till := squaretest.New(squaretest.Config{})
 	skus := stock(till, 3)
 	ch := open(t, till)

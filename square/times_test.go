@@ -16,7 +16,7 @@ import (
 	"github.com/ecosire/stocksync/square/squaretest"
 )
 
-func TestCountsAreInSquaresClock(t *testing.T) {
+func TestTrapCountsAreInSquaresClock(t *testing.T) {
 	for _, skew := range []time.Duration{0, 2 * time.Second, -2 * time.Second, 7 * time.Minute, -7 * time.Minute, 59 * time.Minute, -59 * time.Minute} {
 		for _, bookingLag := range []time.Duration{0, 15 * time.Minute} {
 			t.Run(fmt.Sprint(skew, " ", bookingLag), func(t *testing.T) {
@@ -42,7 +42,7 @@ func TestCountsAreInSquaresClock(t *testing.T) {
 	}
 }
 
-func TestATimeThatSquareDoesNotTakeIsTriedOnceMore(t *testing.T) {
+func TestTrapATimeThatSquareDoesNotTakeIsTriedOnceMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		till := squaretest.New(squaretest.Config{ClockSkew: -20 * time.Second})
 		till.Add(squaretest.Variation{SKU: "A", Quantity: 20})
@@ -151,7 +151,7 @@ func TestTimes(t *testing.T) {
 	assert.Len(t, ts.last, 2, "what cannot matter any more is forgotten: only d and h are left")
 }
 
-func TestManyCountsWithinASecond(t *testing.T) {
+func TestTrapACountIsLaterThanTheLast(t *testing.T) {
 	doubtful(t, func(d *squaretest.Doubts) { d.LaterCountWinsTie = true }, func(t *testing.T, cfg squaretest.Config) {
 		till := squaretest.New(cfg)
 		till.Add(squaretest.Variation{SKU: "A", Quantity: 20})
@@ -225,7 +225,7 @@ func TestThePaceFollowsTheAnswers(t *testing.T) {
 	})
 }
 
-func TestThePaceFitsTheAccount(t *testing.T) {
+func TestTrapThePaceFitsTheAccount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		// Square gives three requests a second, of which another application
 		// takes one.

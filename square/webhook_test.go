@@ -32,7 +32,7 @@ func signed(key, body string) (http.Header, []byte) {
 	return http.Header{"X-Square-Hmacsha256-Signature": {Sign(key, address, []byte(body))}}, []byte(body)
 }
 
-func TestReceive(t *testing.T) {
+func TestTrapAnEventIsAHint(t *testing.T) {
 	till := squaretest.New(squaretest.Config{})
 	till.AddLocation("LOTHER", "ACTIVE")
 	till.Add(squaretest.Variation{SKU: "A", Quantity: 5}, squaretest.Variation{SKU: "B", Quantity: 5}, squaretest.Variation{SKU: "C", Uncounted: true}, squaretest.Variation{Quantity: 4})
@@ -88,7 +88,7 @@ func TestReceive(t *testing.T) {
 	assert.Equal(t, []string{"B"}, e.SKUs)
 }
 
-func TestSignatures(t *testing.T) {
+func TestTrapTheSignatureIsOverAddressAndBody(t *testing.T) {
 	till := squaretest.New(squaretest.Config{})
 	till.Add(squaretest.Variation{SKU: "A", Quantity: 5})
 	_, w := receiver(t, till, "s3cret", "t")
