@@ -31,8 +31,9 @@ type ChannelConfig struct {
 	// at the latest, up to maxBookingLag; 0 means that it is booked at once. A
 	// count is sent as one of so long before the source was read, and Square
 	// deducts what the till has sold since then: units that the source may not
-	// know of yet are never shown again. Of what it does know of, the sales of
-	// that time are deducted twice, until a later count.
+	// know of yet are not shown again, except after [channel.ErrNotApplied]: see
+	// Push. Of what it does know of, the sales of that time are deducted twice,
+	// until a later count.
 	BookingLag time.Duration
 }
 

@@ -223,13 +223,26 @@ func (c *Client) send(ctx context.Context, r request) (*httpx.Response, *answer,
 	case err != nil:
 		return nil, nil, err
 	}
-	a, err := read(r.method+" "+httpx.Endpoint(&u), resp, func(s string) string { return c.plain(x, s) })
+	told := *resp
+	if len(x.token) >= minSecret && bytes.Contains(resp.Body, []byte(x.token)) {
+		// Ids, SKUs and quantities are quoted in errors.
+		told.Body = bytes.ReplaceAll(resp.Body, []byte(x.token), []byte(redacted))
+	}
+	a, err := read(r.method+" "+httpx.Endpoint(&u), &told, func(s string) string { return c.plain(x, s) })
 	return resp, a, err
 }
 
-// plain cleans a text of Square's. It may repeat the token, which changes.
+const (
+	redacted = "[redacted]"
+	// minSecret is the length of a token that no data contains by chance.
+	minSecret = 8
+)
+
+// plain cleans a text of Square's. It may repeat the token, which changes, and
+// which may come about only when tags and entities are gone.
 func (c *Client) plain(x *exchange, s string) string {
-	return c.http.Message(strings.ReplaceAll(s, x.token, "[redacted]"))
+	s = c.http.Message(strings.ReplaceAll(s, x.token, redacted))
+	return strings.ReplaceAll(s, x.token, redacted)
 }
 
 // before runs before each attempt: it waits for its turn and gets the token.

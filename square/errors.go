@@ -246,5 +246,8 @@ func details(body *strictjson.Row, plain func(string) string) []Detail {
 		word := func(name string, limit int) string { return text.Cut(plain(r.Value(name).Name()), limit) }
 		all = append(all, Detail{word("category", 60), word("code", 60), word("detail", text.Max), word("field", 120)})
 	}
+	if more := len(list) - maxDetails; more > 0 { // which may be about any change
+		all[maxDetails-1] = Detail{Text: fmt.Sprintf("and %d more errors", more+1)}
+	}
 	return all
 }

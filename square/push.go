@@ -32,8 +32,9 @@ const maxQuantity = 1_000_000_000
 // the BookingLag: Square deducts what the till sold since. So less than was
 // pushed is as it should be, and Push is nil. More, or nothing, is read once
 // more and then [channel.ErrNotApplied]: somebody counted, or booked a
-// delivery, after that time. The next Push for the item sends a count of the
-// present, which is in force.
+// delivery, after that time. The next Push for the item sends a count that is
+// later: of the present, if it must. A sale that the source has not booked by
+// then is shown again.
 //
 // Counts are absolute and in the order of their times, so a request whose
 // outcome is not clear is sent again.
@@ -225,7 +226,7 @@ func (p *push) write(ctx context.Context, rows []row) {
 				lower(&p.client.limits.changes, len(some)/2)
 				return refused, nil
 			}
-			named := refused.rows(len(some))
+			named, _ := refused.rows(len(some))
 			if len(named) == 0 {
 				return refused, nil
 			}
@@ -257,16 +258,21 @@ func (p *push) write(ctx context.Context, rows []row) {
 	}
 }
 
-// rows are the changes that a refusal names, with what it says of each.
-func (e *Error) rows(n int) map[int]Detail {
-	named := make(map[int]Detail)
-	for _, d := range e.Details {
-		i, ok := d.row("changes", n)
-		if _, twice := named[i]; ok && !twice {
-			named[i] = d
+// rows are the changes that a refusal names, with what it says of each, and
+// the first thing that it says of none.
+func (e *Error) rows(n int) (named map[int]Detail, other *Detail) {
+	named = make(map[int]Detail)
+	for i, d := range e.Details {
+		at, ok := d.row("changes", n)
+		_, twice := named[at]
+		switch {
+		case !ok && other == nil:
+			other = &e.Details[i]
+		case ok && !twice:
+			named[at] = d
 		}
 	}
-	return named
+	return named, other
 }
 
 // A changesBody is the body of a write.
@@ -354,12 +360,14 @@ func (p *push) judge(a *answer, rows []row) error {
 	}
 	q := &quantities{location: p.location, byID: make(map[string]quantity, len(rows))}
 	q.read(list)
-	named := (&Error{Details: a.details}).rows(len(rows))
-	vague := len(a.details) > 0 && len(named) == 0
-	if e := (&Error{Op: a.op, Status: http.StatusOK, Details: a.details}); vague && e.general() {
+	e := &Error{Op: a.op, Status: http.StatusOK, Details: a.details}
+	named, other := e.rows(len(rows))
+	vague := other != nil // any row may be meant
+	if vague && len(named) == 0 && e.general() {
 		p.open.Store(false)
 		return whole(e)
 	}
+	now := p.client.clock.at(time.Now())
 	for i, r := range rows {
 		got, counted := q.byID[r.id]
 		d, refused := named[i]
@@ -367,12 +375,12 @@ func (p *push) judge(a *answer, rows []row) error {
 		case refused:
 			p.refuse(r.sku, fmt.Errorf("%s: %w", r.id, ofItem(d)))
 		case counted && got.err == nil && (got.equals(r.quantity) || !vague && got.atMost(r.quantity)):
-			p.times.settled(r.id, true)
+			p.times.settled(r.id, true, now)
 			p.mu.Lock()
 			p.known = true
 			p.mu.Unlock()
 		case vague:
-			p.refuse(r.sku, fmt.Errorf("%w: %s: Square took a part of the request: %s", channel.ErrNotApplied, r.id, a.details[0]))
+			p.refuse(r.sku, fmt.Errorf("%w: %s: Square took a part of the request: %s", channel.ErrNotApplied, r.id, *other))
 		default:
 			p.mu.Lock()
 			p.doubtful = append(p.doubtful, r)
@@ -396,10 +404,11 @@ func (p *push) confirm(ctx context.Context) {
 		p.fail(fmt.Errorf("%w: reading back what Square accepted: %w", channel.ErrUnclear, err), p.doubtful)
 		return
 	}
+	now := p.client.clock.at(time.Now())
 	for _, r := range p.doubtful {
 		got, counted := counts[r.id]
 		inForce := counted && got.err == nil && got.atMost(r.quantity)
-		p.times.settled(r.id, inForce)
+		p.times.settled(r.id, inForce, now)
 		switch {
 		case inForce:
 			p.mu.Lock()

@@ -34,7 +34,8 @@ type times struct {
 type mark struct {
 	at       time.Time
 	before   time.Time // that of the count before it
-	outdated bool      // another count or a delivery was later: the next one is of now
+	outdated bool      // another count or a delivery was later
+	seen     time.Time // when that was seen: the next one is later than that, or of now
 }
 
 // next returns the moment of a new count of a variation: that of asOf less the
@@ -48,11 +49,14 @@ func (t *times) next(id string, asOf, now time.Time, lag time.Duration) time.Tim
 		last.at = time.Time{}
 	}
 	margin := max(t.margin, present)
+	if asOf.After(now) { // a clock ahead must not use up the lag
+		asOf = now
+	}
 	at := asOf.Add(-lag)
 	if latest := now.Add(-margin); at.After(latest) {
 		at = latest
 	}
-	if last.outdated {
+	if last.outdated && !at.After(last.seen.Add(clockMargin)) {
 		at = now.Add(present - margin)
 	}
 	if oldest := now.Add(-tooOld); at.Before(oldest) {
@@ -63,7 +67,7 @@ func (t *times) next(id string, asOf, now time.Time, lag time.Duration) time.Tim
 		at = last.at.Add(tick)
 	}
 	t.sweep(now, lag)
-	t.last[id] = mark{at: at, before: last.at, outdated: last.outdated}
+	t.last[id] = mark{at: at, before: last.at, outdated: last.outdated, seen: last.seen}
 	return at
 }
 
@@ -81,12 +85,12 @@ func (t *times) refused(rows []row) {
 }
 
 // settled notes that the last count of a variation is in force, or that it is
-// not, because something else at Square is later.
-func (t *times) settled(id string, inForce bool) {
+// not, because something else at Square is later than it, but not than now.
+func (t *times) settled(id string, inForce bool, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	m := t.last[id]
-	m.outdated = !inForce
+	m.outdated, m.seen = !inForce, now
 	t.last[id] = m
 }
 

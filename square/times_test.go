@@ -132,9 +132,9 @@ func TestTimes(t *testing.T) {
 	assert.Equal(t, ago(23*time.Hour), ts.next("e", ago(1000*time.Hour), now, 0), "not too old")
 	assert.Equal(t, ago(23*time.Hour), ts.next("f", time.Time{}, now, 0))
 
-	ts.settled("d", false)
+	ts.settled("d", false, now)
 	assert.Equal(t, now, ts.next("d", ago(time.Minute), now, 15*time.Minute), "something was later")
-	ts.settled("d", true)
+	ts.settled("d", true, now)
 	assert.Equal(t, now.Add(tick), ts.next("d", ago(time.Minute), now, 15*time.Minute), "but still later than the last one")
 
 	ts.next("b", ago(0), now, 0)
@@ -146,7 +146,7 @@ func TestTimes(t *testing.T) {
 	assert.Equal(t, ago(time.Hour+time.Minute), ts.next("g", ago(time.Hour), ago(time.Hour), 0))
 
 	later := now.Add(3 * time.Hour)
-	ts.settled("d", false)
+	ts.settled("d", false, now)
 	ts.next("h", later, later, 15*time.Minute)
 	assert.Len(t, ts.last, 2, "what cannot matter any more is forgotten: only d and h are left")
 }
