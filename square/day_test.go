@@ -208,6 +208,9 @@ func runDay(t *testing.T, cfg squaretest.Config, lag time.Duration, elsewhere ..
 }
 
 func TestADayAtTheTill(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long under the race detector")
+	}
 	t.Run("with BookingLag", func(t *testing.T) {
 		d := runDay(t, squaretest.Config{}, maxBooking)
 		assert.Zero(t, d.high, "no answer shows more than is there")

@@ -108,6 +108,9 @@ func (m *market) calls(operations ...string) (n int) {
 }
 
 func TestAmazon(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long under the race detector")
+	}
 	const n = 10_000
 	out := newTable("amazon", "job, for 10,000 listings", "searches", "writes", "time", "bound", "ratio")
 	row := func(job string, m *market, took, bound time.Duration) {

@@ -52,7 +52,7 @@ func TestNeverMoreThanTheLimit(t *testing.T) {
 	for _, most := range []time.Duration{0, time.Duration(random.Float64() * float64(10*time.Second)), 10 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
 			const n = 2_000
-			slow := &late{random: random, most: most}
+			slow := &late{random: rand.New(rand.NewPCG(random.Uint64(), 0)), most: most}
 			w, err := NewWorld(n, Shopify, Percent, nil, func(cfg *syncer.Config) { cfg.Schedule = syncer.Never })
 			require.NoError(t, err)
 			slow.RoundTripper = w.Ecosire

@@ -126,6 +126,9 @@ func ours(t *testing.T, at []time.Duration, beside bool) (delays []time.Duration
 
 // How far from the best that any scheduler could do.
 func TestOptimum(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long under the race detector")
+	}
 	d := 5 * time.Minute
 	if mode != "" {
 		d = 30 * time.Minute

@@ -58,6 +58,9 @@ func newTillWorld(t testing.TB, n int, fill Fill) *tillWorld {
 }
 
 func TestSquare(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long under the race detector")
+	}
 	const n = 10_000
 	out := newTable("square", "job, for 10,000 variations", "searches", "reads", "writes", "least", "ratio", "time")
 	for _, fill := range []Fill{Agreed, Percent, Off, Fresh} {
