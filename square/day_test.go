@@ -40,6 +40,7 @@ type day struct {
 	excess, missing    int // the largest number of units too many, and all that were too few
 	empty              int // counts of 0 or less although something lies there
 	sales              int
+	over               int  // times that the till showed too many when somebody came to buy
 	elsewhere          bool // the merchant has a web shop, too: see order
 }
 
@@ -48,7 +49,7 @@ const (
 	maxBooking = 15 * time.Minute
 )
 
-func newDay(cfg squaretest.Config) *day {
+func newDay(cfg squaretest.Config, faults []channeltest.Fault) *day {
 	d := &day{
 		till: squaretest.New(cfg), random: rand.New(rand.NewPCG(1, 2)),
 		shelf: map[string]int{}, source: map[string]int{}, skus: map[string]string{},
@@ -58,6 +59,7 @@ func newDay(cfg squaretest.Config) *day {
 		d.shelf[sku], d.source[sku] = n, n
 		d.skus[d.till.Add(squaretest.Variation{SKU: sku, Quantity: n})[0]] = sku
 	}
+	d.till.Inject(faults...)
 	look := func(status int, _ http.Header, body []byte) (int, []byte) { d.look(body); return status, body }
 	d.till.Inject(channeltest.Fault{Match: func(r channeltest.Request) bool {
 		return strings.HasPrefix(r.URL.Path, "/v2/inventory/changes/") || !d.elsewhere && strings.HasPrefix(r.URL.Path, "/v2/inventory/")
@@ -145,6 +147,9 @@ func (d *day) open(ctx context.Context, notify func(context.Context, ...string) 
 			continue
 		}
 		d.change(func() {
+			if n, _ := d.till.Quantity(sku); n > d.shelf[sku] {
+				d.over++
+			}
 			if d.shelf[sku] == 0 {
 				return
 			}
@@ -175,11 +180,11 @@ func (d *day) order(ctx context.Context, sku string, notify func(context.Context
 	notify(ctx, sku)
 }
 
-func runDay(t *testing.T, cfg squaretest.Config, lag time.Duration, elsewhere ...bool) (d *day) {
+func runDay(t *testing.T, cfg squaretest.Config, lag time.Duration, elsewhere bool, faults ...channeltest.Fault) (d *day) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg.Latency, cfg.ClockSkew = 200*time.Millisecond, 3*time.Second
-		d = newDay(cfg)
-		d.elsewhere = len(elsewhere) > 0
+		d = newDay(cfg, faults)
+		d.elsewhere = elsewhere
 		client, err := square.New(square.Config{Token: square.StaticToken("EAAAtest"), HTTPClient: d.till.Client()})
 		require.NoError(t, err)
 		ch, err := client.Channel(square.ChannelConfig{LocationID: "LMAIN", BookingLag: lag})
@@ -207,24 +212,52 @@ func runDay(t *testing.T, cfg squaretest.Config, lag time.Duration, elsewhere ..
 	return d
 }
 
+// badLine loses answers, refuses requests and delays them, again and again.
+func badLine() []channeltest.Fault {
+	n := 0
+	every := func(so int) func(channeltest.Request) bool {
+		return func(r channeltest.Request) bool {
+			if !strings.HasPrefix(r.URL.Path, "/v2/inventory/") {
+				return false
+			}
+			n++
+			return n%so == 0
+		}
+	}
+	return []channeltest.Fault{
+		{Times: -1, Match: every(7), Cut: true, Apply: true},
+		{Times: -1, Match: every(11), Status: http.StatusServiceUnavailable},
+		{Times: -1, Match: every(15), Delay: 2 * time.Minute},
+	}
+}
+
 func TestADayAtTheTill(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes long under the race detector")
 	}
 	t.Run("with BookingLag", func(t *testing.T) {
-		d := runDay(t, squaretest.Config{}, maxBooking)
+		d := runDay(t, squaretest.Config{}, maxBooking, false)
 		assert.Zero(t, d.high, "no answer shows more than is there")
+		assert.Zero(t, d.over, "nor does the till between the answers")
 	})
 	t.Run("with BookingLag and orders from elsewhere", func(t *testing.T) {
 		d := runDay(t, squaretest.Config{}, maxBooking, true)
 		assert.Zero(t, d.high, "no count that was taken shows more than is there")
 	})
+	t.Run("with BookingLag and a bad line", func(t *testing.T) {
+		d := runDay(t, squaretest.Config{Rate: 3, Burst: 4, Doubts: squaretest.Doubts{
+			ThrottledInPart: true, LaterCountWinsTie: true, TakesPart: true, NamesNoField: true, FewIDs: true,
+		}}, maxBooking, false, badLine()...)
+		assert.Zero(t, d.high, "no answer shows more than is there")
+		assert.Zero(t, d.over, "nor does the till between the answers")
+	})
 	t.Run("without", func(t *testing.T) {
-		d := runDay(t, squaretest.Config{}, 0)
+		d := runDay(t, squaretest.Config{}, 0, false)
 		assert.Positive(t, d.high)
+		assert.Positive(t, d.over)
 	})
 	t.Run("with BookingLag, if counts replace", func(t *testing.T) {
-		d := runDay(t, squaretest.Config{Doubts: squaretest.Doubts{CountsReplace: true}}, maxBooking)
+		d := runDay(t, squaretest.Config{Doubts: squaretest.Doubts{CountsReplace: true}}, maxBooking, false)
 		assert.Positive(t, d.high, "then nothing helps")
 	})
 }

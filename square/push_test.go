@@ -243,18 +243,11 @@ func TestTrapARefusalForTheRateIsNotTakenForNothingDone(t *testing.T) {
 
 		// If it never ends, nothing is known.
 		till.Drain(1e6)
-		err := ch.Push(t.Context(), updates(levelsOf(skus), 1))
+		err := ch.Push(t.Context(), updates(seen, 1))
 		assert.ErrorIs(t, err, channel.ErrUnavailable)
+		assert.ErrorIs(t, err, channel.ErrUnclear)
 		assert.False(t, channel.Permanent(err))
 	})
-}
-
-// levelsOf are levels nobody has read.
-func levelsOf(skus []string) (out []channel.Level) {
-	for _, sku := range skus {
-		out = append(out, channel.Level{SKU: sku})
-	}
-	return out
 }
 
 func TestTrapABadChangeIsOneProductsTrouble(t *testing.T) {
