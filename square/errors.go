@@ -147,7 +147,8 @@ func (d Detail) row(list string, n int) (int, bool) {
 func ofItem(d Detail) error {
 	switch {
 	case d.Code == "NOT_FOUND":
-		return fmt.Errorf("%w: Square does not have it any more: %s", channel.ErrUnknownSKU, d)
+		// The SKU may be on another variation by now: that is for a search to tell.
+		return channel.NotYet(fmt.Errorf("%w: Square does not have it any more: %s", channel.ErrUnknownSKU, d))
 	default:
 		return fmt.Errorf("%w: Square refuses it: %s", channel.ErrInvalid, d)
 	}

@@ -234,3 +234,36 @@ func TestTrapAnOutdatedCountIsNoReasonForOneOfNowLater(t *testing.T) {
 		})
 	}
 }
+
+// Square refuses a count of more than 24 hours ago.
+func TestTrapACountIsNotTooOld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		till := squaretest.New(squaretest.Config{ClockSkew: 30 * time.Minute})
+		till.Add(squaretest.Variation{SKU: "A", Quantity: 1}, squaretest.Variation{SKU: "B", Quantity: 1})
+		ch := open(t, till, lag(maxBookingLag))
+		a, b := update("A", 5), update("B", 6)
+		a.AsOf = a.AsOf.Add(-90 * time.Minute)
+		b.AsOf = b.AsOf.Add(-30 * time.Hour)
+		till.Forget()
+		require.NoError(t, ch.Push(t.Context(), []channel.Update{a, b}))
+		assert.Equal(t, 1, till.Count(on(changesPath)))
+		for _, c := range till.History() {
+			assert.WithinDuration(t, till.Now().Add(-tooOld), c.OccurredAt, clockMargin)
+		}
+	})
+}
+
+// A variation that is made anew has another id: the SKU is not gone with it.
+func TestTrapAVariationMadeAnewHasAnotherID(t *testing.T) {
+	till := squaretest.New(squaretest.Config{})
+	till.Add(squaretest.Variation{SKU: "A", Quantity: 5})
+	ch := open(t, till)
+	seen := levels(t, ch, "A")
+	till.Remove("A")
+	till.Add(squaretest.Variation{SKU: "A", Quantity: 9})
+	err := ch.Push(t.Context(), updates(seen, 1))
+	assert.ErrorIs(t, err, channel.ErrUnknownSKU)
+	assert.False(t, channel.Permanent(err), "nobody has searched for it since")
+	require.NoError(t, ch.Push(t.Context(), []channel.Update{update("A", 6)}))
+	assert.Equal(t, 6, shown(t, till, "A"))
+}
