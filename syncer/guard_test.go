@@ -35,6 +35,9 @@ func gone(m *channeltest.Memory, products int) (n int) {
 
 // The source says 0 for everything, and nobody looks for a month.
 func TestNobodyLooksForAMonth(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long under the race detector")
+	}
 	hourly := every(time.Hour)
 	for _, tt := range []struct {
 		name     string

@@ -63,6 +63,9 @@ func TestDriftHasACulprit(t *testing.T) {
 // writes, an outage, approvals. Then the explanation of any product names the
 // true cause of what was done last.
 func TestExplanationsNameTheTrueCause(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long under the race detector")
+	}
 	for seed := range uint64(4) {
 		synctest.Test(t, func(t *testing.T) { story(t, seed) })
 	}
@@ -242,6 +245,9 @@ func TestTheJournalSurvivesWithTheQueue(t *testing.T) {
 }
 
 func TestTheJournalIsBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long under the race detector")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		const products = 1000
 		source, m := newStock(make([]int, products)...), shop("a", products)

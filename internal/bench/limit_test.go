@@ -80,6 +80,8 @@ func TestNeverMoreThanTheLimit(t *testing.T) {
 			every(20*time.Second, func(int) { _, _ = w.Syncer.Plan(ctx) })
 			wg.Wait()
 			time.Sleep(time.Minute) // what was left behind ends
+			slow.mu.Lock()
+			defer slow.mu.Unlock()
 			assert.Zero(t, slow.refused, "of %d; answers up to %v late, %v events a second", slow.sent, most, rate)
 			assert.Greater(t, slow.sent, 5*45, "and it is used")
 		})
