@@ -50,7 +50,7 @@ func (c *Explained) write(b *strings.Builder, x *Explanation) {
 	for i := range c.Listings {
 		l := &c.Listings[i]
 		fmt.Fprintf(b, "  %s\n", l.sentence(x.At))
-		if len(l.Steps) > 1 || len(l.Parts) > 0 {
+		if len(l.Steps) > 1 || len(l.Steps) == 1 && l.Steps[0].Name != available.steps[0].name || len(l.Parts) > 0 {
 			fmt.Fprintf(b, "    %s\n", l.way())
 		}
 		agreeing = agreeing && l.agrees()
