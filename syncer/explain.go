@@ -219,7 +219,10 @@ func (s *Syncer) listed(ctx context.Context, t *target, stock *channel.Stock, st
 	wants := p.want(ctx, stocks, out)
 	var steps []Step
 	subject := func(ctx context.Context) context.Context { return about(ctx, t.name, stock.ProductID, stock.SKU) }
-	_ = s.safelyOn(ctx, "a target's Policy", subject, func() (err error) { steps, err = t.Policy.Explain(*stock); return nil })
+	_ = s.safelyOn(ctx, "a target's Policy", subject, func() error {
+		steps, _ = t.Policy.Explain(*stock) // what a step does not know is the listing's error
+		return nil
+	})
 	var all []Listed
 	add := func(w *want, err error) {
 		mine := w.stock.ProductID == stock.ProductID

@@ -166,7 +166,8 @@ func story(t *testing.T, seed uint64) {
 					break
 				}
 			}
-			assert.Equal(t, truth[i], cause{last.Why, last.Culprit}, "seed %d, day %d:\n%s", seed, day, x)
+			told := cause{last.Why, last.Culprit}
+			assert.Equal(t, truth[i], told, "seed %d, day %d:\n%s", seed, day, x)
 			if last.Culprit != "" {
 				assert.Contains(t, x.String(), string(last.Culprit))
 			}

@@ -278,7 +278,12 @@ func TestAListThatBreaksOff(t *testing.T) {
 		channel.Lister
 	}{m, m, listing(func(ctx context.Context) iter.Seq2[string, error] {
 		return func(yield func(string, error) bool) {
-			_ = yield("GONE", nil) && yield("GONE", nil) && yield("", channel.ErrUnavailable)
+			for range 2 {
+				if !yield("GONE", nil) {
+					return
+				}
+			}
+			yield("", channel.ErrUnavailable)
 		}
 	})}
 	r, err := retiring(t, newStock(100), broken, syncer.Target{Retire: never}).Reconcile(t.Context())
