@@ -23,7 +23,8 @@
 // search late, or bulk operations endless; [Server.CloseLocation] closes a
 // location.
 //
-// [Config].Deliver gets what a subscription to inventory_levels/update would.
+// [Server.Subscribe] delivers each change to a handler as a subscription to
+// inventory_levels/update does, and [Config].Deliver gets it at once.
 //
 // # What it does
 //

@@ -75,6 +75,8 @@ type Server struct {
 	last    int64 // the number given last
 	places  []*place
 	told    []delivery // not delivered yet
+
+	subscriptions []*Subscription
 }
 
 // New returns an empty shop.

@@ -19,7 +19,7 @@ type delivery struct {
 
 // tell notes a delivery about a quantity.
 func (s *Server) tell(i *item, location string, available int) {
-	if s.cfg.Deliver == nil {
+	if s.cfg.Deliver == nil && len(s.subscriptions) == 0 {
 		return
 	}
 	header, body := s.delivery(i, location, available)
@@ -28,15 +28,15 @@ func (s *Server) tell(i *item, location string, available int) {
 
 // deliver makes the deliveries that were noted. The server is not locked then.
 func (s *Server) deliver() {
-	if s.cfg.Deliver == nil {
-		return
-	}
 	s.mu.Lock()
 	told := s.told
 	s.told = nil
 	s.mu.Unlock()
 	for _, d := range told {
-		s.cfg.Deliver(d.header, d.body)
+		if s.cfg.Deliver != nil {
+			s.cfg.Deliver(d.header, d.body)
+		}
+		s.announce(d)
 	}
 }
 

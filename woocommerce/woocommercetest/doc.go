@@ -49,9 +49,11 @@
 // later, and what happens in between is overwritten: there is no
 // compare-and-set, and batches that overlap interleave item by item.
 //
+// [Server.Subscribe] delivers each change to a handler, as a webhook does.
+//
 // # What it does not do
 //
-// Webhooks, orders and the rest of the API; fields that have nothing to do
+// Making webhooks over the API, orders and the rest of it; fields that have nothing to do
 // with stock; creating variations, creating or deleting in a batch, and
 // DELETE. Where a real shop does something and this one does not, it answers
 // 501 with the code woocommercetest_not_implemented. There is one key, of a

@@ -274,9 +274,11 @@ func (s *Server) one(sku string) (*product, error) {
 	return found[0], nil
 }
 
-// touch dates a change. That of a variation shows on its parent too.
+// touch dates a change, and announces it. That of a variation shows on its
+// parent too.
 func (s *Server) touch(p *product) {
 	p.modified = time.Now()
+	s.announce(p)
 	if parent := s.products[p.parent]; parent != nil {
 		parent.modified = p.modified
 	}

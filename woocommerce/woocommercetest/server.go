@@ -58,6 +58,7 @@ type Server struct {
 
 	mu       sync.Mutex
 	products map[int]*product
+	webhooks []*Webhook
 	listed   []*product         // all but variations, by id
 	children map[int][]*product // variations by parent
 	bySKU    map[string][]*product
