@@ -121,18 +121,20 @@ type Counter interface {
 }
 
 // A Receiver authenticates the deliveries of a service's webhooks and says
-// what they are about, such as an *ecosire.Webhooks. It is safe for concurrent
-// use.
+// what they are about: those of the source, such as an *ecosire.Webhooks, which
+// names products, or those of a channel, such as a *shopify.Webhooks, which names
+// SKUs. A [Channel] may be one itself. It is safe for concurrent use.
 type Receiver interface {
 	// Receive is given a delivery's headers and its exact body. Its error
-	// matches [ErrUnauthorized] if the sender is not the service, and any other
+	// matches [ErrUnauthorized] if the sender is not the service and
+	// [ErrUnavailable] if somebody had to be asked who did not answer; any other
 	// error says that the delivery makes no sense.
 	Receive(ctx context.Context, header http.Header, body []byte) (Event, error)
 }
 
-// An Event is a service's word that something may have changed. It carries no
-// quantities on purpose: whoever gets it reads the source, so that a lost,
-// repeated, late or forged event cannot make a wrong number.
+// An Event is a service's word that something may have changed. What is true is
+// read by whoever gets it, so that a lost, repeated, late or forged event cannot
+// make a wrong number.
 type Event struct {
 	// ID and Type are the service's, for logs.
 	ID, Type string
@@ -143,6 +145,10 @@ type Event struct {
 	OrderIDs []string
 	// SKUs are what a channel's event is about, which knows no product ids.
 	SKUs []string
+	// Shows is what a channel says that it shows, for some of SKUs, or nil. It is
+	// never believed. It only tells the echo of one's own write: if the channel
+	// is known to show just that, nothing has changed.
+	Shows map[string]int
 	// Order says that the event is about an order: its products were sold a moment
 	// ago, and may be sold twice until every channel knows.
 	Order bool

@@ -133,6 +133,9 @@ func (w *Webhooks) Receive(ctx context.Context, header http.Header, body []byte)
 	}
 	if sku != "" {
 		e.SKUs = []string{sku}
+		if n, err := row.Value("available").Int(); kind == "inventory_levels" && err == nil {
+			e.Shows = map[string]int{sku: n}
+		}
 	}
 	return e, nil
 }
