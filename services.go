@@ -64,6 +64,16 @@ func (s *Services) PlanProducts(ctx context.Context, productIDs ...string) (*syn
 	return planner.PlanProducts(ctx, productIDs...)
 }
 
+// Coverage says which products the channels have, and which only nearly or not at
+// all. It writes nothing. See [syncer.Syncer.Coverage].
+func (s *Services) Coverage(ctx context.Context) (*syncer.Coverage, error) {
+	planner, err := s.planner()
+	if err != nil {
+		return nil, err
+	}
+	return planner.Coverage(ctx)
+}
+
 // planner returns a Syncer none of whose channels can be written, whatever it
 // is asked to do.
 func (s *Services) planner() (*syncer.Syncer, error) {

@@ -103,5 +103,7 @@ func TestUnknownSKUNamesTheNearMiss(t *testing.T) {
 		assert.ErrorIs(t, err, ErrUnknownSKU)
 		assert.ErrorContains(t, err, fmt.Sprintf("did you mean %q", near))
 	}
+	assert.Equal(t, "abc-1", NearMiss(fmt.Errorf("so: %w", UnknownSKU("ABC-1", "ABC-10", "abc-1"))))
+	assert.Empty(t, NearMiss(UnknownSKU("ABC-1", "ABC-10")))
 	assert.NotContains(t, UnknownSKU("ABC-1", "ABC-10", "ABC-1").Error(), "mean")
 }

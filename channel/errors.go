@@ -194,11 +194,27 @@ func (e Errors) Err() error {
 func UnknownSKU(sku string, candidates ...string) error {
 	for _, c := range candidates {
 		if c != sku && fold(c) == fold(sku) {
-			return fmt.Errorf("%w %q: did you mean %q? SKUs must match exactly", ErrUnknownSKU, sku, c)
+			return &nearMiss{c, fmt.Errorf("%w %q: did you mean %q? SKUs must match exactly", ErrUnknownSKU, sku, c)}
 		}
 	}
 	return fmt.Errorf("%w %q", ErrUnknownSKU, sku)
 }
+
+// NearMiss returns the SKU that the channel has instead, if err is of
+// [UnknownSKU] and names one; "" if not.
+func NearMiss(err error) string {
+	if e, ok := errors.AsType[*nearMiss](err); ok {
+		return e.sku
+	}
+	return ""
+}
+
+type nearMiss struct {
+	sku string
+	error
+}
+
+func (e *nearMiss) Unwrap() error { return e.error }
 
 // fold drops what people overlook: case, and blanks anywhere.
 func fold(sku string) string {

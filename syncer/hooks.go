@@ -53,8 +53,8 @@ type Hooks struct {
 
 // Work is a call, or a turn of Run, that a host may trace.
 type Work struct {
-	// Kind is "sync", "reconcile", "plan" or "apply" for a call of that method,
-	// and "turn" for a batch that Run takes through one channel.
+	// Kind is "sync", "reconcile", "plan", "coverage" or "apply" for a call of that
+	// method, and "turn" for a batch that Run takes through one channel.
 	Kind string
 	// Run is its name, which is in the log lines of the work, too.
 	Run string

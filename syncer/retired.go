@@ -46,6 +46,11 @@ var errBlind = errors.New("a product could not be read, and what the channel cal
 // leftovers lists the channel. An error of [errors.ErrUnsupported] means that it
 // cannot be listed; what was found before any other error is there all the same.
 func (t *target) leftovers(ctx context.Context, s *Syncer, known *names, at int) (leftovers, error) {
+	return t.leftoversUpTo(ctx, s, known, at, maxListed)
+}
+
+// leftoversUpTo is leftovers with a list of so many.
+func (t *target) leftoversUpTo(ctx context.Context, s *Syncer, known *names, at, most int) (leftovers, error) {
 	lister, ok := channel.As[channel.Lister](t.Channel)
 	switch {
 	case !ok:
@@ -78,7 +83,7 @@ func (t *target) leftovers(ctx context.Context, s *Syncer, known *names, at int)
 				continue
 			}
 			found.count++
-			if len(found.skus) < maxListed {
+			if len(found.skus) < most {
 				found.skus = append(found.skus, sku)
 				listed[sku] = true // several items may have it
 			}

@@ -22,6 +22,11 @@
 //	go run ./examples/reconcile -write                   # find and mend
 //	go run ./examples/reconcile -write -apply plan.json  # write what was planned, and nothing else
 //
+// Before all that, -coverage says which products the shops have, exactly, nearly or
+// not at all, and -csv FILE has it as a table for whoever mends the shops. The exit
+// code is then 0 if there are no gaps but products that a shop does not sell, and
+// what only a shop has; 2 if there are others.
+//
 // With -state FILE what was written is remembered from run to run, so that drift
 // has its likely cause: a sale, an edit in the shop, a write that did not stay.
 // The demo's shops are new each time, so that its second run finds that nothing
@@ -121,7 +126,7 @@ func (o *options) services(getenv func(string) string, logger *slog.Logger) (*st
 	case !o.write && (o.applyFile != "" || o.approve || o.stateFile != ""):
 		return nil, fmt.Errorf("the environment names real services (%v), and -apply, -approve and -state are for writing to them: add -write if that is meant", services)
 	case !o.write:
-		o.dryRun = true
+		o.dryRun = !o.coverage
 	}
 	return services, nil
 }
@@ -135,7 +140,7 @@ func (o options) run(ctx context.Context, services *stocksync.Services, w *world
 	switch {
 	case w != nil:
 		fmt.Fprintln(head, head.Paint(show.Bold, "Simulated services:"), "ECOSIRE and two shops in this process. Nothing leaves it.")
-	case o.dryRun:
+	case o.dryRun, o.coverage:
 		fmt.Fprintln(head, head.Paint(show.Bold, "Real services, to be read only:"), services)
 	default:
 		fmt.Fprintln(head, head.Paint(show.Red, "Real services, to be written:"), services)
@@ -149,6 +154,9 @@ func (o options) run(ctx context.Context, services *stocksync.Services, w *world
 		}
 	}
 	j := &job{options: o, services: services, demo: w, out: out, errOut: errOut}
+	if o.coverage {
+		return j.cover(ctx)
+	}
 	drift, err := j.work(ctx)
 	if err != nil {
 		fmt.Fprintln(errOut, err)

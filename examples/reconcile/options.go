@@ -13,6 +13,8 @@ type options struct {
 	rows                      int
 	planFile, applyFile       string
 	htmlFile, stateFile       string
+	coverage                  bool
+	csvFile                   string
 	demo                      demoOptions
 	demoFlags                 []string // those given that concern the demo only
 }
@@ -29,6 +31,8 @@ func parse(args []string, errOut io.Writer) (o options, err error) {
 	flags.BoolVar(&o.write, "write", false, "write to the real services; the guard is on")
 	flags.BoolVar(&o.simulate, "simulate", false, "simulate the services, whatever the environment names")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "make a plan, and write nothing to the shops")
+	flags.BoolVar(&o.coverage, "coverage", false, "say which products the shops have, exactly, nearly or not at all; nothing is written")
+	flags.StringVar(&o.csvFile, "csv", "", "write what -coverage found to this `file`, too, as a table for whoever mends the shops")
 	flags.StringVar(&o.planFile, "plan", "", "keep the plan of a dry run, or else what a guard held, in this `file`, as JSON")
 	flags.StringVar(&o.applyFile, "apply", "", "write what the plan in this `file` says, where that still holds")
 	flags.BoolVar(&o.approve, "approve", false, "write what a guard holds, too: somebody has looked at it")
@@ -54,6 +58,10 @@ func parse(args []string, errOut io.Writer) (o options, err error) {
 		err = fmt.Errorf("reconcile takes no arguments, but flags: %q", flags.Args())
 	case o.dryRun && (o.write || o.approve || o.applyFile != "" || o.stateFile != ""):
 		err = errors.New("-dry-run writes nothing: it does not go with -write, -apply, -approve or -state")
+	case o.coverage && (o.dryRun || o.write || o.approve || o.markdown || o.planFile != "" || o.applyFile != "" || o.stateFile != "" || o.htmlFile != ""):
+		err = errors.New("-coverage is about names, and writes nothing: it goes with -csv and -simulate alone")
+	case o.csvFile != "" && !o.coverage:
+		err = errors.New("-csv is for -coverage")
 	case o.simulate && o.write:
 		err = errors.New("-simulate does not go with -write, which is for real services")
 	case o.rows < 0 || o.demo.products < 0 || o.demo.drift < 0 || o.demo.badImport < 0:
