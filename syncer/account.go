@@ -19,7 +19,8 @@ type account struct {
 	replanned []Line
 	unknowns  int // among the problems
 	compared  int
-	blamed    int // culprits looked for
+	paused    []string // products that wait for the channel to be resumed
+	blamed    int      // culprits looked for
 }
 
 func (s *Syncer) newAccounts() []*account {
@@ -33,6 +34,9 @@ func (s *Syncer) newAccounts() []*account {
 // add adds what came of a pass.
 func (a *account) add(ctx context.Context, o *outcome) {
 	r := &a.report
+	if ids := o.takePaused(); len(ids) > 0 {
+		a.paused, r.Paused = append(a.paused, ids...), true
+	}
 	if o.err != nil {
 		r.Err = o.err
 	}
@@ -174,6 +178,9 @@ func (a *account) log(ctx context.Context, r *Report) {
 		if more.n > 0 {
 			attrs = append(attrs, slog.Int(more.key, more.n))
 		}
+	}
+	if c.Paused {
+		attrs = append(attrs, slog.Bool("paused", true))
 	}
 	if err := cmp.Or(c.Err, firstFailure(c.Problems)); err != nil && !errors.Is(err, context.Canceled) {
 		level = slog.LevelWarn

@@ -1,6 +1,7 @@
 package syncer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,7 +48,7 @@ func (s *Syncer) Apply(ctx context.Context, plan *Plan) (*Report, error) {
 		}
 	}
 	e := s.begin(ctx, "apply")
-	failed := s.doubled.load(e.ctx, s.queue)
+	failed := cmp.Or(s.heed(e.ctx), s.doubled.load(e.ctx, s.queue))
 	for _, j := range jobs {
 		for _, l := range j.bySKU {
 			j.lines[l.ProductID] = append(j.lines[l.ProductID], l)
@@ -73,7 +74,7 @@ func (s *Syncer) Apply(ctx context.Context, plan *Plan) (*Report, error) {
 		a.addAll(e.ctx, jobs[i].applyRetired(e.ctx))
 		jobs[i].rest(e.ctx, a)
 	}
-	return e.end(failed)
+	return e.end(cmp.Or(failed, s.markPaused(e.ctx, e.accounts)))
 }
 
 // A job is what a plan has for one channel.

@@ -165,7 +165,7 @@ func (s *Syncer) execute(ctx context.Context) error {
 		}
 	}
 	for _, t := range s.targets {
-		if len(due[t.name]) == 0 {
+		if len(due[t.name]) == 0 || t.pause.get() != nil {
 			continue
 		}
 		if err := s.executeOn(ctx, t); err != nil {

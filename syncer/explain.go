@@ -45,6 +45,9 @@ type Explained struct {
 	// Down is since when the channel as a whole fails, or zero, and DownErr why.
 	Down    time.Time `json:"down,omitzero"`
 	DownErr error     `json:"-"`
+	// Paused is set while the channel is paused; Listings then say what it was
+	// last known to show.
+	Paused *Pause `json:"paused,omitempty"`
 	// Listings are what the channel shows of the product; none if the target's
 	// Filter or Listings leave it out.
 	Listings []Listed `json:"listings,omitempty"`
@@ -131,6 +134,9 @@ func (s *Syncer) Explain(ctx context.Context, q Question) (*Explanation, error) 
 		}
 		x.ProductID = id
 	}
+	if err := s.heed(ctx); err != nil {
+		return nil, fmt.Errorf("syncer: Explain: %w", err)
+	}
 	found, err := s.fetch(ctx, []string{x.ProductID})
 	stock, ok := found[x.ProductID]
 	switch {
@@ -166,12 +172,12 @@ func (s *Syncer) Explain(ctx context.Context, q Question) (*Explanation, error) 
 
 // explain explains a product on one channel.
 func (s *Syncer) explain(ctx context.Context, t *target, x *Explanation, stocks []channel.Stock, remembered bool) (*Explained, error) {
-	c := &Explained{Channel: t.name}
+	c := &Explained{Channel: t.name, Paused: t.pause.get()}
 	c.Down, c.DownErr = t.state.down()
 	if x.Stock != nil {
 		c.Listings = s.listed(ctx, t, x.Stock, stocks)
 	}
-	if remembered || t.reader == nil {
+	if remembered || t.reader == nil || c.Paused != nil {
 		t.memory.recall(c.Listings, true)
 	} else {
 		s.lookAt(ctx, t, c.Listings, x.At)

@@ -43,6 +43,9 @@ func (c *Explained) write(b *strings.Builder, x *Explanation) {
 	if !c.Down.IsZero() {
 		fmt.Fprintf(b, "  The channel fails since %s: %v. What is due for it is done when it works again.\n", clock(c.Down), c.DownErr)
 	}
+	if c.Paused != nil {
+		fmt.Fprintf(b, "  The channel is paused since %s, by %s. What is due for it is done when it is resumed.\n", clock(c.Paused.Since), text.Clean(c.Paused.Who))
+	}
 	if x.Stock != nil && len(c.Listings) == 0 {
 		fmt.Fprintf(b, "  The channel is not to show it: the target's Filter or Listings leave it out.\n")
 	}

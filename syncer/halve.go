@@ -99,6 +99,6 @@ func mayBeOne(err error, took time.Duration) bool {
 	if _, throttled := channel.RetryAfter(err); throttled {
 		return false
 	}
-	return took < quick && !errors.Is(err, channel.ErrUnauthorized) && !errors.Is(err, errStuck) &&
+	return took < quick && !errors.Is(err, channel.ErrUnauthorized) && !errors.Is(err, errStuck) && !errors.Is(err, ErrPaused) &&
 		!errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
 }

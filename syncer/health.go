@@ -50,6 +50,9 @@ type ChannelHealth struct {
 	// why.
 	DownSince time.Time `json:"downSince,omitzero"`
 	Err       error     `json:"-"`
+	// Paused is set while the channel is paused. What waits for it then waits
+	// because somebody wants it to, however old it is.
+	Paused *Pause `json:"paused,omitempty"`
 	// Stuck is the call that has not returned, such as "Levels", if any.
 	Stuck string `json:"stuck,omitempty"`
 	// Guard is set if the guard of the channel has tripped, and Held is how
@@ -108,8 +111,8 @@ func (s *Syncer) Health(ctx context.Context) (Health, error) {
 	h := Health{Running: s.running.Load()}
 	h.QueueSince, h.QueueErr = s.trouble.get()
 	v := s.view()
-	var err error
-	if s.shared != nil {
+	err := s.heed(ctx)
+	if s.shared != nil && err == nil {
 		v, err = s.whoLeads(ctx, &h, v)
 	}
 	h.Next = v.Next
@@ -129,7 +132,7 @@ func (s *Syncer) Health(ctx context.Context) (Health, error) {
 	depth(&h.Inbox, inboxLane, noticedLane)
 	depth(&h.Orders, orderLane)
 	for _, t := range s.targets {
-		c := ChannelHealth{Channel: t.name}
+		c := ChannelHealth{Channel: t.name, Paused: t.pause.get()}
 		for _, seen := range v.Channels {
 			if seen.Channel == t.name {
 				c.DownSince, c.Err, c.Stuck = seen.DownSince, seen.Err, seen.Stuck

@@ -33,6 +33,11 @@ type Hooks struct {
 	Down func(ctx context.Context, channel string, err error)
 	// Up: a channel works again.
 	Up func(ctx context.Context, channel string, after time.Duration)
+	// Paused: a channel is paused. It is called in each process that finds out,
+	// also when that starts: in the one that works within five seconds.
+	Paused func(ctx context.Context, p Pause)
+	// Resumed: a channel is paused no longer; otherwise it is like Paused.
+	Resumed func(ctx context.Context, channel string, after time.Duration)
 	// Tripped: a guard has tripped; see [Syncer.Held].
 	Tripped func(ctx context.Context, channel string, t Trip)
 	// Changed is called for every quantity written, including those beyond a
@@ -175,6 +180,18 @@ func (h *Hooks) down(ctx context.Context, s *Syncer, channel string, err error) 
 func (h *Hooks) up(ctx context.Context, s *Syncer, channel string, after time.Duration) {
 	if h.Up != nil {
 		s.hook(ctx, channel, "", "", func() { h.Up(ctx, channel, after) })
+	}
+}
+
+func (h *Hooks) paused(ctx context.Context, s *Syncer, p Pause) {
+	if h.Paused != nil {
+		s.hook(ctx, p.Channel, "", "", func() { h.Paused(ctx, p) })
+	}
+}
+
+func (h *Hooks) resumed(ctx context.Context, s *Syncer, channel string, after time.Duration) {
+	if h.Resumed != nil {
+		s.hook(ctx, channel, "", "", func() { h.Resumed(ctx, channel, after) })
 	}
 }
 

@@ -65,6 +65,8 @@ const (
 	Working  What = "working"  // the channel works again
 	Ended    What = "ended"    // a run ended
 	Allowed  What = "approved" // somebody approved what a guard held
+	Paused   What = "paused"   // somebody paused the channel
+	Resumed  What = "resumed"  // somebody resumed it
 )
 
 // MarshalJSON writes Err as its text and a class.

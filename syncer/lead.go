@@ -201,6 +201,10 @@ func (s *Syncer) prepareTerm(accept context.Context, t *tenure) error {
 	if err := s.insist(accept, "load", func() error { return s.doubled.load(accept, s.on(accept)) }); err != nil {
 		return err
 	}
+	s.forgetPassed()
+	if err := s.insist(accept, "Records", func() error { return s.heed(accept) }); err != nil {
+		return err
+	}
 	if t.shared {
 		if err := s.insist(accept, "Save", func() error { return s.inherit(accept, t) }); err != nil {
 			return err

@@ -61,7 +61,7 @@ func (n *night) pass() *pass {
 // kits takes the kits through the channel, when all their parts have been read
 // for the others: a part is read once more, since it may be in many kits.
 func (n *night) kits(ctx context.Context) {
-	if len(n.missed) > 0 { // the channel does not work
+	if len(n.missed) > 0 || n.paused() { // the channel does not work
 		return
 	}
 	n.kitting, n.left = kitsAlone, make(map[string]bool)
@@ -82,6 +82,9 @@ func (n *night) kits(ctx context.Context) {
 // take takes a group through the channel. If that does not work, the group is
 // made up for later.
 func (n *night) take(ctx context.Context, g *group) {
+	if n.paused() {
+		return
+	}
 	if n.t.state.wait() > 0 { // it does not work, and was asked moments ago
 		n.miss(idsOfStocks(g.stocks))
 		return
@@ -121,6 +124,9 @@ func groupsOf(n, size int) int { return (n + size - 1) / size }
 // add adds what came of a pass. If the channel failed as a whole, what was not
 // done, and what is not known to be done, is looked at again.
 func (n *night) add(ctx context.Context, o *outcome) {
+	if len(o.takePaused()) > 0 {
+		n.account.report.Paused = true
+	}
 	for i := range o.results {
 		r := &o.results[i]
 		if before, ok := n.unsure[r.sku]; ok && r.state == agreed && r.quantity == before.quantity {
@@ -199,7 +205,7 @@ func idsOfStocks(stocks []channel.Stock) []string {
 func (n *night) catchUp(ctx context.Context) {
 	var down time.Time // since when nothing works
 	n.rounds = 0
-	for len(n.missed) > 0 && ctx.Err() == nil {
+	for len(n.missed) > 0 && ctx.Err() == nil && !n.paused() {
 		if wait := n.t.state.wait(); wait > 0 {
 			if down.IsZero() {
 				down = time.Now()
@@ -275,6 +281,10 @@ func (n *night) groups(ctx context.Context, ids []string) {
 // compared as a whole.
 func (n *night) finish(ctx context.Context, whole bool) {
 	r := &n.account.report
+	if n.paused() {
+		n.passBy(ctx)
+		return
+	}
 	if missed := len(n.missed); missed > 0 || n.lost {
 		_, err := n.t.state.down()
 		if err == nil {
@@ -337,6 +347,7 @@ func (n *night) finish(ctx context.Context, whole bool) {
 			n.written[d] = true
 		}
 	}
+	n.whole = n.whole && !r.Paused
 	if !n.whole {
 		return
 	}

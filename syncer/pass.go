@@ -2,6 +2,7 @@ package syncer
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -93,6 +94,11 @@ func (p *pass) take(ctx context.Context, stocks []channel.Stock) *outcome {
 	out := &outcome{results: make([]result, 0, len(stocks))}
 	wants := p.want(ctx, stocks, out)
 	if len(wants) == 0 {
+		return out
+	}
+	if err := p.t.pause.err(); err != nil {
+		out.err = err
+		out.fail(wants, err)
 		return out
 	}
 	skus := skusOf(wants)
@@ -303,7 +309,7 @@ func (p *pass) expected(changes []change, out *outcome) []change {
 // broken records that the channel as a whole failed.
 func (p *pass) broken(ctx context.Context, out *outcome, err error, writing bool) {
 	out.err = err
-	if !isContext(ctx, err) {
+	if !isContext(ctx, err) && !errors.Is(err, ErrPaused) {
 		p.t.failed(ctx, p.s, err, writing)
 	}
 }

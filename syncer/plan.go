@@ -1,6 +1,7 @@
 package syncer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -219,7 +220,7 @@ func (s *Syncer) plan(ctx context.Context, read func(*entrance, *fan, []*survey)
 	if role, _ := s.rank.get(); s.shared != nil && role != Leading {
 		s.doubled.forget() // who leads has looked since
 	}
-	failed := s.doubled.load(e.ctx, s.queue)
+	failed := cmp.Or(s.heed(e.ctx), s.doubled.load(e.ctx, s.queue))
 	if kits == withoutKits && failed == nil {
 		e.ctx = s.expecting(e.ctx)
 		for _, ready := range s.preload(e.ctx) {

@@ -1,6 +1,7 @@
 package syncer
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -111,7 +112,10 @@ func (s *Syncer) reconcile(ctx context.Context) (r *Report, complete bool, err e
 		complete = true
 	}
 	for _, n := range nights {
-		complete = complete && n.whole
+		complete = complete && (n.whole || n.account.report.Paused)
+	}
+	if ctx.Err() == nil {
+		failed = errors.Join(failed, s.notePassed(ctx, nights))
 	}
 	if complete {
 		s.keep(ctx)
@@ -127,7 +131,7 @@ func (s *Syncer) reconcile(ctx context.Context) (r *Report, complete bool, err e
 // ready reads what earlier runs left in the store, and does what was approved
 // since.
 func (s *Syncer) ready(ctx context.Context) error {
-	if err := s.doubled.load(ctx, s.on(ctx)); err != nil {
+	if err := cmp.Or(s.heed(ctx), s.doubled.load(ctx, s.on(ctx))); err != nil {
 		return err
 	}
 	if s.running.Load() {
@@ -150,7 +154,7 @@ func (s *Syncer) preload(ctx context.Context) (ready []<-chan struct{}) {
 		done := make(chan struct{})
 		ready = append(ready, done)
 		p, ok := channel.As[channel.Preloader](t.Channel)
-		if !ok {
+		if !ok || t.pause.get() != nil {
 			close(done)
 			continue
 		}

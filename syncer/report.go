@@ -91,6 +91,10 @@ type ChannelReport struct {
 	// without a journal.
 	Culprits map[Culprit]int `json:"culprits,omitempty"`
 
+	// Paused reports that the channel was paused at some time of the run. What the
+	// counts do not have waits until it is resumed; see [Syncer.Pause].
+	Paused bool `json:"paused,omitempty"`
+
 	// Err is set if the channel as a whole failed: it is down, say, or refuses
 	// the credentials. The products that this concerns are among the Problems.
 	// In a reconciliation it means that the channel was not compared as a
@@ -242,7 +246,7 @@ func aka(sku, productSKU, name string) string {
 // [Syncer.Reconcile] and [Syncer.Apply]: it is not nil if something that was
 // asked for was not done and nobody decided so. That a channel does not have a
 // product, that a filter leaves it out, and that a newer run took precedence
-// and did the work, are decisions. That a guard holds it, that the source did
+// and did the work, are decisions, and so is a pause. That a guard holds it, that the source did
 // not answer it, and that it is not known whether it was applied, are not.
 func (r *Report) Err() error {
 	amiss := r.Unread
@@ -346,6 +350,9 @@ func (r *Report) write(w io.Writer) {
 
 // notes writes what is no problem, and yet somebody should know.
 func (c *ChannelReport) notes(w io.Writer) {
+	if c.Paused {
+		fmt.Fprintf(w, "%s: the channel was paused; what was not compared waits until it is resumed\n", c.Channel)
+	}
 	writeAtZero(w, c.Channel, c.SellsAtZero, c.AtZero)
 	writeRetired(w, c.Channel, c.Retired)
 	if c.Unlisted != "" {

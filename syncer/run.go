@@ -106,7 +106,7 @@ func (s *Syncer) labour(accept, work context.Context, t *tenure) {
 			return s.pace(ctx)
 		}
 		for _, lane := range []string{t.dangerLane(), t.eventLane()} {
-			start(&worker{s: s, lane: lane, gather: s.gather, pace: pace, do: func(tasks []Task) time.Duration {
+			start(&worker{s: s, lane: lane, gather: s.gather, open: t.pause.wait, pace: pace, do: func(tasks []Task) time.Duration {
 				if len(s.targets) > 1 && urgent.forgot(tasks) {
 					// What one channel needs again must not make the others wait.
 					return s.syncMarked(unhurried, quiet, t, tasks, false)
@@ -115,7 +115,7 @@ func (s *Syncer) labour(accept, work context.Context, t *tenure) {
 			}})
 		}
 		// What was noticed without an event must not make an event wait.
-		start(&worker{s: s, lane: t.watchedLane(), gather: s.gather, do: func(tasks []Task) time.Duration {
+		start(&worker{s: s, lane: t.watchedLane(), gather: s.gather, open: t.pause.wait, do: func(tasks []Task) time.Duration {
 			return s.syncMarked(unhurried, quiet, t, tasks, true)
 		}})
 	}
@@ -145,6 +145,7 @@ func (s *Syncer) labour(accept, work context.Context, t *tenure) {
 		}
 	}
 	group.Go(func() error { s.executeApproved(accept, work); return nil })
+	group.Go(func() error { s.heedPauses(accept); return nil })
 	group.Go(func() error { s.keepSchedule(accept, t); return nil })
 	if t.shared {
 		s.shareWork(accept, work, t, &group)
@@ -250,6 +251,8 @@ type worker struct {
 	lane   string
 	size   int // tasks per turn; 0 means batchSize, or more under a backlog
 	gather time.Duration
+	// open waits until the lane may be worked on; nil means always.
+	open func(ctx context.Context) error
 	// pace waits for the source; it may be nil. It is told how many tasks are
 	// waiting, if they are more than a turn takes.
 	pace func(ctx context.Context, waiting int) error
@@ -261,6 +264,9 @@ type worker struct {
 func (w *worker) run(ctx context.Context) {
 	for full := false; ; {
 		if w.s.insist(ctx, "Wait", func() error { return w.s.on(ctx).Wait(ctx, w.lane) }) != nil {
+			return
+		}
+		if w.open != nil && w.open(ctx) != nil {
 			return
 		}
 		waiting := 0
@@ -340,12 +346,17 @@ type resumed struct {
 // products whose outcome is known by then.
 func (s *Syncer) resume(ctx, work context.Context, t *target, r channel.Resumer) {
 	for failures := 0; ; {
+		if t.pause.wait(ctx) != nil {
+			return
+		}
 		got, err := called(work, s, t, "Resume", func(ctx context.Context) (got resumed, err error) {
 			got.skus, got.again, err = r.Resume(ctx)
 			return got, err
 		})
 		wait := resumeEvery
 		switch {
+		case errors.Is(err, ErrPaused):
+			wait = 0
 		case err != nil:
 			wait = pause(err, failures, maxProductBackoff)
 			failures++

@@ -136,13 +136,16 @@ func (s *Syncer) keepSchedule(accept context.Context, t *tenure) {
 	}
 	retry := retryReconcile
 	for {
+		if !due.IsZero() && s.owesRun() { // a channel was resumed that runs have passed by
+			due = time.Now()
+		}
 		s.next.Store(&due)
 		if due.IsZero() {
 			<-accept.Done()
 			return
 		}
 		if wait := nap(due); wait > 0 {
-			if sleep(accept, wait) != nil {
+			if s.sleepUnlessOwed(accept, wait) != nil {
 				return
 			}
 			continue

@@ -112,6 +112,7 @@ type Syncer struct {
 	owed        owed    // what the queue could not be told
 	journal     journal
 	next        atomic.Pointer[time.Time] // when the next reconciliation is due
+	pauses      pauses
 }
 
 // New returns a Syncer. It does no I/O and starts no goroutine.
@@ -132,6 +133,7 @@ func New(cfg Config) (*Syncer, error) {
 		name:       cmp.Or(cfg.Name, processName()),
 		receiving:  make(chan struct{}, maxReceiving),
 		approvals:  make(chan struct{}, 1),
+		pauses:     pauses{mu: make(channelLock, 1), due: make(chan struct{}, 1)},
 		orderRate:  rate.NewLimiter(orderEvery, orderBurst),
 	}
 	s.returning = min(maxReturning, max(0, s.grace)/4)
@@ -217,7 +219,7 @@ func (s *Syncer) SyncProducts(ctx context.Context, productIDs ...string) (*Repor
 	}
 	run := s.begin(ctx, "sync")
 	ctx = run.ctx
-	if err := s.doubled.load(ctx, s.queue); err != nil && len(productIDs) > 0 {
+	if err := cmp.Or(s.heed(ctx), s.doubled.load(ctx, s.queue)); err != nil && len(productIDs) > 0 {
 		return run.end(err)
 	}
 	// Room for all groups: a slow channel must not keep the others waiting.
@@ -229,7 +231,7 @@ func (s *Syncer) SyncProducts(ctx context.Context, productIDs ...string) (*Repor
 	f.ended = run.channelDone
 	failed := run.named(ctx, f, productIDs)
 	f.wait()
-	return run.end(failed)
+	return run.end(cmp.Or(failed, s.markPaused(ctx, run.accounts)))
 }
 
 // realtime is a pass for what was marked at the given times, or now.

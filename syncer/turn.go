@@ -14,6 +14,14 @@ import (
 // syncMarked makes one channel show the products of tasks. If they were only
 // noticed, those are left out that the channel showed lately as it should.
 func (s *Syncer) syncMarked(ctx context.Context, r *reader, t *target, tasks []Task, noticed bool) time.Duration {
+	if t.pause.get() != nil {
+		o := &settlement{s: s, channel: t.name, t: t}
+		for _, task := range tasks {
+			o.putBack(task, 0)
+		}
+		o.settle(ctx)
+		return 0
+	}
 	run := newRunName("event")
 	ctx, done := s.hooks.work(channel.WithRun(ctx, run), s, Work{Kind: "turn", Run: run, Channel: t.name, Products: len(tasks), Links: linksOf(tasks)})
 	if s.journal.on() {
@@ -55,6 +63,7 @@ func (s *Syncer) syncMarked(ctx context.Context, r *reader, t *target, tasks []T
 	p.chosen = withPart(idsOf(tasks))
 	out := p.take(ctx, known)
 	s.reconsider(ctx, p.sold)
+	paused := out.pausedProducts()
 	a := &account{s: s, t: t, report: ChannelReport{Channel: t.name}}
 	a.add(ctx, out)
 
@@ -64,6 +73,8 @@ func (s *Syncer) syncMarked(ctx context.Context, r *reader, t *target, tasks []T
 		stock, ok := stocks[task.ID]
 		res := results[task.ID]
 		switch {
+		case paused[task.ID]:
+			o.putBack(task, 0)
 		case !ok && read.wait > 0:
 			o.putBack(task, read.wait)
 		case !ok:

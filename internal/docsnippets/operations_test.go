@@ -218,6 +218,11 @@ func keepHeld(file string) func(*syncer.Report, error) {
 	}
 }
 
+func pauses(ctx context.Context, s *syncer.Syncer) error {
+	err := s.Pause(ctx, "shopify:acme", "ann")
+	return err
+}
+
 func approve(ctx context.Context, s *syncer.Syncer, file string, agreed func(string) bool) error {
 	data, err := os.ReadFile(file)
 	if err != nil {
