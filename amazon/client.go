@@ -113,6 +113,7 @@ func New(cfg Config) (*Client, error) {
 	}
 	transport := httpx.Config{
 		Service: "amazon", HTTPClient: plain, Logger: cfg.Logger, Kind: channel.ErrUnavailable, Retries: maxRepeats,
+		Op: func(context.Context, string, string) string { return tokenOp },
 	}
 	c.login = &login{
 		credentials: cfg.Credentials, endpoint: auth, transport: transport, sent: &c.others, turn: make(chan struct{}, 1),
@@ -120,11 +121,13 @@ func New(cfg Config) (*Client, error) {
 	}
 	c.storage = transport
 	c.storage.MaxBody = maxFile
+	c.storage.Op = func(context.Context, string, string) string { return "file" }
 	if cfg.HTTPClient != nil {
 		transport.HTTPClient = cfg.HTTPClient
 	}
 	transport.Before = c.before
 	transport.Authorize = authorize
+	transport.Op = operationName
 	c.http = httpx.New(transport)
 	return c, nil
 }

@@ -113,6 +113,7 @@ func New(cfg Config) (*Client, error) {
 			return nil
 		},
 		After: c.quota.answered,
+		Op:    operation(base.Path),
 	})
 	return c, nil
 }

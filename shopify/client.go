@@ -91,11 +91,13 @@ func New(cfg Config) (*Client, error) {
 			return nil, errors.New("shopify: Config.Token: client credentials need an id and a secret")
 		}
 		transport.Secrets = []string{secret}
+		transport.Op = func(context.Context, string, string) string { return "access_token" }
 		c.tokens = newGrant(source, base.JoinPath("admin", "oauth", "access_token"), httpx.New(transport))
 	}
 	c.download = newDownload(cfg.HTTPClient)
 	transport.Before = c.before
 	transport.Authorize = authorize
+	transport.Op = operationName
 	c.http = httpx.New(transport)
 	return c, nil
 }

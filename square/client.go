@@ -117,7 +117,7 @@ func New(cfg Config) (*Client, error) {
 	c.limits.ids.Store(maxIDs)
 	c.http = httpx.New(httpx.Config{
 		Service: "square", HTTPClient: cfg.HTTPClient, Logger: cfg.Logger, Kind: channel.ErrUnavailable,
-		Before: c.before, Authorize: authorize, After: c.after,
+		Before: c.before, Authorize: authorize, After: c.after, Op: operation(base.Path),
 	})
 	return c, nil
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"time"
+
+	"github.com/ecosire/stocksync/channel"
 )
 
 // A Health is the state of a Syncer. It is data, and goes through
@@ -39,6 +41,14 @@ type Health struct {
 	// Run will make the next; zero if that is not known.
 	Reconciled time.Time `json:"reconciled,omitzero"`
 	Next       time.Time `json:"next,omitzero"`
+	// Progress is when this process last got on with work, or zero: took products
+	// through a channel, with whatever outcome, or asked the source for what
+	// changed. What waits is tried at least once an hour. So where marks wait, a
+	// process that leads, or has a queue of its own, and has made no progress for
+	// two hours is stuck: a liveness probe may restart it.
+	Progress time.Time `json:"progress,omitzero"`
+	// Quota is what the source has left for this process; nil if it does not tell.
+	Quota *channel.Quota `json:"quota,omitempty"`
 }
 
 // A ChannelHealth is the state of one channel.
@@ -59,6 +69,9 @@ type ChannelHealth struct {
 	// many lines it holds then; see [Syncer.Held].
 	Guard *Trip `json:"guard,omitempty"`
 	Held  int   `json:"held,omitempty"`
+	// Quota is what the service has left, as the process that leads knows it; nil
+	// if its client does not tell.
+	Quota *channel.Quota `json:"quota,omitempty"`
 }
 
 // MarshalJSON writes QueueErr as its text and class.
@@ -108,9 +121,9 @@ func (h *ChannelHealth) UnmarshalJSON(data []byte) error {
 // Health returns the state of the Syncer. It asks nobody but the queue, and is
 // cheap enough for a readiness probe. The error is the queue's.
 func (s *Syncer) Health(ctx context.Context) (Health, error) {
-	h := Health{Running: s.running.Load()}
+	h := Health{Running: s.running.Load(), Progress: s.lastProgress(), Quota: s.quotaOf(ctx, "", s.source)}
 	h.QueueSince, h.QueueErr = s.trouble.get()
-	v := s.view()
+	v := s.view(ctx)
 	err := s.heed(ctx)
 	if s.shared != nil && err == nil {
 		v, err = s.whoLeads(ctx, &h, v)
@@ -135,7 +148,7 @@ func (s *Syncer) Health(ctx context.Context) (Health, error) {
 		c := ChannelHealth{Channel: t.name, Paused: t.pause.get()}
 		for _, seen := range v.Channels {
 			if seen.Channel == t.name {
-				c.DownSince, c.Err, c.Stuck = seen.DownSince, seen.Err, seen.Stuck
+				c.DownSince, c.Err, c.Stuck, c.Quota = seen.DownSince, seen.Err, seen.Stuck, seen.Quota
 			}
 		}
 		depth(&c.Depth, append(t.lanes(), inboxLane, noticedLane)...)

@@ -3,6 +3,7 @@ package syncer
 import (
 	"context"
 	"encoding/json"
+	"net/http"
 	"time"
 
 	"github.com/ecosire/stocksync/channel"
@@ -54,6 +55,22 @@ type Hooks struct {
 	// Reconciled: a reconciliation that Run made has ended. The report is nil if
 	// it could not begin.
 	Reconciled func(context.Context, *Report, error)
+	// Request: a client that speaks to ECOSIRE or a shop has sent a request and
+	// has an answer, or none. channel is "" for the source, and where a webhook's
+	// receiver asks. See [channel.WithRequests].
+	Request func(ctx context.Context, channel string, r channel.Request)
+	// Delivery is called when the webhook handler gets a request, whoever sends
+	// it, with its context. The context that it returns is that of what is done
+	// about it, and the function is called with the status of the answer. Either
+	// may be nil.
+	Delivery func(context.Context, *http.Request) (context.Context, func(status int))
+	// Trace returns the trace context for marks that are made with ctx, where
+	// [WithTrace] put none there: a W3C traceparent, or "". It then counts more
+	// than the header of a delivery.
+	Trace func(ctx context.Context) string
+	// Health is called by Run as it begins, every 15 seconds, and as it ends, with
+	// what [Syncer.Health] answers. Calls never overlap.
+	Health func(context.Context, Health, error)
 }
 
 // Work is a call, or a turn of Run, that a host may trace.
@@ -85,6 +102,9 @@ type Pushed struct {
 	ChannelReport
 	// Delay is the time from the oldest mark in the batch until now.
 	Delay time.Duration
+	// Delays are, for each product of the batch that the channel shows now, the
+	// time from its oldest mark until then.
+	Delays []time.Duration
 }
 
 // Retry says what will be tried again.
@@ -120,8 +140,9 @@ func (p Pushed) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {
 		plain
 		failure
-		Delay time.Duration `json:"delay"`
-	}{plain(p.ChannelReport), failureOf(p.Err), p.Delay})
+		Delay  time.Duration   `json:"delay"`
+		Delays []time.Duration `json:"delays,omitempty"`
+	}{plain(p.ChannelReport), failureOf(p.Err), p.Delay, p.Delays})
 }
 
 // work tells that work begins. What it returns is never nil.

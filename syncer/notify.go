@@ -22,7 +22,7 @@ func (s *Syncer) Notify(ctx context.Context, productIDs ...string) error {
 // mark stores the marks of an event.
 func (s *Syncer) mark(ctx context.Context, lane string, why Cause, event channel.Event) error {
 	marks := make([]Mark, 0, len(event.ProductIDs)+len(event.OrderIDs))
-	trace := traceOf(ctx)
+	trace := s.trace(ctx)
 	for _, id := range event.ProductIDs {
 		marks = append(marks, Mark{Key: Key{Lane: lane, ID: id}, Why: why, Trace: trace})
 	}

@@ -91,6 +91,7 @@ type gate func(changes []change) (open, shut []change)
 
 // take takes products through the channel. It returns what came of each.
 func (p *pass) take(ctx context.Context, stocks []channel.Stock) *outcome {
+	defer p.s.gotOn()
 	out := &outcome{results: make([]result, 0, len(stocks))}
 	wants := p.want(ctx, stocks, out)
 	if len(wants) == 0 {

@@ -218,6 +218,7 @@ func (o *settlement) putBack(t Task, wait time.Duration) {
 // what was done is done, but does not insist then: the next Run will. Of a term
 // that is over nothing is owed: who leads next does it again.
 func (o *settlement) settle(ctx context.Context) {
+	o.s.gotOn()
 	ctx = logs.With(ctx, logs.Channel, o.channel)
 	if o.failed > 0 {
 		o.s.hooks.retry(ctx, o.s, Retry{Channel: o.channel, Products: o.failed, Wait: o.longest, Err: o.err})

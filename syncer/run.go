@@ -66,6 +66,7 @@ func (s *Syncer) Run(ctx context.Context) error {
 	}
 	defer s.running.Store(false)
 	s.started = time.Now()
+	defer s.tellHealth(ctx)()
 
 	for failures := 0; ctx.Err() == nil; {
 		t := s.lead(ctx)

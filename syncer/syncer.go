@@ -113,6 +113,7 @@ type Syncer struct {
 	journal     journal
 	next        atomic.Pointer[time.Time] // when the next reconciliation is due
 	pauses      pauses
+	progressed  atomic.Int64 // see lastProgress
 }
 
 // New returns a Syncer. It does no I/O and starts no goroutine.

@@ -68,6 +68,7 @@ func (s *Syncer) syncMarked(ctx context.Context, r *reader, t *target, tasks []T
 	a.add(ctx, out)
 
 	results := worst(out.results)
+	shown := s.newDelays()
 	wait := t.state.wait()
 	for _, task := range tasks {
 		stock, ok := stocks[task.ID]
@@ -89,6 +90,7 @@ func (s *Syncer) syncMarked(ctx context.Context, r *reader, t *target, tasks []T
 			o.putBack(task, t.lookAgainIn(res))
 		case res == nil || res.state <= updated:
 			o.done(task)
+			shown.shown(task)
 		case res.state == held && res.err == nil && res.quantity < res.seen.Quantity && p.explained(&change{res.want, res.seen}): // by now
 			o.putBack(task, time.Second)
 		case res.state == held && res.err == nil: // it is kept among what the guard holds
@@ -102,7 +104,7 @@ func (s *Syncer) syncMarked(ctx context.Context, r *reader, t *target, tasks []T
 		}
 	}
 	if len(known) > 0 {
-		pushed := Pushed{a.report, time.Since(oldest(tasks))}
+		pushed := Pushed{a.report, time.Since(oldest(tasks)), shown.get()}
 		s.hooks.pushed(ctx, s, pushed)
 		c := &a.report
 		s.logger.LogAttrs(ctx, slog.LevelInfo, "batch pushed", slog.String("channel", t.name),

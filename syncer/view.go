@@ -23,13 +23,13 @@ type view struct {
 }
 
 // view is this process's.
-func (s *Syncer) view() view {
+func (s *Syncer) view(ctx context.Context) view {
 	v := view{At: time.Now()}
 	if next := s.next.Load(); next != nil {
 		v.Next = *next
 	}
 	for _, t := range s.targets {
-		c := ChannelHealth{Channel: t.name}
+		c := ChannelHealth{Channel: t.name, Quota: s.quotaOf(ctx, t.name, t.Channel)}
 		c.DownSince, c.Err = t.state.down()
 		if stuck := t.calls.left(); stuck != nil {
 			c.Stuck = stuck.op
@@ -42,7 +42,7 @@ func (s *Syncer) view() view {
 // showView keeps the view in the store up to date, for as long as the term goes on.
 func (s *Syncer) showView(accept context.Context, t *tenure) {
 	for failed := false; ; {
-		v := s.view()
+		v := s.view(accept)
 		v.Term = t.Number()
 		value, err := json.Marshal(v)
 		if err == nil {

@@ -53,6 +53,7 @@ func (s *Syncer) askChanges(ctx context.Context) error {
 		c.ids, c.next, err = s.watcher.Changes(ctx, string(cursor))
 		return c, err
 	})
+	s.gotOn()
 	next := found.next
 	if err != nil {
 		return err

@@ -43,7 +43,9 @@ const (
 // headers goes with the marks.
 func (s *Syncer) WebhookHandler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r, done := s.hooks.delivered(s, r)
 		status := s.deliver(w, r)
+		done(status)
 		if status == http.StatusServiceUnavailable {
 			w.Header().Set("Retry-After", "5")
 		}
@@ -88,7 +90,7 @@ func (s *Syncer) deliver(w http.ResponseWriter, r *http.Request) int {
 	ctx = ofEvent(ctx, event)
 	s.logger.LogAttrs(ctx, slog.LevelInfo, "event received", slog.Int("products", len(event.ProductIDs)), slog.Int("orders", len(event.OrderIDs)))
 	s.hooks.received(ctx, s, event)
-	if trace := r.Header.Get("Traceparent"); trace != "" && traceOf(ctx) == "" {
+	if trace := r.Header.Get("Traceparent"); trace != "" && s.trace(ctx) == "" {
 		ctx = WithTrace(ctx, trace)
 	}
 	unresolved := len(event.OrderIDs) > 0 && s.orders == nil
@@ -137,7 +139,7 @@ func (s *Syncer) receive(w http.ResponseWriter, r *http.Request) (event channel.
 	} else if err != nil {
 		return event, http.StatusBadRequest, nil
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), receiveWithin)
+	ctx, cancel := context.WithTimeout(s.observed(r.Context(), ""), receiveWithin)
 	defer cancel()
 	err = s.safely(ctx, "Config.Webhooks", func() (err error) {
 		event, err = s.webhooks.Receive(ctx, r.Header, body)

@@ -117,6 +117,7 @@ func New(cfg Config) (*Client, error) {
 		Secrets:   []string{basicToken(c.key()), cfg.ConsumerSecret, cfg.ConsumerKey},
 		Before:    limiter.Wait,
 		Authorize: c.authorize,
+		Op:        operation(base.Path),
 	})
 	return c, nil
 }

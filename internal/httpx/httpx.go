@@ -58,6 +58,9 @@ type Config struct {
 	Authorize func(*http.Request) error
 	// After is called after each attempt. resp is nil if there was no answer.
 	After func(context.Context, *Response)
+	// Op names what a request asks for, to those who listen by
+	// [channel.WithRequests]; nil means its method.
+	Op func(ctx context.Context, method, path string) string
 }
 
 // A Request is sent by [Client.Do].
@@ -130,7 +133,7 @@ const userAgent = "stocksync"
 // returns the last answer, whatever its status. Its error is ctx's, or of type
 // [*Error].
 func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
-	req, err := retryablehttp.NewRequestWithContext(ctx, r.Method, r.URL.String(), r.Body)
+	req, err := retryablehttp.NewRequestWithContext(heard(ctx), r.Method, r.URL.String(), r.Body)
 	if err != nil {
 		return nil, c.fail(r, err)
 	}
@@ -294,7 +297,9 @@ func (a *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := a.next.RoundTrip(req)
 	if err != nil {
 		a.after(ctx, nil)
-		return nil, clean(helpful(err), message)
+		err = clean(helpful(err), message)
+		a.client.observe(ctx, req, sent, nil, err)
+		return nil, err
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, a.client.cfg.MaxBody+1))
 	resp.Body.Close()
@@ -303,6 +308,7 @@ func (a *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	if err != nil {
 		a.after(ctx, nil)
+		a.client.observe(ctx, req, sent, nil, err)
 		return nil, err
 	}
 	body, noise := skipNoise(body)
@@ -313,6 +319,7 @@ func (a *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	r := &Response{Sent: sent, Status: resp.StatusCode, Header: resp.Header, Body: body, message: message}
 	a.after(ctx, r)
+	a.client.observe(ctx, req, sent, r, nil)
 	resp.Body = &answer{bytes.NewReader(body), r}
 	return resp, nil
 }
