@@ -74,12 +74,15 @@ func (s *Syncer) Run(ctx context.Context) error {
 			break
 		}
 		began := time.Now()
+		granted := t.Left()
 		s.serve(ctx, t)
 		s.leave(ctx, t)
-		if failures++; time.Since(began) > maxQueueBackoff {
-			failures = 0
+		if granted > 0 && time.Since(began) >= granted {
+			failures = 0 // lost after a lease at least, such as by a cut: no reason to stand back
+			continue
 		}
 		_ = sleep(ctx, pause(nil, failures, maxQueueBackoff)) // a queue may be out of order in a way of its own
+		failures++
 	}
 	for _, t := range s.targets {
 		if stuck := t.calls.left(); stuck != nil {
