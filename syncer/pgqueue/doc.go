@@ -77,6 +77,13 @@
 // its own. It uses one connection for renewals, one for polling, and one for each
 // call under way. End the term before you close the pool.
 //
+// A connection that died without a word, as of a cable or of a firewall that
+// forgot it, is noticed by a request that gets no answer: a renewal of the leader
+// for a fifth of the lease, a question of a standby for half of it, at most five
+// seconds. The pool is then reset once ([pgxpool.Pool.Reset]), so that the others
+// like it cost no such time each. Connections in use by the host are closed when
+// it has released them.
+//
 // # Time
 //
 // Times of marks are by the server's clock. They are given as the local time

@@ -17,10 +17,15 @@ import (
 const (
 	// maxName bounds the name of a process, in bytes.
 	maxName = 200
-	// askTimeout bounds one request of a standby, so that a connection that was
-	// cut off is given up for another.
-	askTimeout = 5 * time.Second
+	// maxAsk bounds one request of a standby.
+	maxAsk = 5 * time.Second
 )
+
+// asking bounds one request of a standby, so that a connection that was cut off
+// is given up for another while there is still a lease to wait for.
+func (q *Queue) asking(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, min(maxAsk, q.options.Lease/2))
+}
 
 // margin is how much longer than the leader itself the others wait for the end
 // of its term: clocks do not all run at the same speed.
@@ -44,7 +49,7 @@ func (s state) same(t state) bool {
 // ask reads the state of the terms; ok is false if nobody has opened the queue
 // to lead it yet.
 func (q *Queue) ask(ctx context.Context) (s state, ok bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	ctx, cancel := q.asking(ctx)
 	defer cancel()
 	var length, since, renewed int64
 	err = again(ctx, func() error {
@@ -113,6 +118,7 @@ func (q *Queue) lead(ctx context.Context, self string) (*term, error) {
 			return nil, err
 		case err != nil && !out:
 			q.logger.Warn("cannot ask who leads; goes on trying", slog.Any("err", err))
+			q.pool.Reset() // what cut one connection off did so to all of them, and each would cost a timeout
 		}
 		out = err != nil
 		_ = sleep(ctx, q.options.Poll)
@@ -151,7 +157,7 @@ type candidate struct {
 
 // enter makes the rows of a queue that nobody has led yet.
 func (q *Queue) enter(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	ctx, cancel := q.asking(ctx)
 	defer cancel()
 	_, err := q.pool.Exec(ctx, q.statements["enter"], q.options.Queue)
 	return err
@@ -216,7 +222,7 @@ func (c *candidate) withdraw(ctx context.Context) {
 
 // evict ends sessions that have kept the lock on work for as long as a lease.
 func (q *Queue) evict(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	ctx, cancel := q.asking(ctx)
 	defer cancel()
 	var n int
 	err := q.pool.QueryRow(ctx, q.statements["evict"], q.options.Lease.Seconds()).Scan(&n)

@@ -133,6 +133,8 @@ func (q *Queue) version(ctx context.Context, db querier) (version int, err error
 
 // checkVersion fails if this version of the module cannot work with the tables.
 func (q *Queue) checkVersion(ctx context.Context) error {
+	ctx, cancel := q.asking(ctx)
+	defer cancel()
 	version, err := q.version(ctx, q.pool)
 	if err != nil {
 		return err

@@ -188,8 +188,8 @@ func (t *term) renewed(sent instant) bool {
 // it. If each attempt were a new one, a leader whose answers get lost would keep
 // others from taking over, without leading.
 func (t *term) tend() {
-	var first instant
-	wait := t.length / 5
+	var first instant // when the renewal under way was sent first
+	wait, failed := t.length/5, false
 	for number := int64(1); ; {
 		if sleep(t.life, wait) != nil {
 			return
@@ -211,13 +211,17 @@ func (t *term) tend() {
 			return
 		case err != nil:
 			wait = t.length / 20
+			if !failed && t.life.Err() == nil {
+				t.pool.Reset() // the next one has a new connection
+			}
+			failed = true
 		default:
 			if !t.renewed(first) {
 				return
 			}
 			t.clock.observe(sent, server, took)
 			wait = max(0, t.length/5-first.elapsed())
-			number, first = number+1, instant{}
+			number, first, failed = number+1, instant{}, false
 		}
 	}
 }

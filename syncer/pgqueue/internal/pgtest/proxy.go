@@ -21,6 +21,8 @@ type Proxy struct {
 	refuses bool
 	closed  bool
 	conns   map[net.Conn]bool
+	lost    int // connections with a lower number pass nothing any more
+	next    int
 	// passed counts the bytes that were passed on.
 	passed [2]int64
 }
@@ -50,6 +52,14 @@ func (p *Proxy) Addr() string { return p.listener.Addr().String() }
 func (p *Proxy) Cut(directions ...int) (mend func()) {
 	p.set(true, directions)
 	return sync.OnceFunc(func() { p.set(false, directions) })
+}
+
+// Lose has nothing pass any more on the connections that there are, as when
+// something on the way has forgotten them. New ones work.
+func (p *Proxy) Lose() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lost = p.next
 }
 
 // CutBefore cuts the way to the server as soon as something is sent that has
@@ -118,9 +128,10 @@ func (p *Proxy) accept() {
 func (p *Proxy) serve(client net.Conn) {
 	defer client.Close()
 	p.mu.Lock()
-	refused := p.refuses
+	refused, number := p.refuses, p.next
+	p.next++
 	p.mu.Unlock()
-	if refused || !p.pass(ToServer, 0) { // a cut wire does not open connections either
+	if refused || !p.pass(number, ToServer, 0) { // a cut wire does not open connections either
 		return
 	}
 	server, err := net.Dial("tcp", p.target)
@@ -138,14 +149,14 @@ func (p *Proxy) serve(client net.Conn) {
 	sprung := make(chan *trap, 1)
 	var both sync.WaitGroup
 	both.Go(func() {
-		p.copy(server, client, ToServer, func(b []byte) {
+		p.copy(number, server, client, ToServer, func(b []byte) {
 			if t := p.notice(b); t != nil {
 				sprung <- t
 			}
 		})
 	})
 	both.Go(func() {
-		p.copy(client, server, ToClient, func([]byte) {
+		p.copy(number, client, server, ToClient, func([]byte) {
 			select {
 			case t := <-sprung:
 				close(t.answered)
@@ -163,14 +174,14 @@ func (p *Proxy) serve(client net.Conn) {
 // copy passes on what comes from src, after see has seen it. The end of the
 // connection passes like a byte: while the wire is cut, neither side learns that
 // the other has gone.
-func (p *Proxy) copy(dst, src net.Conn, direction int, see func([]byte)) {
+func (p *Proxy) copy(number int, dst, src net.Conn, direction int, see func([]byte)) {
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := src.Read(buf)
 		if n > 0 {
 			see(buf[:n])
 		}
-		if !p.pass(direction, n) {
+		if !p.pass(number, direction, n) {
 			return
 		}
 		if n > 0 {
@@ -188,10 +199,10 @@ func (p *Proxy) copy(dst, src net.Conn, direction int, see func([]byte)) {
 
 // pass waits until something may go in a direction, and reports whether it ever
 // may.
-func (p *Proxy) pass(direction, n int) bool {
+func (p *Proxy) pass(number, direction, n int) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for p.cut[direction] && !p.closed {
+	for (p.cut[direction] || number < p.lost) && !p.closed {
 		p.change.Wait()
 	}
 	p.passed[direction] += int64(n)
