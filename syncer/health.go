@@ -22,7 +22,7 @@ type Health struct {
 	// Leader is who leads on a SharedQueue, or nil if nobody does.
 	Leader *LeaderInfo `json:"leader,omitempty"`
 	// ViewAge is how old that is which only the leader knows of the channels:
-	// DownSince, Err and Stuck; and Next. It is 0 in the leader itself, about
+	// DownSince, Err, Stuck and Delays; Reconciling and Next. It is 0 in the leader itself, about
 	// five seconds elsewhere, by the clocks of the two machines, and grows while
 	// nobody leads. It is negative if no leader has told yet.
 	ViewAge time.Duration `json:"viewAge,omitempty"`
@@ -41,6 +41,13 @@ type Health struct {
 	// Run will make the next; zero if that is not known.
 	Reconciled time.Time `json:"reconciled,omitzero"`
 	Next       time.Time `json:"next,omitzero"`
+	// Reconciling says how far the reconciliation under way has got; nil if there
+	// is none. Where nobody listens to Hooks.Progress its Total is that of the last
+	// run.
+	Reconciling *Progress `json:"reconciling,omitempty"`
+	// Replicas are the processes in which Run runs, on a SharedQueue. One that
+	// died is gone after a minute.
+	Replicas []Replica `json:"replicas,omitempty"`
 	// Progress is when this process last got on with work, or zero: took products
 	// through a channel, with whatever outcome, or asked the source for what
 	// changed. What waits is tried at least once an hour. So where marks wait, a
@@ -63,6 +70,9 @@ type ChannelHealth struct {
 	// Paused is set while the channel is paused. What waits for it then waits
 	// because somebody wants it to, however old it is.
 	Paused *Pause `json:"paused,omitempty"`
+	// Delays says how long marked products have waited in the last hour; nil if
+	// Run has written none.
+	Delays *Delays `json:"delays,omitempty"`
 	// Stuck is the call that has not returned, such as "Levels", if any.
 	Stuck string `json:"stuck,omitempty"`
 	// Guard is set if the guard of the channel has tripped, and Held is how
@@ -126,9 +136,11 @@ func (s *Syncer) Health(ctx context.Context) (Health, error) {
 	v := s.view(ctx)
 	err := s.heed(ctx)
 	if s.shared != nil && err == nil {
-		v, err = s.whoLeads(ctx, &h, v)
+		if v, err = s.whoLeads(ctx, &h, v); err == nil {
+			h.Replicas, err = s.replicas(ctx)
+		}
 	}
-	h.Next = v.Next
+	h.Next, h.Reconciling = v.Next, v.Run
 	depth := func(into *Depth, lanes ...string) {
 		for _, lane := range lanes {
 			if err != nil {
@@ -149,6 +161,7 @@ func (s *Syncer) Health(ctx context.Context) (Health, error) {
 		for _, seen := range v.Channels {
 			if seen.Channel == t.name {
 				c.DownSince, c.Err, c.Stuck, c.Quota = seen.DownSince, seen.Err, seen.Stuck, seen.Quota
+				c.Delays = seen.Delays
 			}
 		}
 		depth(&c.Depth, append(t.lanes(), inboxLane, noticedLane)...)

@@ -55,6 +55,9 @@ type Holding struct {
 	SoldOut int `json:"soldOut"`
 	// Hash identifies the lines, for [Syncer.Approve].
 	Hash string `json:"hash"`
+	// Approved is set if somebody has approved all of the lines, and they are to
+	// be written yet.
+	Approved *Approval `json:"approved,omitempty"`
 }
 
 // String says what is held in words that a person can act on.
@@ -376,6 +379,7 @@ func (s *Syncer) holding(ctx context.Context, t *target) (*Holding, []heldLine, 
 		return nil, nil, err
 	}
 	h := &Holding{Channel: t.name, Trip: *trip}
+	approved := 0
 	var lines []heldLine
 	for rec, err := range s.on(ctx).Records(ctx, heldSet+t.name, "") {
 		if err != nil {
@@ -390,6 +394,13 @@ func (s *Syncer) holding(ctx context.Context, t *target) (*Holding, []heldLine, 
 		if l.SoldOut {
 			h.SoldOut++
 		}
+		if l.Approved != nil && time.Now().Before(l.Approved.Expires) {
+			approved++
+			h.Approved = l.Approved
+		}
+	}
+	if approved < len(lines) {
+		h.Approved = nil
 	}
 	h.Hash = hashOf(h.Lines)
 	slices.SortStableFunc(h.Lines, func(a, b Line) int { return abs(b.Delta()) - abs(a.Delta()) })

@@ -2,6 +2,7 @@ package syncer
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -10,23 +11,28 @@ import (
 
 // A Progress says how far a reconciliation has got.
 type Progress struct {
-	Run string
+	Run string `json:"run"`
 	// Read is the number of products read, and Total how many there were when
 	// the run began, or 0 if the source cannot tell.
-	Read, Total int
-	Channels    []ChannelProgress
+	Read     int               `json:"read"`
+	Total    int               `json:"total,omitempty"`
+	Channels []ChannelProgress `json:"channels"`
 	// Ends is when the last product will have been read, as far as the source
 	// can tell from its quota, or zero.
-	Ends time.Time
+	Ends time.Time `json:"ends,omitzero"`
 }
 
 // A ChannelProgress says how far a reconciliation has got on one channel.
 type ChannelProgress struct {
-	Channel                         string
-	Compared, Written, Held, Failed int
+	Channel  string `json:"channel"`
+	Compared int    `json:"compared"`
+	Written  int    `json:"written"`
+	Held     int    `json:"held,omitempty"`
+	Failed   int    `json:"failed,omitempty"`
 }
 
-// progress gathers what [Hooks.Progress] is told. It is nil if nobody listens.
+// progress gathers what [Hooks.Progress] and [Health] are told. A plan has
+// none.
 type progress struct {
 	s   *Syncer
 	ctx context.Context
@@ -40,16 +46,17 @@ type estimator interface {
 }
 
 func (s *Syncer) newProgress(ctx context.Context, r *Report) *progress {
-	if s.hooks.Progress == nil {
-		return nil
-	}
 	p := &progress{s: s, ctx: ctx, p: Progress{Run: r.Run, Channels: make([]ChannelProgress, len(s.targets))}}
 	for i, t := range s.targets {
 		p.p.Channels[i].Channel = t.name
 	}
-	if c, ok := channel.As[channel.Counter](s.source); ok {
+	if s.hooks.Progress == nil { // a count may cost a request
+		last, _ := s.recall(ctx)
+		p.p.Total = last.Products
+	} else if c, ok := channel.As[channel.Counter](s.source); ok {
 		_ = s.safely(ctx, "the source: Count", func() (err error) { p.p.Total, err = c.Count(ctx); return err }) // without it there is just no total
 	}
+	p.show()
 	return p
 }
 
@@ -69,9 +76,6 @@ func (p *progress) read(ctx context.Context, products int) {
 }
 
 func (p *progress) did(i int, c *ChannelReport) {
-	if p == nil {
-		return
-	}
 	p.tell(func(q *Progress) {
 		q.Channels[i] = ChannelProgress{c.Channel, c.Checked, c.Updated, c.Held, c.Failed}
 	})
@@ -82,7 +86,20 @@ func (p *progress) tell(change func(*Progress)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	change(&p.p)
-	told := p.p
-	told.Channels = append([]ChannelProgress(nil), p.p.Channels...)
+	told := p.show()
+	if p.s.hooks.Progress == nil {
+		return
+	}
 	p.s.hook(p.ctx, "", "", "", func() { p.s.hooks.Progress(p.ctx, told) })
 }
+
+// show has Health tell the progress, and returns a copy.
+func (p *progress) show() Progress {
+	told := p.p
+	told.Channels = slices.Clone(p.p.Channels)
+	p.s.underWay.Store(&told)
+	return told
+}
+
+// end has Health tell that nothing is under way.
+func (p *progress) end() { p.s.underWay.Store(nil) }

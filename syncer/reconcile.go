@@ -83,6 +83,7 @@ func (s *Syncer) reconcile(ctx context.Context) (r *Report, complete bool, err e
 	ctx = e.ctx
 	preloaded := s.preload(ctx)
 	progress := s.newProgress(ctx, e.report)
+	defer progress.end()
 	nights := make([]*night, len(s.targets))
 	for i, t := range s.targets {
 		nights[i] = &night{s: s, t: t, kitting: withoutKits, account: e.accounts[i], tell: func(a *account) { progress.did(i, &a.report) }}

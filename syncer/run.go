@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -66,6 +67,11 @@ func (s *Syncer) Run(ctx context.Context) error {
 	}
 	defer s.running.Store(false)
 	s.started = time.Now()
+	if s.shared != nil {
+		var there sync.WaitGroup
+		there.Go(func() { s.beThere(ctx) })
+		defer there.Wait()
+	}
 	defer s.tellHealth(ctx)()
 
 	for failures := 0; ctx.Err() == nil; {

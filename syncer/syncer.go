@@ -113,7 +113,8 @@ type Syncer struct {
 	journal     journal
 	next        atomic.Pointer[time.Time] // when the next reconciliation is due
 	pauses      pauses
-	progressed  atomic.Int64 // see lastProgress
+	underWay    atomic.Pointer[Progress] // of the reconciliation
+	progressed  atomic.Int64             // see lastProgress
 }
 
 // New returns a Syncer. It does no I/O and starts no goroutine.

@@ -65,9 +65,10 @@ type target struct {
 	memory      memory  // what the channel was found or made to show
 	state       breaker // whether the channel works
 	pause       pausing // whether it is paused
-	barren      barren  // writes that came to nothing, in a row
-	window      window  // what was lately lost and gained in real time
-	keeper      keeper  // what the guard holds
+	late        lateness
+	barren      barren // writes that came to nothing, in a row
+	window      window // what was lately lost and gained in real time
+	keeper      keeper // what the guard holds
 	troubles    troubles
 }
 

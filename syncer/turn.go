@@ -73,6 +73,9 @@ func (s *Syncer) syncMarked(ctx context.Context, r *reader, t *target, tasks []T
 	for _, task := range tasks {
 		stock, ok := stocks[task.ID]
 		res := results[task.ID]
+		if res != nil && (res.state == updated || res.landed) {
+			t.late.add(task.First, time.Now())
+		}
 		switch {
 		case paused[task.ID]:
 			o.putBack(task, 0)

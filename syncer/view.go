@@ -20,6 +20,7 @@ type view struct {
 	Term     uint64          `json:"term"`
 	Next     time.Time       `json:"next,omitzero"`
 	Channels []ChannelHealth `json:"channels"`
+	Run      *Progress       `json:"run,omitempty"`
 }
 
 // view is this process's.
@@ -28,9 +29,11 @@ func (s *Syncer) view(ctx context.Context) view {
 	if next := s.next.Load(); next != nil {
 		v.Next = *next
 	}
+	v.Run = s.underWay.Load()
 	for _, t := range s.targets {
 		c := ChannelHealth{Channel: t.name, Quota: s.quotaOf(ctx, t.name, t.Channel)}
 		c.DownSince, c.Err = t.state.down()
+		c.Delays = t.late.lastHour(v.At)
 		if stuck := t.calls.left(); stuck != nil {
 			c.Stuck = stuck.op
 		}
