@@ -2,6 +2,7 @@ package syncer_test
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -10,6 +11,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/channel/channeltest"
 	"github.com/ecosire/stocksync/syncer"
 	"github.com/ecosire/stocksync/syncer/queuetest"
 )
@@ -82,4 +85,72 @@ func TestTermsThatEndAtOnce(t *testing.T) {
 			assert.GreaterOrEqual(t, q.leds.Load(), int64(20))
 		})
 	}
+}
+
+// A carrier is a channel that takes what is written in a file, which is done
+// after half an hour, and not quite as it should be the first time.
+type carrier struct {
+	*channeltest.Memory
+	mu    sync.Mutex
+	file  []channel.Update
+	done  time.Time
+	files int
+	told  int
+}
+
+func (c *carrier) Push(_ context.Context, updates []channel.Update) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	errs := make(channel.Errors)
+	for _, u := range updates {
+		errs[u.SKU] = slowly{}
+	}
+	c.file, c.done = updates, time.Now().Add(30*time.Minute)
+	c.files++
+	return errs
+}
+
+func (c *carrier) Resume(context.Context) (skus []string, again time.Duration, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.file == nil || time.Now().Before(c.done) {
+		return nil, 20 * time.Second, nil
+	}
+	for _, u := range c.file {
+		if c.files > 1 {
+			c.Set(u.SKU, u.Quantity)
+		}
+		skus = append(skus, u.SKU)
+	}
+	c.file = nil
+	c.told++
+	return skus, 0, nil
+}
+
+// Work that outlasts a call is gone on with by whoever leads, who compares what
+// it came to, though another has written it.
+func TestWorkThatOutlastsItsLeaderGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, m := queuetest.NewServer(leaseTime), shop("shop", 1)
+		c := &carrier{Memory: m}
+		cfg := syncer.Config{Source: newStock(5), Targets: targets(c), Schedule: syncer.Never}
+		a := join(t, server, "a", cfg, nil)
+		pass(2 * time.Second)
+		b := join(t, server, "b", cfg, nil)
+		require.NoError(t, b.Notify(t.Context(), "p0"))
+		pass(5 * time.Second)
+		a.die()
+		pass(29 * time.Minute)
+		c.mu.Lock()
+		assert.Equal(t, 1, c.files, "b waits for the file of a")
+		c.mu.Unlock()
+		shows(t, m, 100)
+		pass(2 * time.Minute)
+		c.mu.Lock()
+		assert.Equal(t, []int{1, 2}, []int{c.told, c.files}, "and makes up for what it did not do")
+		c.mu.Unlock()
+		pass(31 * time.Minute)
+		shows(t, m, 5)
+		b.stop()
+	})
 }
