@@ -3,6 +3,7 @@ package syncer
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -10,26 +11,44 @@ import (
 	"github.com/ecosire/stocksync/internal/text"
 )
 
-// String is the plan as text: the channels, then the lines.
+// String is the plan as text: the channels, the lines, and what else customers
+// can buy though it is not there.
 func (p *Plan) String() string {
 	var b strings.Builder
 	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	channels, lines := p.rows()
 	fmt.Fprintln(table, "channel\tchecked\tagreed\tdiffering\tnot in the source")
-	for _, c := range p.Channels {
-		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%s\n", c.Channel, c.Checked, c.Agreed, p.differing(c.Channel), c.Extra, c.Error)
+	for _, row := range channels {
+		fmt.Fprintln(table, strings.Join(row, "\t"))
 	}
-	if len(p.Lines) > 0 {
+	if len(lines) > 0 {
 		fmt.Fprintln(table, "\nchannel\tSKU\tshown\twanted\tdelta\twhy")
 	}
-	for _, l := range p.Lines {
-		fmt.Fprintf(table, "%s\t%s\n", cmp.Or(l.Channel, "source"), strings.Join(l.cells(), "\t"))
+	for _, row := range lines {
+		fmt.Fprintln(table, strings.Join(row, "\t"))
 	}
 	table.Flush()
-	for _, c := range p.Channels {
-		writeAtZero(&b, c.Channel, c.SellsAtZero, c.AtZero)
-		writeRetired(&b, c.Channel, c.Retired)
-	}
+	p.writeNotes(&b)
 	return b.String()
+}
+
+// rows are the channels and the lines, as tables without their headings.
+func (p *Plan) rows() (channels, lines [][]string) {
+	for _, c := range p.Channels {
+		channels = append(channels, []string{c.Channel, strconv.Itoa(c.Checked), strconv.Itoa(c.Agreed),
+			strconv.Itoa(p.differing(c.Channel)), strconv.Itoa(c.Extra), text.Clean(c.Error)})
+	}
+	for _, l := range p.Lines {
+		lines = append(lines, append([]string{cmp.Or(l.Channel, "source")}, l.cells()...))
+	}
+	return channels, lines
+}
+
+func (p *Plan) writeNotes(w io.Writer) {
+	for _, c := range p.Channels {
+		writeAtZero(w, c.Channel, c.SellsAtZero, c.AtZero)
+		writeRetired(w, c.Channel, c.Retired)
+	}
 }
 
 func (p *Plan) differing(name string) int {
@@ -70,24 +89,31 @@ func (l Line) cells() []string {
 	return cells
 }
 
-// Markdown is the plan as two Markdown tables.
+// Markdown is the same as two Markdown tables, and paragraphs below.
 func (p *Plan) Markdown() string {
 	var b strings.Builder
-	b.WriteString("| channel | checked | agreed | differing | not in the source |\n|---|--:|--:|--:|--:|\n")
-	for _, c := range p.Channels {
-		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d |\n", escape(c.Channel), c.Checked, c.Agreed, p.differing(c.Channel), c.Extra)
-	}
-	if len(p.Lines) > 0 {
+	channels, lines := p.rows()
+	b.WriteString("| channel | checked | agreed | differing | not in the source | |\n|---|--:|--:|--:|--:|---|\n")
+	markdownRows(&b, channels)
+	if len(lines) > 0 {
 		b.WriteString("\n| channel | SKU | shown | wanted | delta | why |\n|---|---|--:|--:|--:|---|\n")
 	}
-	for _, l := range p.Lines {
-		cells := l.cells()
-		for i := range cells {
-			cells[i] = escape(cells[i])
-		}
-		fmt.Fprintf(&b, "| %s | %s |\n", escape(cmp.Or(l.Channel, "source")), strings.Join(cells, " | "))
+	markdownRows(&b, lines)
+	var notes strings.Builder
+	p.writeNotes(&notes)
+	for note := range strings.Lines(notes.String()) {
+		fmt.Fprintf(&b, "\n%s\n", escape(strings.TrimSuffix(note, "\n")))
 	}
 	return b.String()
+}
+
+func markdownRows(w io.Writer, rows [][]string) {
+	for _, row := range rows {
+		for i := range row {
+			row[i] = escape(row[i])
+		}
+		fmt.Fprintf(w, "| %s |\n", strings.Join(row, " | "))
+	}
 }
 
 // escape keeps a text within its cell.
