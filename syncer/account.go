@@ -62,6 +62,8 @@ func (a *account) result(ctx context.Context, res *result) {
 	case updated:
 		r.Updated++
 		a.change(ctx, res, "")
+	case observed:
+		a.observation(ctx, res)
 	case pending:
 		r.Pending++
 		if res.err != nil { // else an earlier run wrote it
@@ -98,15 +100,19 @@ func (a *account) result(ctx context.Context, res *result) {
 
 func (a *account) change(ctx context.Context, res *result, state string) {
 	a.drift(res)
-	c := Change{
-		ProductID: res.stock.ProductID, SKU: res.sku, ProductSKU: res.productSKU(), Name: res.stock.Name,
-		Shown: shownBefore(res.seen), Wanted: res.quantity, AsOf: res.asOf, State: state, Culprit: res.culprit,
-	}
+	c := changeOf(res, state)
 	if len(a.report.Changes) < maxListed {
 		a.report.Changes = append(a.report.Changes, c)
 	}
 	if state != "unclear" {
 		a.s.hooks.changed(ctx, a.s, a.t.name, c)
+	}
+}
+
+func changeOf(res *result, state string) Change {
+	return Change{
+		ProductID: res.stock.ProductID, SKU: res.sku, ProductSKU: res.productSKU(), Name: res.stock.Name,
+		Shown: shownBefore(res.seen), Wanted: res.quantity, AsOf: res.asOf, State: state, Culprit: res.culprit,
 	}
 }
 
@@ -174,7 +180,7 @@ func (a *account) log(ctx context.Context, r *Report) {
 	for _, more := range []struct {
 		key string
 		n   int
-	}{{"pending", c.Pending}, {"unclear", c.Unclear}, {"held", c.Held}, {"replanned", c.Replanned}, {"superseded", c.Superseded}} {
+	}{{"observed", c.Observed}, {"wouldHold", c.WouldHold}, {"pending", c.Pending}, {"unclear", c.Unclear}, {"held", c.Held}, {"replanned", c.Replanned}, {"superseded", c.Superseded}} {
 		if more.n > 0 {
 			attrs = append(attrs, slog.Int(more.key, more.n))
 		}

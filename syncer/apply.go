@@ -42,6 +42,9 @@ func (s *Syncer) Apply(ctx context.Context, plan *Plan) (*Report, error) {
 		if i < 0 {
 			return nil, fmt.Errorf("syncer: Apply: the plan is for a channel %q, which this Syncer does not have", l.Channel)
 		}
+		if s.targets[i].quiet() {
+			return nil, fmt.Errorf("syncer: Apply: %s: %w", l.Channel, ErrObserving)
+		}
 		jobs[i].bySKU[l.SKU] = l
 		if l.ProductID != "" {
 			ids = append(ids, l.ProductID)

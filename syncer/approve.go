@@ -73,6 +73,9 @@ func (s *Syncer) Approve(ctx context.Context, a Approval) error {
 		return errors.New("syncer: Approve: the approval has expired")
 	}
 	t := s.targets[i]
+	if t.quiet() {
+		return fmt.Errorf("syncer: Approve: %s: %w", t.name, ErrObserving)
+	}
 	h, lines, err := s.holding(ctx, t)
 	if err != nil {
 		return fmt.Errorf("syncer: Approve: %w", err)
@@ -165,7 +168,7 @@ func (s *Syncer) execute(ctx context.Context) error {
 		}
 	}
 	for _, t := range s.targets {
-		if len(due[t.name]) == 0 || t.pause.get() != nil {
+		if len(due[t.name]) == 0 || t.pause.get() != nil || t.quiet() {
 			continue
 		}
 		if err := s.executeOn(ctx, t); err != nil {
@@ -213,7 +216,7 @@ func (s *Syncer) executeOn(ctx context.Context, t *target) error {
 	failed := make(map[string]bool)
 	for _, c := range r.Channels {
 		for _, p := range c.Problems {
-			failed[p.SKU] = failed[p.SKU] || !channel.Permanent(p.Err)
+			failed[p.SKU] = failed[p.SKU] || !channel.Permanent(p.Err) && !errors.Is(p.Err, ErrObserving)
 		}
 	}
 	var gone []Record

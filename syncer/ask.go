@@ -64,7 +64,7 @@ type askedError struct {
 
 // sentinels are the errors that an answer may match, by their texts.
 var sentinels = []error{
-	ErrHeld, ErrPaused, ErrReconciling, ErrEmpty, ErrShrunk, ErrForeign, ErrNotCompared, ErrNoProduct,
+	ErrHeld, ErrPaused, ErrReconciling, ErrEmpty, ErrShrunk, ErrForeign, ErrNotCompared, ErrNoProduct, ErrObserving,
 	channel.ErrUnknownSKU, channel.ErrAmbiguousSKU, channel.ErrNotTracked, channel.ErrNotStocked, channel.ErrShared,
 	channel.ErrInvalid, channel.ErrConflict, channel.ErrPending, channel.ErrNotApplied, channel.ErrUnclear,
 	channel.ErrUnauthorized, channel.ErrUnavailable, channel.ErrIncomplete,

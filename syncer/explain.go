@@ -76,6 +76,9 @@ type Listed struct {
 	// OffSale and Unset are as in [channel.Level].
 	OffSale bool `json:"offSale,omitempty"`
 	Unset   bool `json:"unset,omitempty"`
+	// Observed reports that nothing is written, as the target observes; see
+	// [Target].Observe.
+	Observed bool `json:"observed,omitempty"`
 	// Pending is a quantity that was accepted at a time and does not show yet, or
 	// from which the channel has deducted what it sold ([channel.Deductor]).
 	Pending   *int      `json:"pending,omitempty"`
@@ -242,6 +245,7 @@ func (s *Syncer) listed(ctx context.Context, t *target, stock *channel.Stock, st
 		}
 		if err == nil {
 			l.Wanted = new(w.quantity)
+			l.Observed = p.observes(ctx, &change{want: *w})
 		}
 		all = append(all, l)
 	}

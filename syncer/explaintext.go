@@ -109,6 +109,9 @@ func (l *Listed) sentence(now time.Time) string {
 	case l.agrees():
 		return fmt.Sprintf("%s %s, as it should.", sku, shows)
 	}
+	if l.Observed {
+		return fmt.Sprintf("%s %s and %s. The channel is only observed, and nothing is written.", sku, shows, want)
+	}
 	return fmt.Sprintf("%s %s and %s.", sku, shows, want)
 }
 
@@ -154,7 +157,7 @@ func (c *Explained) next(agreeing bool) string {
 		return ""
 	}
 	for i := range c.Listings {
-		if l := &c.Listings[i]; l.Held != nil || l.Pending != nil || errors.Is(l.Err, channel.ErrUnknownSKU) {
+		if l := &c.Listings[i]; l.Held != nil || l.Pending != nil || l.Observed || errors.Is(l.Err, channel.ErrUnknownSKU) {
 			return ""
 		}
 	}
@@ -176,7 +179,7 @@ func (e *Entry) words() string {
 	}
 	said := string(e.What)
 	switch e.What {
-	case Wrote, Sent, Doubtful, Withheld:
+	case Wrote, Sent, Doubtful, Withheld, WouldBe:
 		said += fmt.Sprintf(": %s → %d", shown, e.Wanted)
 	case Landed:
 		said += fmt.Sprintf(": shows %d", e.Wanted)

@@ -75,6 +75,9 @@ type ChannelHealth struct {
 	Delays *Delays `json:"delays,omitempty"`
 	// Stuck is the call that has not returned, such as "Levels", if any.
 	Stuck string `json:"stuck,omitempty"`
+	// Observing reports that the channel is only observed, but for what a Pilot
+	// chooses; see [Target].Observe.
+	Observing bool `json:"observing,omitempty"`
 	// Guard is set if the guard of the channel has tripped, and Held is how
 	// many lines it holds then; see [Syncer.Held].
 	Guard *Trip `json:"guard,omitempty"`
@@ -157,7 +160,7 @@ func (s *Syncer) Health(ctx context.Context) (Health, error) {
 	depth(&h.Inbox, inboxLane, noticedLane)
 	depth(&h.Orders, orderLane)
 	for _, t := range s.targets {
-		c := ChannelHealth{Channel: t.name, Paused: t.pause.get()}
+		c := ChannelHealth{Channel: t.name, Paused: t.pause.get(), Observing: t.Observe}
 		for _, seen := range v.Channels {
 			if seen.Channel == t.name {
 				c.DownSince, c.Err, c.Stuck, c.Quota = seen.DownSince, seen.Err, seen.Stuck, seen.Quota

@@ -44,6 +44,9 @@ type Hooks struct {
 	// Changed is called for every quantity written, including those beyond a
 	// report's list.
 	Changed func(ctx context.Context, channel string, c Change)
+	// Observed is called for every quantity that would have been written if the
+	// target did not observe; see [Target].Observe.
+	Observed func(ctx context.Context, channel string, c Change)
 	// Progress reports how far a reconciliation has got. Calls never overlap.
 	Progress func(context.Context, Progress)
 	// Leading: on a [SharedQueue], this process has begun to lead.
@@ -225,6 +228,12 @@ func (h *Hooks) tripped(ctx context.Context, s *Syncer, channel string, t Trip) 
 func (h *Hooks) changed(ctx context.Context, s *Syncer, channel string, c Change) {
 	if h.Changed != nil {
 		s.hook(ctx, channel, c.ProductID, c.SKU, func() { h.Changed(ctx, channel, c) })
+	}
+}
+
+func (h *Hooks) observed(ctx context.Context, s *Syncer, channel string, c Change) {
+	if h.Observed != nil {
+		s.hook(ctx, channel, c.ProductID, c.SKU, func() { h.Observed(ctx, channel, c) })
 	}
 }
 

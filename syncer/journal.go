@@ -59,6 +59,7 @@ const (
 	Sent     What = "sent"     // it was accepted, and does not show yet
 	Landed   What = "landed"   // it shows now
 	Doubtful What = "unclear"  // it was sent, and whether it was applied is not known
+	WouldBe  What = "observed" // it would have been written, but the target observes
 	Withheld What = "held"     // a guard held it
 	GaveUp   What = "gave up"  // it will not be tried again before it changes
 	Failing  What = "failing"  // the channel as a whole has failed
@@ -272,6 +273,8 @@ func (a *account) noted(ctx context.Context, o *outcome) {
 			e.What = Doubtful
 		case held:
 			e.What = Withheld
+		case observed:
+			e.What = WouldBe
 		case agreed:
 			if !r.landed {
 				continue
@@ -298,7 +301,7 @@ func (j *journal) noteRun(ctx context.Context, r *Report, err error) {
 	short.Channels = slices.Clone(r.Channels)
 	for i := range short.Channels {
 		c := &short.Channels[i]
-		c.Changes, c.Problems, c.ExtraSKUs, c.Retired, c.AtZero = nil, nil, nil, nil, nil
+		c.Changes, c.Observations, c.Problems, c.ExtraSKUs, c.Retired, c.AtZero = nil, nil, nil, nil, nil, nil
 	}
 	j.write(ctx, Entry{What: Ended, Run: r.Run, Err: err, Report: &short})
 }

@@ -88,6 +88,8 @@ var lineKeys = map[string]string{
 	"looks again at what was being written when the last term ended": "products",
 	"old answers could not be removed":                               "err",
 	"other replicas cannot see how the channels are":                 "err",
+
+	"the channel is only observed: nothing is written to it, but for what its Pilot chooses": "channel",
 }
 
 // A lineChecker is the log of the syncers of these tests. It finds fault with

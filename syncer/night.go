@@ -33,6 +33,7 @@ type night struct {
 	lost    bool       // there were too many of these
 	aside   [gain + 1]aside
 	written [gain + 1]bool
+	watched [gain + 1]watched
 	whole   bool // everything was compared
 	rounds  int  // of catching up, while the channel worked
 	// kitting is the kind of listings that are looked at now: the kits come
@@ -171,6 +172,7 @@ func (n *night) add(ctx context.Context, o *outcome) {
 		n.miss(slices.Compact(again))
 		o.err = nil // unless it stays so
 	}
+	n.watch(o)
 	n.account.add(ctx, o)
 	n.tell(n.account)
 }
@@ -322,7 +324,7 @@ func (n *night) finish(ctx context.Context, whole bool) {
 		n.t.troubles.note(ctx, n.s, found, true)
 	}
 	n.whole = whole && len(n.missed) == 0 && !n.lost && n.noKits == nil && ctx.Err() == nil
-	over := false
+	over := n.wouldHold()
 	for d := loss; d <= gain; d++ {
 		a := &n.aside[d]
 		count := len(a.products)

@@ -8,13 +8,14 @@ import (
 )
 
 // A state is what came of one listing in a pass. They are in order, from well
-// to bad, and are compared: up to updated the channel shows what it should, and
-// of a product with several listings the worst counts.
+// to bad, and are compared: up to updated the channel shows what it should, up to
+// observed nothing is left to do, and of a product with several listings the worst counts.
 type state uint8
 
 const (
 	agreed     state = iota // the channel shows it already
 	updated                 // it was written
+	observed                // it would be written, but the target observes
 	pending                 // it was accepted, and does not show yet
 	unclear                 // it was sent, and whether it was applied is not known
 	held                    // a guard holds it
@@ -35,6 +36,8 @@ type result struct {
 	// means that there is nothing to wait for.
 	settles time.Duration
 	landed  bool // agreed: what was pending shows
+	// danger is what a guard would hold this for, of what was only observed.
+	danger danger
 	// culprit is why there was a difference; a run over the catalogue asks.
 	culprit Culprit
 }

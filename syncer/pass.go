@@ -58,6 +58,8 @@ type pass struct {
 	// chosen says which kits are looked at; nil means those with a part among the
 	// stocks.
 	chosen func(Listing) bool
+	// stocks are what the wants were made of.
+	stocks []channel.Stock
 	// holdErr is why what the gate shut could not be kept as held.
 	holdErr error
 	// sold are products of which the pass noticed that the channel sold some.
@@ -124,7 +126,7 @@ func (p *pass) take(ctx context.Context, stocks []channel.Stock) *outcome {
 			out.fail(slices.Concat(wants, stale), err)
 			return out
 		}
-		changes = p.expected(changes, out)
+		changes = p.observe(ctx, p.expected(changes, out), out)
 		if p.gate != nil && p.t.reader != nil {
 			var shut []change
 			changes, shut = p.gate(changes)

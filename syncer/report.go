@@ -47,14 +47,15 @@ type Report struct {
 
 // A ChannelReport says what became of the products on one channel. Each
 // listing that the target shows is counted once: Checked is the sum of Updated,
-// Pending, Unclear, Unchanged, Superseded, Held, Replanned, Unknown and Failed.
+// Observed, Pending, Unclear, Unchanged, Superseded, Held, Replanned, Unknown and Failed.
 //
-// Lists are bounded, counts are not: Changes, Problems and the lines held each
+// Lists are bounded, counts are not: Changes, Observations, Problems and the lines held each
 // stop at 10,000, so that a report does not grow with the catalogue.
 type ChannelReport struct {
 	Channel    string `json:"channel"`
 	Checked    int    `json:"checked"`
 	Updated    int    `json:"updated"`              // showed something else, and was written
+	Observed   int    `json:"observed,omitempty"`   // showed something else, and was not written, since the target observes
 	Pending    int    `json:"pending,omitempty"`    // accepted, in this run or an earlier one, and not settled yet; or asked of a leader that has not answered yet
 	Unclear    int    `json:"unclear,omitempty"`    // sent, and not known whether applied
 	Unchanged  int    `json:"unchanged"`            // showed the right quantity already
@@ -82,8 +83,10 @@ type ChannelReport struct {
 	// sell is not there.
 	SellsAtZero int      `json:"sellsAtZero,omitempty"`
 	AtZero      []string `json:"atZero,omitempty"`
-	// Over and Under are how many of those written, sent or held showed more,
-	// and less, than they should: the drift.
+	// WouldHold is how many of the Observed a guard would have held.
+	WouldHold int `json:"wouldHold,omitempty"`
+	// Over and Under are how many of those written, observed, sent or held showed
+	// more, and less, than they should: the drift.
 	Over  int `json:"over,omitempty"`
 	Under int `json:"under,omitempty"`
 
@@ -103,6 +106,9 @@ type ChannelReport struct {
 	// Changes are what was written, in the order of writing, and what was sent
 	// without an answer.
 	Changes []Change `json:"changes,omitempty"`
+	// Observations are what would have been written, and what the channel showed
+	// instead.
+	Observations []Change `json:"observations,omitempty"`
 	// Problems are the products that the channel does not show as it should.
 	// Those whose SKU the channel does not have take at most half of the list.
 	Problems []Problem `json:"problems,omitempty"`
@@ -125,7 +131,7 @@ type Change struct {
 	Wanted int `json:"wanted"`
 	// AsOf is when the source was asked for the quantity.
 	AsOf time.Time `json:"asOf"`
-	// State is "" for what shows, "pending" for what was accepted and does not
+	// State is "" for what shows, "observed" for what was not written, "pending" for what was accepted and does not
 	// show yet, and "unclear" for what was sent and may or may not be applied.
 	State string `json:"state,omitempty"`
 	// Culprit is why the channel did not show it already; "" if nobody asked.
@@ -353,6 +359,7 @@ func (c *ChannelReport) notes(w io.Writer) {
 	if c.Paused {
 		fmt.Fprintf(w, "%s: the channel was paused; what was not compared waits until it is resumed\n", c.Channel)
 	}
+	c.writeObserved(w)
 	writeAtZero(w, c.Channel, c.SellsAtZero, c.AtZero)
 	writeRetired(w, c.Channel, c.Retired)
 	if c.Unlisted != "" {

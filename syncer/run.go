@@ -150,7 +150,8 @@ func (s *Syncer) labour(accept, work context.Context, t *tenure) {
 		group.Go(func() error { r.tidy(accept); return nil })
 	}
 	for _, t := range s.targets {
-		if r, ok := channel.As[channel.Resumer](t.Channel); ok {
+		t.sayObserved(accept, s)
+		if r, ok := channel.As[channel.Resumer](t.Channel); ok && !t.quiet() {
 			group.Go(func() error { s.resume(accept, work, t, r); return nil })
 		}
 	}

@@ -69,6 +69,11 @@ type Config struct {
 	// a good choice. It keeps the last 200,000 entries, of about 350 bytes each;
 	// in a [MemoryQueue] 20,000.
 	Journal time.Duration
+	// Observe makes every target observe, as if it said so itself: a host that
+	// runs beside what it is to replace sets it for the first week, and nothing is
+	// written to any shop but for what a Target's Pilot chooses. All replicas on a
+	// SharedQueue must agree; those of who leads count. See [Target].Observe.
+	Observe bool
 	// Hooks are called as things happen.
 	Hooks Hooks
 }
@@ -177,6 +182,7 @@ func New(cfg Config) (*Syncer, error) {
 		s.watcher, _ = channel.As[channel.Watcher](cfg.Source)
 	}
 	for i, t := range cfg.Targets {
+		t.Observe = t.Observe || cfg.Observe
 		full, err := newTarget(t)
 		if err != nil {
 			return nil, fmt.Errorf("syncer: Config.Targets[%d].%w", i, err)

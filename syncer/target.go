@@ -47,6 +47,17 @@ type Target struct {
 	Retire func(sku string) bool
 	// Guard limits what may be done to the channel before anybody has looked.
 	Guard Guard
+	// Observe makes the syncer do everything for the channel but write: events,
+	// reconciliations, reports, hooks, delays, plans and explanations are as they
+	// will be, and nothing is written to the shop, whatever is called. What would
+	// have been written is Observed in reports, with what the shop showed instead,
+	// and how much of it the Guard would have held. Apply and Approve fail with
+	// [ErrObserving]. See Config.Observe.
+	Observe bool
+	// Pilot, with Observe, chooses the products that are written all the same, for
+	// the days between observing and trusting; nil means none. A kit is written if
+	// all its parts are chosen; what is retired, which has no product, is not.
+	Pilot func(channel.Stock) bool
 }
 
 // A target is a [Target] with what the syncer keeps for it while it lives.
@@ -68,6 +79,7 @@ type target struct {
 	late        lateness
 	barren      barren // writes that came to nothing, in a row
 	window      window // what was lately lost and gained in real time
+	observed    window // what would have been, if it was only observed
 	keeper      keeper // what the guard holds
 	troubles    troubles
 }
@@ -78,6 +90,9 @@ func newTarget(t Target) (*target, error) {
 	}
 	if t.Policy.err != nil {
 		return nil, fmt.Errorf("Policy: %w", t.Policy.err)
+	}
+	if t.Pilot != nil && !t.Observe {
+		return nil, errors.New("Pilot chooses nothing without Observe: all products are written")
 	}
 	if err := t.Guard.check(); err != nil {
 		return nil, fmt.Errorf("Guard: %w", err)

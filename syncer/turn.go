@@ -87,11 +87,11 @@ func (s *Syncer) syncMarked(ctx context.Context, r *reader, t *target, tasks []T
 			o.giveUp(ctx, task, Problem{Channel: t.name, ProductID: task.ID, SKU: stock.SKU, Name: stock.Name, Err: stock.Err})
 		case stock.Err != nil:
 			o.countAndRetry(task, stock.Err, maxUnreadBackoff)
-		case (res == nil || res.state <= updated) && slices.Contains(read.stale, task.ID): // shown, but it may not be what the mark is about
+		case (res == nil || res.state <= observed) && slices.Contains(read.stale, task.ID): // shown, but it may not be what the mark is about
 			o.countAndRetry(task, errStale, maxProductBackoff)
 		case res != nil && res.state <= pending && res.settles > 0: // compared once more when it should have settled
 			o.putBack(task, t.lookAgainIn(res))
-		case res == nil || res.state <= updated:
+		case res == nil || res.state <= observed:
 			o.done(task)
 			shown.shown(task)
 		case res.state == held && res.err == nil && res.quantity < res.seen.Quantity && p.explained(&change{res.want, res.seen}): // by now

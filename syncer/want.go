@@ -48,6 +48,7 @@ func (w *want) isKit() bool { return len(w.parts) > 1 }
 // shares its SKU with another product, since no channel can show two
 // quantities.
 func (p *pass) want(ctx context.Context, stocks []channel.Stock, out *outcome) []want {
+	p.stocks = stocks
 	if p.fixed != nil {
 		return p.fixedWants(stocks)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ecosire/stocksync/channel"
@@ -91,6 +92,9 @@ func (w *writing) push(ctx context.Context, some []change) error {
 		updates[i] = channel.Update{SKU: c.sku, Quantity: c.quantity, Seen: c.seen, AsOf: c.asOf}
 	}
 	t := w.p.t
+	if t.Observe && slices.ContainsFunc(some, func(c change) bool { return w.p.observes(ctx, &c) }) {
+		return unsent{ErrObserving} // the last bolt: observe has taken them out
+	}
 	of := ctx
 	if len(some) == 1 {
 		of = about(ctx, t.name, some[0].stock.ProductID, some[0].sku)
