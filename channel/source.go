@@ -71,7 +71,7 @@ func (s Stock) In(warehouses ...string) (Quantity, error) {
 // A Source is the single source of truth.
 //
 // What else a source can do is found by type with [As], also through wrappers:
-// [Watcher], [OrderSource], [Pacer], [Counter], [Meter].
+// [Watcher], [OrderSource], [Pacer], [Counter], [Finder], [Meter].
 type Source interface {
 	// Stock reads the named products, or every product when none is named. Of
 	// the named ones it yields only those that exist, in any order; a product
@@ -118,6 +118,13 @@ type Pacer interface {
 // A Counter is a [Source] that can tell cheaply how many products it has.
 type Counter interface {
 	Count(ctx context.Context) (int, error)
+}
+
+// A Finder is a [Source] that can find products by their SKU.
+type Finder interface {
+	// Find returns the products whose own SKU is exactly this one, as a rule one
+	// or none. It costs a request, so whoever calls it does so rarely.
+	Find(ctx context.Context, sku string) (productIDs []string, err error)
 }
 
 // A Receiver authenticates the deliveries of a service's webhooks and says

@@ -384,12 +384,16 @@ func (s *Syncer) productOf(ctx context.Context, sku string) (string, error) {
 	if sku == "" {
 		return "", errors.New("a question has a ProductID or an SKU")
 	}
+	s.recollectIndex(ctx)
 	for _, t := range s.targets {
 		t.memory.mu.Lock()
 		e, ok := t.memory.get(sku)
 		t.memory.mu.Unlock()
 		if ok && e.productID != "" {
 			return e.productID, nil
+		}
+		if ids := s.productsUnder(ctx, t, sku); len(ids) > 0 {
+			return ids[0], nil
 		}
 		value, err := s.queue.Load(ctx, heldSet+t.name, sku)
 		if err != nil {
@@ -407,6 +411,9 @@ func (s *Syncer) productOf(ctx context.Context, sku string) (string, error) {
 		if x.SKU == sku {
 			return x.ProductID, nil
 		}
+	}
+	if ids, err := s.search(ctx, sku); err == nil && len(ids) > 0 {
+		return ids[0], nil
 	}
 	return "", fmt.Errorf("%w: nothing is known of the SKU %q lately; ask by the product's id", ErrNoProduct, sku)
 }

@@ -18,7 +18,8 @@ type Hooks struct {
 	// is that of the work, and the function is called at its end. Either may be
 	// nil. See [Work].
 	Work func(context.Context, Work) (context.Context, func(WorkDone))
-	// Received: the webhook handler accepted an event as genuine.
+	// Received: a webhook handler, the source's or a channel's, accepted an event
+	// as genuine.
 	Received func(context.Context, channel.Event)
 	// Marked: products were marked as changed, by an event, by Notify, or
 	// because they moved.
@@ -59,10 +60,10 @@ type Hooks struct {
 	// it could not begin.
 	Reconciled func(context.Context, *Report, error)
 	// Request: a client that speaks to ECOSIRE or a shop has sent a request and
-	// has an answer, or none. channel is "" for the source, and where a webhook's
-	// receiver asks. See [channel.WithRequests].
+	// has an answer, or none. channel is "" for the source, and where its
+	// webhooks' receiver asks. See [channel.WithRequests].
 	Request func(ctx context.Context, channel string, r channel.Request)
-	// Delivery is called when the webhook handler gets a request, whoever sends
+	// Delivery is called when a webhook handler gets a request, whoever sends
 	// it, with its context. The context that it returns is that of what is done
 	// about it, and the function is called with the status of the answer. Either
 	// may be nil.

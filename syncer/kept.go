@@ -40,17 +40,15 @@ func (n keptNote) key(piece int) string { return fmt.Sprintf("%s%06d", n.Prefix,
 
 // recollect restores what the channels knew, once.
 func (s *Syncer) recollect(ctx context.Context) {
+	s.recollectIndex(ctx)
 	for _, t := range s.targets {
 		k, ok := channel.As[channel.Keeper](t.Channel)
 		if !ok || s.forgets() || !t.recollected.CompareAndSwap(false, true) {
 			continue
 		}
-		head, err := t.keptHead(ctx, s)
-		if err == nil && head.Pieces > 0 {
-			err = t.call(ctx, s, "Restore", func(ctx context.Context) error {
-				return k.Restore(&keptReader{ctx: ctx, s: s, set: keptSet + t.name, note: head})
-			})
-		}
+		err := s.restoreKept(ctx, keptSet+t.name, func(r *keptReader) error {
+			return t.call(ctx, s, "Restore", func(ctx context.Context) error { r.ctx = ctx; return k.Restore(r) })
+		})
 		if err != nil {
 			s.logger.LogAttrs(ctx, slog.LevelWarn, "what a channel had kept is not restored; it costs requests to find it out again",
 				slog.String("channel", t.name), slog.Any("err", err))
@@ -58,8 +56,9 @@ func (s *Syncer) recollect(ctx context.Context) {
 	}
 }
 
-// keep keeps what the channels know by now.
+// keep keeps what the channels, and the index, know by now.
 func (s *Syncer) keep(ctx context.Context) {
+	s.keepIndex(ctx)
 	for _, t := range s.targets {
 		k, ok := channel.As[channel.Keeper](t.Channel)
 		if !ok || s.forgets() || time.Since(t.keptAt) < keptSeldom && !t.keptAt.IsZero() {
@@ -83,28 +82,40 @@ func (s *Syncer) forgets() bool {
 	return memory
 }
 
-func (t *target) keptHead(ctx context.Context, s *Syncer) (head keptNote, err error) {
-	value, err := s.on(ctx).Load(ctx, keptSet+t.name, keptHead)
+func (s *Syncer) keptHead(ctx context.Context, set string) (head keptNote, err error) {
+	value, err := s.on(ctx).Load(ctx, set, keptHead)
 	if err == nil && value != nil {
 		err = json.Unmarshal(value, &head)
 	}
 	return head, err
 }
 
+// restoreKept reads what is kept in a set, if anything is.
+func (s *Syncer) restoreKept(ctx context.Context, set string, restore func(*keptReader) error) error {
+	head, err := s.keptHead(ctx, set)
+	if err != nil || head.Pieces == 0 {
+		return err
+	}
+	return restore(&keptReader{ctx: ctx, s: s, set: set, note: head})
+}
+
 func (t *target) keep(ctx context.Context, s *Syncer, k channel.Keeper) error {
-	old, err := t.keptHead(ctx, s)
+	return s.keepIn(ctx, keptSet+t.name, func(w *keptWriter) error {
+		return t.call(ctx, s, "Keep", func(ctx context.Context) error { w.ctx = ctx; return k.Keep(w) })
+	})
+}
+
+// keepIn keeps what write writes, in the place of what was kept in a set before.
+func (s *Syncer) keepIn(ctx context.Context, set string, write func(*keptWriter) error) error {
+	old, err := s.keptHead(ctx, set)
 	if err != nil {
 		old = keptNote{} // it is replaced
 	}
-	w := &keptWriter{s: s, set: keptSet + t.name, note: keptNote{Prefix: "a"}}
+	w := &keptWriter{ctx: ctx, s: s, set: set, note: keptNote{Prefix: "a"}}
 	if old.Prefix == "a" {
 		w.note.Prefix = "b"
 	}
-	err = t.call(ctx, s, "Keep", func(ctx context.Context) error {
-		w.ctx = ctx
-		return k.Keep(w)
-	})
-	if err != nil {
+	if err := write(w); err != nil {
 		return err
 	}
 	if err := w.flush(ctx); err != nil {

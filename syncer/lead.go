@@ -151,6 +151,7 @@ func (s *Syncer) leave(ctx context.Context, t *tenure) {
 // earlier term: another process has worked on them since.
 func (s *Syncer) forget() {
 	s.doubled.forget()
+	s.index.forget()
 	for _, t := range s.targets {
 		t.memory.forget()
 		t.troubles.forget()

@@ -90,6 +90,12 @@ var lineKeys = map[string]string{
 	"other replicas cannot see how the channels are":                 "err",
 
 	"the channel is only observed: nothing is written to it, but for what its Pilot chooses": "channel",
+	"a channel tells that what it shows has changed":                                                             "channel skus",
+	"a part of a delivery makes no sense":                                                                        "channel err",
+	"a channel told of an SKU that no product has":                                                               "channel sku",
+	"the product of an SKU that a channel told of could not be found yet":                                        "channel sku err",
+	"which product each SKU is was kept and is not restored; the next run over the catalogue finds it out again": "err",
+	"which product each SKU is cannot be kept; after a restart it is found out again":                            "err",
 }
 
 // A lineChecker is the log of the syncers of these tests. It finds fault with

@@ -100,6 +100,7 @@ const (
 	Ordered  Cause = "order"  // the source sent an event about an order
 	Notified Cause = "notify" // the host called Notify
 	Watched  Cause = "watch"  // it was noticed by watching
+	Told     Cause = "told"   // a channel said that what it shows has changed
 	Retried  Cause = "retry"  // earlier work is to be done again
 	Asked    Cause = "asked"  // somebody waits for the outcome
 )

@@ -109,6 +109,7 @@ func (s *Syncer) reconcile(ctx context.Context) (r *Report, complete bool, err e
 	}
 	wg.Wait()
 	if whole && ctx.Err() == nil {
+		s.index.ran()
 		failed = s.conclude(ctx, e)
 		complete = true
 	}

@@ -137,6 +137,10 @@ func (s *Syncer) labour(accept, work context.Context, t *tenure) {
 		s.dispatch(work, tasks, (*target).watchedLane)
 		return 0
 	}})
+	start(&worker{s: s, lane: skuLane, size: findBatch, gather: s.gather, do: func(tasks []Task) time.Duration {
+		s.resolveSKUs(work, tasks)
+		return 0
+	}})
 	if s.orders != nil {
 		start(&worker{s: s, lane: orderLane, size: orderBatch, gather: s.gather, do: func(tasks []Task) time.Duration {
 			s.resolve(work, tasks)

@@ -111,6 +111,9 @@ type Syncer struct {
 	once        logOnce
 	calls       calls // of the source, and others that only read, which have not returned
 	orderRate   *rate.Limiter
+	findRate    *rate.Limiter // of searches for SKUs that channels told of
+	index       skuIndex
+	unfound     unfound
 	sales       sales
 	doubled     doubled
 	trouble     trouble // of the queue
@@ -142,6 +145,7 @@ func New(cfg Config) (*Syncer, error) {
 		approvals:  make(chan struct{}, 1),
 		pauses:     pauses{mu: make(channelLock, 1), due: make(chan struct{}, 1)},
 		orderRate:  rate.NewLimiter(orderEvery, orderBurst),
+		findRate:   rate.NewLimiter(findEvery, findBurst),
 	}
 	s.returning = min(maxReturning, max(0, s.grace)/4)
 	if s.patience < 0 {

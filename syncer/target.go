@@ -45,6 +45,10 @@ type Target struct {
 	// the whole catalogue, or less than half of what there was, none is. A plan
 	// has what is retired in any case.
 	Retire func(sku string) bool
+	// Webhooks authenticates and reads what the handler of
+	// [Syncer.ChannelHandler] gets, such as a *shopify.Webhooks; nil means that
+	// the Channel does, if it is a [channel.Receiver].
+	Webhooks channel.Receiver
 	// Guard limits what may be done to the channel before anybody has looked.
 	Guard Guard
 	// Observe makes the syncer do everything for the channel but write: events,
@@ -82,6 +86,7 @@ type target struct {
 	observed    window // what would have been, if it was only observed
 	keeper      keeper // what the guard holds
 	troubles    troubles
+	receiving   chan struct{} // holds a token for each delivery of the channel that is being read
 }
 
 func newTarget(t Target) (*target, error) {
@@ -102,6 +107,10 @@ func newTarget(t Target) (*target, error) {
 	if strings.TrimSpace(full.name) == "" {
 		return nil, errors.New("Channel has no name: reports and logs could not tell it apart")
 	}
+	if t.Webhooks != nil && nothing(t.Webhooks) {
+		return nil, errors.New("Webhooks holds a nil pointer: leave the field out instead")
+	}
+	full.receiving = make(chan struct{}, maxReceiving)
 	full.reader, _ = channel.As[channel.Reader](t.Channel)
 	if s, ok := channel.As[channel.Sizer](t.Channel); ok {
 		full.size = max(0, s.BatchSize())

@@ -78,6 +78,7 @@ func (p *pass) want(ctx context.Context, stocks []channel.Stock, out *outcome) [
 	for i := range wants {
 		claims[wants[i].sku]++
 	}
+	p.s.index.learn(p.t, wants)
 	rivals := p.t.memory.rivals(wants)
 	return slices.DeleteFunc(wants, func(w want) bool {
 		var err error

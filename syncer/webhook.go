@@ -55,44 +55,19 @@ func (s *Syncer) WebhookHandler() http.Handler {
 
 // deliver handles a delivery and returns the status of the answer.
 func (s *Syncer) deliver(w http.ResponseWriter, r *http.Request) int {
-	if r.Method != http.MethodPost {
-		w.Header().Set("Allow", http.MethodPost)
-		return http.StatusMethodNotAllowed
-	}
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		return http.StatusUnsupportedMediaType
-	}
-	if s.webhooks == nil {
+	if r.Method == http.MethodPost && s.webhooks == nil && isJSON(r) {
 		s.logger.ErrorContext(r.Context(), "webhook refused: Config.Webhooks is nil")
 		return http.StatusUnauthorized
 	}
-	select { // until it is read and understood
-	case s.receiving <- struct{}{}:
-	default:
-		return http.StatusServiceUnavailable
-	}
-	event, status, err := s.receive(w, r)
-	<-s.receiving
+	ctx := r.Context()
+	event, status := s.accept(ctx, w, r, "Config.Webhooks", s.webhooks, s.receiving, isJSON)
 	if status != 0 {
 		return status
-	}
-	ctx := r.Context()
-	if err != nil {
-		s.logger.LogAttrs(ctx, slog.LevelWarn, "webhook refused", slog.Any("err", err))
-		switch {
-		case errors.Is(err, channel.ErrUnavailable): // the receiver had to ask somebody
-			return http.StatusServiceUnavailable
-		case errors.Is(err, channel.ErrUnauthorized):
-			return http.StatusUnauthorized
-		}
-		return http.StatusBadRequest
 	}
 	ctx = ofEvent(ctx, event)
 	s.logger.LogAttrs(ctx, slog.LevelInfo, "event received", slog.Int("products", len(event.ProductIDs)), slog.Int("orders", len(event.OrderIDs)))
 	s.hooks.received(ctx, s, event)
-	if trace := r.Header.Get("Traceparent"); trace != "" && s.trace(ctx) == "" {
-		ctx = WithTrace(ctx, trace)
-	}
+	ctx = s.tracedBy(ctx, r)
 	unresolved := len(event.OrderIDs) > 0 && s.orders == nil
 	if unresolved {
 		s.logger.LogAttrs(ctx, slog.LevelError, "the event names an order, and the source cannot tell its products; it is refused",
@@ -125,10 +100,55 @@ func ofEvent(ctx context.Context, e channel.Event) context.Context {
 	return ctx
 }
 
+// accept authenticates and reads a delivery, or returns the status of a refusal.
+// op names the receiver, slots holds a token for each delivery that is being read,
+// and fits says whether the kind of body is one that the receiver takes.
+func (s *Syncer) accept(ctx context.Context, w http.ResponseWriter, r *http.Request, op string, receiver channel.Receiver,
+	slots chan struct{}, fits func(*http.Request) bool) (event channel.Event, status int) {
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		return event, http.StatusMethodNotAllowed
+	}
+	if !fits(r) {
+		return event, http.StatusUnsupportedMediaType
+	}
+	select { // until it is read and understood
+	case slots <- struct{}{}:
+	default:
+		return event, http.StatusServiceUnavailable
+	}
+	event, status, err := s.receive(ctx, w, r, op, receiver)
+	<-slots
+	if status != 0 || err == nil {
+		return event, status
+	}
+	s.logger.LogAttrs(ctx, slog.LevelWarn, "webhook refused", slog.Any("err", err))
+	switch {
+	case errors.Is(err, channel.ErrUnavailable): // the receiver had to ask somebody
+		return event, http.StatusServiceUnavailable
+	case errors.Is(err, channel.ErrUnauthorized):
+		return event, http.StatusUnauthorized
+	}
+	return event, http.StatusBadRequest
+}
+
+func isJSON(r *http.Request) bool {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return err == nil && kind == "application/json"
+}
+
+// tracedBy puts a delivery's trace context into ctx, unless that has one.
+func (s *Syncer) tracedBy(ctx context.Context, r *http.Request) context.Context {
+	if trace := r.Header.Get("Traceparent"); trace != "" && s.trace(ctx) == "" {
+		return WithTrace(ctx, trace)
+	}
+	return ctx
+}
+
 // receive reads a delivery and lets the receiver say what it is about, or
 // returns the status of a refusal. Whatever the host's server does, a client
 // that stops in the middle does not hold it for long.
-func (s *Syncer) receive(w http.ResponseWriter, r *http.Request) (event channel.Event, status int, err error) {
+func (s *Syncer) receive(ctx context.Context, w http.ResponseWriter, r *http.Request, op string, receiver channel.Receiver) (event channel.Event, status int, err error) {
 	rc := http.NewResponseController(w)
 	if rc.SetReadDeadline(time.Now().Add(receiveWithin)) == nil { // else the host's server has its own ways
 		defer func() { _ = rc.SetReadDeadline(time.Time{}) }()
@@ -139,10 +159,10 @@ func (s *Syncer) receive(w http.ResponseWriter, r *http.Request) (event channel.
 	} else if err != nil {
 		return event, http.StatusBadRequest, nil
 	}
-	ctx, cancel := context.WithTimeout(s.observed(r.Context(), ""), receiveWithin)
+	ctx, cancel := context.WithTimeout(s.observed(ctx, ""), receiveWithin)
 	defer cancel()
-	err = s.safely(ctx, "Config.Webhooks", func() (err error) {
-		event, err = s.webhooks.Receive(ctx, r.Header, body)
+	err = s.safely(ctx, op, func() (err error) {
+		event, err = receiver.Receive(ctx, r.Header, body)
 		return heeded(err)
 	})
 	if err != nil && ctx.Err() != nil {

@@ -64,6 +64,11 @@ func (s *Server) listProducts(r *http.Request) (int, any) {
 		}
 		slices.SortFunc(all, func(a, b *record) int { return cmp.Compare(a.created, b.created) })
 	}
+	if search := strings.ToLower(q.Get("search")); search != "" { // as ECOSIRE is believed to do it
+		all = slices.DeleteFunc(slices.Clone(all), func(p *record) bool {
+			return !strings.Contains(strings.ToLower(p.SKU), search) && !strings.Contains(strings.ToLower(p.Name), search)
+		})
+	}
 	warehouse := q.Get("warehouseId")
 	if s.cfg.WarehouseFilter == FilterNothing {
 		warehouse = ""
