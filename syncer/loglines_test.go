@@ -89,7 +89,7 @@ var lineKeys = map[string]string{
 	"old answers could not be removed":                               "err",
 	"other replicas cannot see how the channels are":                 "err",
 
-	"the channel is only observed: nothing is written to it, but for what its Pilot chooses": "channel",
+	"the channel is only observed: nothing is written to it, but for what its Pilot chooses":                     "channel",
 	"a channel tells that what it shows has changed":                                                             "channel skus",
 	"a part of a delivery makes no sense":                                                                        "channel err",
 	"a channel told of an SKU that no product has":                                                               "channel sku",
