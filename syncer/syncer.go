@@ -39,6 +39,12 @@ type Config struct {
 	// Name is the name by which the other replicas on a SharedQueue know this
 	// process; "" means the host's name and the process's number.
 	Name string
+	// Tenant is whose shops these are, where one process serves several merchants.
+	// It delays each time of the Schedule by up to an hour, and shifts the beat of
+	// the watch, by amounts that depend on the name alone: so that merchants do not
+	// begin at once, and each begins at the same time every night. Log lines have
+	// it as "tenant". "" delays nothing.
+	Tenant string
 	// Gather is how long Run waits after a mark for more of them, so that a
 	// burst costs one request; 0 means 100 ms, or 50 ms where the source is a
 	// [channel.Pacer], and a negative time none.
@@ -93,6 +99,7 @@ type Syncer struct {
 	queue      Queue
 	shared     SharedQueue // the queue too, or nil
 	name       string      // of this process
+	tenant     string
 	gather     time.Duration
 	grace      time.Duration
 	watchEvery time.Duration
@@ -162,6 +169,7 @@ func New(cfg Config) (*Syncer, error) {
 	if err := checkSchedule(s.schedule); err != nil {
 		return nil, fmt.Errorf("syncer: Config.Schedule: %w", err)
 	}
+	s.logger = logs.New(s.setTenant(cfg.Tenant, cfg.Logger))
 	if s.queue == nil {
 		s.queue = NewMemoryQueue()
 	}

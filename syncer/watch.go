@@ -21,7 +21,7 @@ const (
 // and reconciliation go on without it.
 func (s *Syncer) watch(ctx context.Context) {
 	wait := s.watchEvery
-	for {
+	for first := true; ; first = false {
 		err := s.askChanges(ctx)
 		switch {
 		case ctx.Err() != nil:
@@ -31,6 +31,9 @@ func (s *Syncer) watch(ctx context.Context) {
 			s.logger.LogAttrs(ctx, slog.LevelWarn, "watching for changes failed", slog.Duration("wait", wait), slog.Any("err", err))
 		default:
 			wait = s.watchEvery
+			if first {
+				wait = s.firstWait()
+			}
 		}
 		if sleep(ctx, wait) != nil {
 			return
