@@ -310,6 +310,9 @@ func (s *Syncer) answer(accept, work context.Context, task Task) {
 	ctx = context.WithValue(ctx, runKey{}, &asked{run: task.ID, done: func(_ context.Context, c ChannelReport) {
 		_ = save(c.Channel, answered{Channel: &c})
 	}})
+	if task.Trace != "" {
+		ctx = WithTrace(ctx, task.Trace)
+	}
 	var r *Report
 	err := s.safely(ctx, "a call", func() (err error) { r, err = s.perform(ctx, &req); return err })
 	if ctx.Err() != nil { // whoever leads next makes it

@@ -29,7 +29,11 @@ func (s *Syncer) begin(ctx context.Context, kind string) *entrance {
 	if a := askedOf(ctx); a != nil {
 		r.Run = a.run
 	}
-	ctx, done := s.hooks.work(channel.WithRun(ctx, r.Run), s, Work{Kind: kind, Run: r.Run})
+	work := Work{Kind: kind, Run: r.Run}
+	if trace := traceOf(ctx); trace != "" {
+		work.Links = []string{trace}
+	}
+	ctx, done := s.hooks.work(channel.WithRun(ctx, r.Run), s, work)
 	r.Requests = s.meter(ctx)
 	return &entrance{s: s, ctx: ctx, report: r, accounts: s.newAccounts(), done: done}
 }

@@ -87,8 +87,9 @@ type Work struct {
 	// Channel and Products are a turn's: how many products were leased.
 	Channel  string
 	Products int
-	// Links are the trace contexts of a turn's marks, as W3C traceparents; at
-	// most 32.
+	// Links are the trace contexts of a turn's marks, as W3C traceparents: each
+	// once, and at most 32. A call has that of [WithTrace], or of whoever asked
+	// the leader for it.
 	Links []string
 }
 

@@ -197,11 +197,11 @@ func oldest(tasks []Task) time.Time {
 	return first
 }
 
-// linksOf are the trace contexts of the marks, a few of them.
+// linksOf are the trace contexts of the marks, each once, and a few of them.
 func linksOf(tasks []Task) []string {
 	var links []string
 	for _, t := range tasks {
-		if t.Trace != "" && len(links) < maxLinks {
+		if t.Trace != "" && len(links) < maxLinks && !slices.Contains(links, t.Trace) {
 			links = append(links, t.Trace)
 		}
 	}
