@@ -77,7 +77,7 @@ func TestEveryOptionalInterfaceReadsOrIsShadowed(t *testing.T) {
 		}
 	}
 	sources := []string{"Source", "Watcher", "OrderSource", "Pacer", "Counter", "Receiver"}
-	read := []string{"Reader", "Sizer", "Preloader", "Lister", "Lagger", "Keeper", "Deductor", "Meter"}
+	read := []string{"Reader", "Sizer", "Preloader", "Lister", "Lagger", "Keeper", "Deductor", "Comparer", "Meter", "Limited"}
 	shadowed := []string{"Channel", "Unsetter", "Resumer"}
 	assert.ElementsMatch(t, slices.Concat(sources, read, shadowed), all)
 }

@@ -62,7 +62,7 @@ type Update struct {
 //
 // What else a channel can do is found by type with [As], also through
 // wrappers: [Reader], [Sizer], [Preloader], [Lister], [Unsetter], [Lagger],
-// [Deductor], [Resumer], [Meter].
+// [Deductor], [Comparer], [Resumer], [Meter].
 type Channel interface {
 	// Name is stable, and unique among the channels that are used together,
 	// such as "shopify:acme". It appears in reports and logs.
@@ -130,6 +130,14 @@ type Unsetter interface {
 	// first one. Update.Quantity is ignored; Seen and the error are as for
 	// Push.
 	Unset(ctx context.Context, updates []Update) error
+}
+
+// A Comparer is a [Channel] whose Push refuses an update with [ErrConflict] if
+// the channel shows something else than [Update].Seen: nothing is written on top
+// of a sale that nobody saw.
+type Comparer interface {
+	// ComparesAndSets does nothing. It says that the channel does.
+	ComparesAndSets()
 }
 
 // A Lagger is a [Channel] whose accepted updates take time to show. Its Push

@@ -27,6 +27,12 @@ type Stock struct {
 	// [Stock.In] and [WithWarehouses].
 	Warehouses map[string]Quantity
 
+	// InFlight is how many units a channel has sold that the source has not
+	// booked. A syncer has added them to Reserved, and taken them off Available,
+	// before it asks a policy; In takes them off, too. The quantities in
+	// Warehouses are as they were read. A source leaves it 0.
+	InFlight int
+
 	// Name is the product's name, for people. It may be "".
 	Name string
 	// Unit is the unit of measure in the source's words, such as "units" or
@@ -52,8 +58,8 @@ type Stock struct {
 // A Quantity is how much of a product one warehouse has. See [Stock].
 type Quantity struct{ OnHand, Reserved, Available int }
 
-// In returns what some warehouses have together. It is an error if one of them
-// was not read: that is not the same as 0.
+// In returns what some warehouses have together, less what is in flight. It is an
+// error if one of them was not read: that is not the same as 0.
 func (s Stock) In(warehouses ...string) (Quantity, error) {
 	var sum Quantity
 	for _, w := range warehouses {
@@ -65,6 +71,8 @@ func (s Stock) In(warehouses ...string) (Quantity, error) {
 		sum.Reserved += q.Reserved
 		sum.Available += q.Available
 	}
+	sum.Reserved += s.InFlight
+	sum.Available -= s.InFlight
 	return sum, nil
 }
 

@@ -61,6 +61,7 @@ var (
 	_ channel.Reader    = (*Channel)(nil)
 	_ channel.Preloader = (*Channel)(nil)
 	_ channel.Lister    = (*Channel)(nil)
+	_ channel.Comparer  = (*Channel)(nil)
 	_ channel.Unsetter  = (*Channel)(nil)
 	_ channel.Keeper    = (*Channel)(nil)
 	_ channel.Meter     = (*Channel)(nil)
@@ -314,3 +315,6 @@ func (ch *Channel) SKUs(ctx context.Context) iter.Seq2[string, error] {
 // Requests implements [channel.Meter]. It counts for the whole [Client], but
 // not the downloads of bulk results.
 func (ch *Channel) Requests() int64 { return ch.client.http.Requests() }
+
+// ComparesAndSets implements [channel.Comparer].
+func (c *Channel) ComparesAndSets() {}

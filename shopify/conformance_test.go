@@ -38,7 +38,7 @@ func subject(t *testing.T, shop *shopifytest.Server, levels []channel.Level, pro
 	require.NoError(t, err)
 	ch, err := client.Channel(shopify.ChannelConfig{LocationID: "1", Activate: activate, Products: products})
 	require.NoError(t, err)
-	return channeltest.Subject{Channel: ch, Shown: shop.Available, Set: shop.Set, ComparesAndSets: true, Wire: shop.Wire}
+	return channeltest.Subject{Channel: ch, Shown: shop.Available, Set: shop.Set, Wire: shop.Wire}
 }
 
 func TestConformance(t *testing.T) { channeltest.TestChannelInBubble(t, newSubject) }

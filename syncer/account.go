@@ -21,6 +21,7 @@ type account struct {
 	compared  int
 	paused    []string // products that wait for the channel to be resumed
 	blamed    int      // culprits looked for
+	moved     []string // see outcome
 }
 
 func (s *Syncer) newAccounts() []*account {
@@ -41,6 +42,8 @@ func (a *account) add(ctx context.Context, o *outcome) {
 		r.Err = o.err
 	}
 	a.compared += len(o.compared)
+	a.moved = append(a.moved, o.moved...)
+	r.Sold += o.sold
 	r.OnSale += o.onSale()
 	a.blame(ctx, o)
 	r.SellsAtZero += len(o.zeros)

@@ -59,7 +59,7 @@ func TestACallOnAnyReplica(t *testing.T) {
 				assert.Equal(t, 2, r.Channels[0].Updated)
 				shows(t, m, 6, 100, 0)
 
-				m.Set("SKU-1", 7)
+				m.Set("SKU-1", 107)
 				r, err = call.Reconcile(t.Context())
 				require.NoError(t, err)
 				assert.Equal(t, 3, r.Read)

@@ -19,7 +19,7 @@ type change struct {
 // compare compares what the channel should show with what it shows. What
 // agrees, and what cannot be written, goes to out; the differences come back,
 // the most dangerous ones first.
-func (p *pass) compare(wants []want, levels []channel.Level, out *outcome) []change {
+func (p *pass) compare(wants []want, bySKU levelIndex, out *outcome) []change {
 	if p.t.reader == nil {
 		changes := make([]change, len(wants))
 		for i := range wants {
@@ -28,14 +28,13 @@ func (p *pass) compare(wants []want, levels []channel.Level, out *outcome) []cha
 		inOrder(changes)
 		return changes
 	}
-	bySKU := index(levels)
 	var changes []change
 	for i := range wants {
 		w := &wants[i]
 		var level *channel.Level
 		n := 0
 		if at, ok := bySKU.first[w.sku]; ok {
-			level, n = &levels[at], 1+len(bySKU.more[w.sku])
+			level, n = &bySKU.levels[at], 1+len(bySKU.more[w.sku])
 		}
 		r := result{want: *w, seen: level, state: failed}
 		switch {
@@ -54,19 +53,20 @@ func (p *pass) compare(wants []want, levels []channel.Level, out *outcome) []cha
 			changes = append(changes, change{*w, level}) // a fraction more, or another quantity that will land
 			continue
 		case !level.Unset && level.Quantity == w.quantity:
-			p.notice(w, level)
 			r.state = agreed
 			r.landed = p.t.memory.found(w, w.quantity, p.purpose.catalogue())
 		default:
-			p.notice(w, level)
 			switch v, times, settles := p.t.memory.judge(w, level, p.purpose == surveying); v {
 			case notYet:
 				r.state, r.settles = pending, settles
 			case undone:
 				r.err = fmt.Errorf("%w: %q shows %s again, as before %d writes of %d", channel.ErrNotApplied, w.sku, quantityOf(level), times, w.quantity)
 			default:
-				changes = append(changes, change{*w, level})
-				continue
+				if r.settles = p.lazily(w, level); r.settles == 0 {
+					changes = append(changes, change{*w, level})
+					continue
+				}
+				r.state = pending
 			}
 		}
 		out.add(r)
@@ -77,12 +77,21 @@ func (p *pass) compare(wants []want, levels []channel.Level, out *outcome) []cha
 
 // levelIndex finds levels by SKU; most have one.
 type levelIndex struct {
-	first map[string]int
-	more  map[string][]channel.Level
+	levels []channel.Level
+	first  map[string]int
+	more   map[string][]channel.Level
+}
+
+// only returns the level of an SKU that has just one, or nil.
+func (x levelIndex) only(sku string) *channel.Level {
+	if at, ok := x.first[sku]; ok && len(x.more[sku]) == 0 {
+		return &x.levels[at]
+	}
+	return nil
 }
 
 func index(levels []channel.Level) levelIndex {
-	x := levelIndex{first: make(map[string]int, len(levels))}
+	x := levelIndex{levels: levels, first: make(map[string]int, len(levels))}
 	for i, l := range levels {
 		if _, twice := x.first[l.SKU]; !twice {
 			x.first[l.SKU] = i

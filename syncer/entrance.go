@@ -35,6 +35,9 @@ func (s *Syncer) begin(ctx context.Context, kind string) *entrance {
 	}
 	ctx, done := s.hooks.work(channel.WithRun(ctx, r.Run), s, work)
 	r.Requests = s.meter(ctx)
+	if !s.running.Load() {
+		s.expireFlights(ctx)
+	}
 	return &entrance{s: s, ctx: ctx, report: r, accounts: s.newAccounts(), done: done}
 }
 

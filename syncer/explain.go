@@ -33,6 +33,9 @@ type Explanation struct {
 	// Stock is what the source says, or nil; then Err says why.
 	Stock *channel.Stock `json:"stock,omitempty"`
 	Err   error          `json:"-"`
+	// InFlight are units that channels have sold and the source has not booked,
+	// the oldest first. They are taken off Stock before any policy is applied.
+	InFlight []InFlight `json:"inFlight,omitempty"`
 	// Marked is set if it was marked and has not reached the channels' lanes.
 	Marked *Waiting `json:"marked,omitempty"`
 	// Channels has one entry for each target.
@@ -83,6 +86,9 @@ type Listed struct {
 	// from which the channel has deducted what it sold ([channel.Deductor]).
 	Pending   *int      `json:"pending,omitempty"`
 	PendingAt time.Time `json:"pendingAt,omitzero"`
+	// Edited is set if somebody is taken to have set the listing lower: it is not
+	// raised before that time.
+	Edited time.Time `json:"edited,omitzero"`
 	// Held is set if a guard holds the listing, and Trip is why.
 	Held     *Line     `json:"held,omitempty"`
 	Trip     *Trip     `json:"trip,omitempty"`
@@ -150,11 +156,25 @@ func (s *Syncer) Explain(ctx context.Context, q Question) (*Explanation, error) 
 	default:
 		x.Err = cmp.Or(err, ErrNoProduct)
 	}
+	aloft, err := s.aloft(ctx, x.ProductID)
+	if err != nil {
+		return nil, fmt.Errorf("syncer: Explain: %w", err)
+	}
+	for _, e := range aloft.Entries {
+		x.InFlight = append(x.InFlight, InFlight{e.Channel, e.Units, e.Since, e.Since.Add(s.ledger.settle)})
+	}
 	stocks := make([]channel.Stock, 0, len(found))
 	for _, st := range found {
-		if st.Err == nil {
-			stocks = append(stocks, st)
+		if st.Err != nil {
+			continue
 		}
+		f := aloft
+		if st.ProductID != x.ProductID {
+			if f, err = s.aloft(ctx, st.ProductID); err != nil {
+				return nil, fmt.Errorf("syncer: Explain: %w", err)
+			}
+		}
+		stocks = append(stocks, *takeOff(&st, f.units()))
 	}
 	for _, lane := range []string{inboxLane, noticedLane} {
 		if x.Marked, err = s.peek(ctx, lane, x.ProductID); err != nil {
@@ -167,6 +187,9 @@ func (s *Syncer) Explain(ctx context.Context, q Question) (*Explanation, error) 
 		c, err := s.explain(ctx, t, x, stocks, q.Remembered)
 		if err != nil {
 			return nil, fmt.Errorf("syncer: Explain: %w", err)
+		}
+		for i := range c.Listings {
+			c.Listings[i].unraised(t.name, aloft)
 		}
 		x.Channels = append(x.Channels, *c)
 	}
@@ -227,6 +250,11 @@ func (s *Syncer) listed(ctx context.Context, t *target, stock *channel.Stock, st
 	out := new(outcome)
 	wants := p.want(ctx, stocks, out)
 	var steps []Step
+	for i := range stocks {
+		if stocks[i].ProductID == stock.ProductID {
+			stock = &stocks[i] // less what is in flight
+		}
+	}
 	subject := func(ctx context.Context) context.Context { return about(ctx, t.name, stock.ProductID, stock.SKU) }
 	_ = s.safelyOn(ctx, "a target's Policy", subject, func() error {
 		steps, _ = t.Policy.Explain(*stock) // what a step does not know is the listing's error

@@ -293,8 +293,7 @@ func TestExplain(t *testing.T) {
 			_, err := w.s.Reconcile(w.t.Context())
 			require.NoError(w.t, err)
 		}, `
-  SKU-0 shows 5, as it should.
-    2000-01-02 00:00:00 UTC  wrote: 3 → 5; sold since (reconcile), run reconcile
+  SKU-0 shows 3, as it should.
     2000-01-01 00:00:00 UTC  wrote: 100 → 5; never written before (reconcile), run reconcile
 `},
 	} {

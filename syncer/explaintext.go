@@ -27,6 +27,10 @@ func (x *Explanation) String() string {
 	default:
 		fmt.Fprintf(&b, "source: not known: %v\n", x.Err)
 	}
+	for _, f := range x.InFlight {
+		fmt.Fprintf(&b, "in flight: %d, which %s has sold, noticed at %s and not booked by the source yet; at the latest until %s\n",
+			f.Units, f.Channel, clock(f.Since), clock(f.Till))
+	}
 	if x.Marked != nil {
 		fmt.Fprintf(&b, "It was marked at %s (%s), and is on its way to the channels.\n", clock(x.Marked.Last), x.Marked.Why)
 	}
@@ -104,6 +108,8 @@ func (l *Listed) sentence(now time.Time) string {
 		return fmt.Sprintf("%s: %v.", sku, l.Err)
 	case l.Pending != nil:
 		return fmt.Sprintf("%s %s and %s. The channel accepted %d at %s, which does not show yet.", sku, shows, want, *l.Pending, clock(l.PendingAt))
+	case l.agrees() && !l.Edited.IsZero():
+		return fmt.Sprintf("%s %s: somebody is taken to have set it lower, so it is not raised before %s.", sku, shows, clock(l.Edited))
 	case l.agrees() && l.OffSale:
 		return fmt.Sprintf("%s %s, as it should, and is off sale there.", sku, shows)
 	case l.agrees():

@@ -8,8 +8,6 @@ import (
 	"log/slog"
 	"sync"
 	"time"
-
-	"github.com/ecosire/stocksync/channel"
 )
 
 // A Guard limits what may be done to one channel before anybody has looked.
@@ -136,7 +134,7 @@ func (p *pass) explained(c *change) bool {
 	if len(c.parts) == 1 && c.parts[0].Units > 1 { // so many packs are gone when the first unit of the last is sold
 		lost = (lost-1)*c.parts[0].Units + 1
 	}
-	return has.OnHand > 0 && has.Reserved >= has.OnHand || p.s.sales.units(c.stock.ProductID) >= lost
+	return has.OnHand > 0 && has.Reserved >= has.OnHand || p.s.sales.units(c.stock.ProductID)+p.unseen[c.stock.ProductID] >= lost
 }
 
 // sales are units that channels were seen to have sold since they were last
@@ -169,21 +167,6 @@ func (s *sales) units(productID string) int {
 	defer s.mu.Unlock()
 	s.age()
 	return s.young[productID] + s.old[productID]
-}
-
-// notice records what the channel has sold since it was last known.
-func (p *pass) notice(w *want, l *channel.Level) {
-	if l.Err != nil || l.Unset || w.isKit() || w.stock.ProductID == "" {
-		return
-	}
-	units := 1
-	if len(w.parts) == 1 {
-		units = w.parts[0].Units
-	}
-	if fell := p.t.memory.fell(w.sku, l.Quantity); fell > 0 {
-		p.s.sales.add(w.stock.ProductID, fell*units)
-		p.sold = append(p.sold, w.stock.ProductID)
-	}
 }
 
 // reconsider marks products again on the channels whose guards hold them: a

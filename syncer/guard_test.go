@@ -273,7 +273,7 @@ func TestWhatMustNotTrip(t *testing.T) {
 				a.Set(fmt.Sprintf("SKU-%d", i), 0)
 				source.put(fmt.Sprintf("p%d", i), fmt.Sprintf("SKU-%d", i), 0)
 			}
-			s := configure(t, syncer.Config{Source: source}, a)
+			s := configure(t, syncer.Config{Source: source, Settle: -1}, a)
 			_, err := s.Reconcile(t.Context())
 			require.NoError(t, err)
 			for i := range n / 100 { // drift of a hundredth

@@ -42,6 +42,9 @@ type Hooks struct {
 	Resumed func(ctx context.Context, channel string, after time.Duration)
 	// Tripped: a guard has tripped; see [Syncer.Held].
 	Tripped func(ctx context.Context, channel string, t Trip)
+	// InFlight: a channel has sold units that the source has not booked, or that
+	// ends; see [Flight].
+	InFlight func(context.Context, Flight)
 	// Changed is called for every quantity written, including those beyond a
 	// report's list.
 	Changed func(ctx context.Context, channel string, c Change)
@@ -224,6 +227,12 @@ func (h *Hooks) resumed(ctx context.Context, s *Syncer, channel string, after ti
 func (h *Hooks) tripped(ctx context.Context, s *Syncer, channel string, t Trip) {
 	if h.Tripped != nil {
 		s.hook(ctx, channel, "", "", func() { h.Tripped(ctx, channel, t) })
+	}
+}
+
+func (h *Hooks) inFlight(ctx context.Context, s *Syncer, f Flight) {
+	if h.InFlight != nil {
+		s.hook(ctx, f.Channel, f.ProductID, f.SKU, func() { h.InFlight(ctx, f) })
 	}
 }
 

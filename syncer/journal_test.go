@@ -34,7 +34,7 @@ func entries(t *testing.T, s *syncer.Syncer, productID string) []syncer.Entry {
 func TestDriftHasACulprit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, m := newStock(50, 50, 50, 50, 50, 50), shop("a", 6)
-		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never, Journal: time.Hour * 48}, m)
+		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never, Settle: -1, Journal: time.Hour * 48}, m)
 		r, err := s.Reconcile(t.Context())
 		require.NoError(t, err)
 		assert.Equal(t, map[syncer.Culprit]int{syncer.NeverWritten: 6}, r.Channels[0].Culprits)
@@ -80,7 +80,7 @@ func story(t *testing.T, seed uint64) {
 		available[i] = 50 + rnd.IntN(10)
 		source.put(fmt.Sprintf("p%d", i), fmt.Sprintf("SKU-%d", i), available[i])
 	}
-	s := configure(t, syncer.Config{Source: source, Journal: 8 * 24 * time.Hour, WatchEvery: -1}, m)
+	s := configure(t, syncer.Config{Source: source, Journal: 8 * 24 * time.Hour, WatchEvery: -1, Settle: -1}, m)
 	defer running(t, s)()
 	_, err := s.Reconcile(t.Context())
 	require.NoError(t, err)

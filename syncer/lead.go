@@ -92,6 +92,12 @@ func (r *rank) get() (Role, *tenure) {
 	return r.role, r.term
 }
 
+// leads reports whether this process leads.
+func (s *Syncer) leads() bool {
+	role, _ := s.rank.get()
+	return role == Leading
+}
+
 // processName is the name by which a process is known if its host gives none.
 func processName() string {
 	host, err := os.Hostname()
@@ -204,6 +210,9 @@ func (s *Syncer) prepareTerm(accept context.Context, t *tenure) error {
 	}
 	s.forgetPassed()
 	if err := s.insist(accept, "Records", func() error { return s.heed(accept) }); err != nil {
+		return err
+	}
+	if err := s.insist(accept, "load", func() error { return s.loadFlights(accept, t.shared) }); err != nil {
 		return err
 	}
 	if t.shared {

@@ -69,7 +69,6 @@ type shown struct {
 	lag       time.Duration // how long that may take
 	alone     bool          // it broke the batch that it was in
 	at        time.Time     // when it was found or written
-	fallen    int           // of quantity, what was sold since and is counted
 }
 
 // awaited reports whether it was accepted and may not show yet.
@@ -155,23 +154,25 @@ func (m *memory) last(sku string) (quantity int, known bool) {
 	return e.quantity, ok
 }
 
-// fell returns how many units fewer a channel shows than it was last known to:
-// it has sold them. However often it is looked at, a unit is counted once. That it ever showed what it was last given is not known of a
-// write that is pending, nor of a channel that deducts its sales.
-func (m *memory) fell(sku string, quantity int) int {
+// uncertain reports whether another quantity than the one that is shown was
+// accepted, and may show yet.
+func (m *memory) uncertain(sku string, shows int) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	e, ok := m.get(sku)
-	if !ok || e.pending || m.deductor && !e.wrote.IsZero() {
-		return 0
+	return ok && e.quantity != shows && e.awaited()
+}
+
+// unsettling reports whether the channel deducts its sales, and what it shows may
+// be less by some that the source has booked.
+func (m *memory) unsettling(sku string) bool {
+	if !m.deductor {
+		return false
 	}
-	fell := e.quantity - e.fallen - max(0, quantity)
-	if fell <= 0 {
-		return 0
-	}
-	e.fallen += fell
-	m.set(sku, e)
-	return fell
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e, ok := m.get(sku)
+	return ok && !e.wrote.IsZero() && m.unsettled(&e) > 0
 }
 
 // shows reports whether the channel was lately known to show a quantity.

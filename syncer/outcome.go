@@ -50,6 +50,10 @@ type outcome struct {
 	// compared are the products that were compared: true are those that
 	// customers can buy.
 	compared map[string]bool
+	// moved are products of which more or less is in flight than before, and
+	// sold is how many units were noticed to be sold.
+	moved []string
+	sold  int
 	// zeros are the listings that customers can go on buying at 0.
 	zeros []zeroListing
 }

@@ -32,6 +32,7 @@ func (p purpose) catalogue() bool { return p == nightly || p == finishing || p =
 //
 //	want     what should the channel show?      want.go
 //	look     what does it show?                 look.go
+//	notice   what has it sold?                  flight.go
 //	compare  where do these differ?             compare.go
 //	guard    what of it may be written?         guard.go
 //	write    write it                           write.go
@@ -64,6 +65,10 @@ type pass struct {
 	holdErr error
 	// sold are products of which the pass noticed that the channel sold some.
 	sold []string
+	// told is how many deliveries of channels each product's marks stand for.
+	told map[string]int
+	// unseen are units that a survey has noticed to be sold, by product.
+	unseen map[string]int
 	// yields lets urgent passes have SKUs that it is reading: it would be long in
 	// doing so. Whoever began it makes up for these.
 	yields bool
@@ -244,6 +249,7 @@ func (p *pass) differences(ctx context.Context, wants []want, out *outcome) ([]c
 	if len(wants) == 0 {
 		return nil, nil
 	}
+	began := time.Now()
 	looked, levels, err := p.look(ctx, wants, out)
 	if err != nil {
 		return nil, err
@@ -251,11 +257,13 @@ func (p *pass) differences(ctx context.Context, wants []want, out *outcome) ([]c
 	if p.insist != nil {
 		looked = p.insist(looked)
 	}
+	bySKU := index(levels)
+	looked = p.notice(ctx, looked, bySKU, began, out)
 	out.looked(looked, levels)
 	if out.answered {
 		p.t.worked(ctx, p.s, false)
 	}
-	return p.compare(looked, levels, out), nil
+	return p.compare(looked, bySKU, out), nil
 }
 
 // admit keeps the wants that are newer than all that was dealt with before.

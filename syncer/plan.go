@@ -217,10 +217,10 @@ func (s *Syncer) PlanProducts(ctx context.Context, productIDs ...string) (*Plan,
 func (s *Syncer) plan(ctx context.Context, read func(*entrance, *fan, []*survey) error, kits kitting) (*Plan, error) {
 	e := s.begin(channel.WithUrgency(ctx, channel.Background), "plan")
 	plan := &Plan{Run: e.report.Run, Made: e.report.Started}
-	if role, _ := s.rank.get(); s.shared != nil && role != Leading {
+	if s.shared != nil && !s.leads() {
 		s.doubled.forget() // who leads has looked since
 	}
-	failed := cmp.Or(s.heed(e.ctx), s.doubled.load(e.ctx, s.queue))
+	failed := cmp.Or(s.heed(e.ctx), s.doubled.load(e.ctx, s.queue), s.loadFlights(e.ctx, s.shared != nil && !s.leads()))
 	if kits == withoutKits && failed == nil {
 		e.ctx = s.expecting(e.ctx)
 		for _, ready := range s.preload(e.ctx) {

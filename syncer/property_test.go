@@ -72,6 +72,7 @@ type day struct {
 	*testing.T
 	*rand.Rand
 	ledger  ledger
+	settle  time.Duration
 	erp     *ecosiretest.Server
 	shopify *shopifytest.Server
 	woo     *woocommercetest.Server
@@ -97,6 +98,10 @@ func newDay(t *testing.T, seed uint64, dir string) *day {
 		shopify: shopifytest.New(shopifytest.Config{Latency: latency()}),
 		woo:     woocommercetest.New(woocommercetest.Config{RequestTime: latency(), ItemWriteTime: latency() / 10}),
 		grace:   []time.Duration{-1, 50 * time.Millisecond, 2 * time.Second, 10 * time.Second}[r.IntN(4)],
+	}
+	d.settle = -1
+	if seed%2 == 1 {
+		d.settle, d.ledger.fewer = 10*time.Minute, true
 	}
 	parent := d.woo.Add(woocommercetest.Product{Type: "variable", SKU: "SHIRT", Stock: woocommercetest.Unmanaged})[0]
 	for i, sku := range []string{"MUG-1", "MUG-2", "TEA,GREEN", "00123", "SHIRT-S", "SHIRT-M", "POSTER"} {
@@ -158,6 +163,7 @@ func (d *day) start() {
 	s, err := syncer.New(syncer.Config{
 		Source: d.source, Targets: d.targets, Webhooks: hooks, Queue: d.queue, Grace: d.grace,
 		WatchEvery: -1, Schedule: syncer.Never, // else these would find what events do not tell
+		Settle: d.settle,
 	})
 	require.NoError(d, err)
 	ctx, cancel := context.WithCancel(d.Context())
@@ -213,9 +219,18 @@ func (d *day) play() {
 	for _, wire := range d.wires() {
 		wire.Heal()
 	}
-	for deadline := time.Now().Add(10 * time.Minute); !drained(d.T, d.door.Load()); time.Sleep(time.Second) {
-		require.True(d, time.Now().Before(deadline), "nothing fails any more, and marks are left")
+	quiet := func() {
+		for deadline := time.Now().Add(10 * time.Minute); !drained(d.T, d.door.Load()); time.Sleep(time.Second) {
+			require.True(d, time.Now().Before(deadline), "nothing fails any more, and marks are left")
+		}
 	}
+	settled := func() {
+		if quiet(); d.settle > 0 {
+			time.Sleep(d.settle + time.Minute)
+			quiet()
+		}
+	}
+	settled()
 	for _, id := range d.ledger.ids {
 		if d.ledger.acknowledged(id) {
 			d.isRight(id, "its change was acknowledged")
@@ -224,6 +239,7 @@ func (d *day) play() {
 	r, err := d.door.Load().Reconcile(d.Context())
 	require.NoError(d, err)
 	require.NoError(d, r.Err())
+	settled()
 	for _, id := range d.ledger.ids {
 		d.isRight(id, "it was reconciled")
 	}

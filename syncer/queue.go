@@ -96,13 +96,15 @@ type Cause string
 
 // The causes of marks.
 const (
-	Evented  Cause = "event"  // the source sent an event
-	Ordered  Cause = "order"  // the source sent an event about an order
-	Notified Cause = "notify" // the host called Notify
-	Watched  Cause = "watch"  // it was noticed by watching
-	Told     Cause = "told"   // a channel said that what it shows has changed
-	Retried  Cause = "retry"  // earlier work is to be done again
-	Asked    Cause = "asked"  // somebody waits for the outcome
+	Evented  Cause = "event"   // the source sent an event
+	Ordered  Cause = "order"   // the source sent an event about an order
+	Notified Cause = "notify"  // the host called Notify
+	Watched  Cause = "watch"   // it was noticed by watching
+	Retried  Cause = "retry"   // earlier work is to be done again
+	Asked    Cause = "asked"   // somebody waits for the outcome
+	Told     Cause = "told"    // a channel said that what it shows has changed
+	Sold     Cause = "sold"    // a channel was seen to have sold it, or to show all of it again
+	Settled  Cause = "settled" // what was in flight was not booked in time
 )
 
 // A Task is a key that was leased.

@@ -108,6 +108,7 @@ func (s *Syncer) reconcile(ctx context.Context) (r *Report, complete bool, err e
 		})
 	}
 	wg.Wait()
+	failed = errors.Join(failed, e.followUp(ctx))
 	if whole && ctx.Err() == nil {
 		s.index.ran()
 		failed = s.conclude(ctx, e)
@@ -133,7 +134,7 @@ func (s *Syncer) reconcile(ctx context.Context) (r *Report, complete bool, err e
 // ready reads what earlier runs left in the store, and does what was approved
 // since.
 func (s *Syncer) ready(ctx context.Context) error {
-	if err := cmp.Or(s.heed(ctx), s.doubled.load(ctx, s.on(ctx))); err != nil {
+	if err := cmp.Or(s.heed(ctx), s.doubled.load(ctx, s.on(ctx)), s.loadFlights(ctx, false)); err != nil {
 		return err
 	}
 	if s.running.Load() {

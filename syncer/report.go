@@ -83,6 +83,9 @@ type ChannelReport struct {
 	// sell is not there.
 	SellsAtZero int      `json:"sellsAtZero,omitempty"`
 	AtZero      []string `json:"atZero,omitempty"`
+	// Sold is how many units the channel was noticed to have sold. Those that the
+	// source had not booked by then are in flight; see Config.Settle.
+	Sold int `json:"sold,omitempty"`
 	// WouldHold is how many of the Observed a guard would have held.
 	WouldHold int `json:"wouldHold,omitempty"`
 	// Over and Under are how many of those written, observed, sent or held showed

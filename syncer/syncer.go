@@ -80,6 +80,25 @@ type Config struct {
 	// written to any shop but for what a Target's Pilot chooses. All replicas on a
 	// SharedQueue must agree; those of who leads count. See [Target].Observe.
 	Observe bool
+	// Settle is how long units that a channel has sold are taken off every other
+	// channel before the source has booked them; 0 means 30 minutes, and a
+	// negative time that they are not. What a channel shows below what it was last
+	// known to show, is taken for sold: these units are in flight. They end when
+	// the source has as many fewer, of whichever channel; when the channel shows
+	// all of them again; or after Settle, when nothing explains them any more, and
+	// the channel is raised again. Choose twice the longest usual delay with which
+	// orders are imported: with less, what the shop has sold is put on sale again.
+	//
+	// Of a product that a channel has not shown before nothing is known, and so
+	// nothing is in flight. What a [channel.Deductor] shows soon after a write is
+	// taken for booked. See [Flight] for what is taken for an edit.
+	Settle time.Duration
+	// Booked says how many of the units by which a product has become fewer at the
+	// source are orders of the channels; nil means all: the drop of what is
+	// available or the rise of what is reserved, whichever is more. A host that can
+	// tell them from the source's own sales does, and oversells less. It is called
+	// with what was known before and what was read, without names of warehouses.
+	Booked func(before, after channel.Stock) int
 	// Hooks are called as things happen.
 	Hooks Hooks
 }
@@ -122,6 +141,7 @@ type Syncer struct {
 	index       skuIndex
 	unfound     unfound
 	sales       sales
+	ledger      *ledger
 	doubled     doubled
 	trouble     trouble // of the queue
 	owed        owed    // what the queue could not be told
@@ -205,6 +225,7 @@ func New(cfg Config) (*Syncer, error) {
 		s.targets = append(s.targets, full)
 		s.need.add(full.Policy)
 	}
+	s.ledger = newLedger(&cfg, s.targets)
 	return s, nil
 }
 
@@ -239,7 +260,7 @@ func (s *Syncer) SyncProducts(ctx context.Context, productIDs ...string) (*Repor
 	}
 	run := s.begin(ctx, "sync")
 	ctx = run.ctx
-	if err := cmp.Or(s.heed(ctx), s.doubled.load(ctx, s.queue)); err != nil && len(productIDs) > 0 {
+	if err := cmp.Or(s.heed(ctx), s.doubled.load(ctx, s.queue), s.loadFlights(ctx, false)); err != nil && len(productIDs) > 0 {
 		return run.end(err)
 	}
 	// Room for all groups: a slow channel must not keep the others waiting.
@@ -251,6 +272,7 @@ func (s *Syncer) SyncProducts(ctx context.Context, productIDs ...string) (*Repor
 	f.ended = run.channelDone
 	failed := run.named(ctx, f, productIDs)
 	f.wait()
+	failed = errors.Join(failed, run.followUp(ctx))
 	return run.end(cmp.Or(failed, s.markPaused(ctx, run.accounts)))
 }
 

@@ -71,8 +71,10 @@ type target struct {
 	reader channel.Reader // nil if the channel cannot be read
 	size   int            // updates in a batch; 0 means any number
 	lag    time.Duration  // of accepted updates; 0 if they show at once
-	lane   *lane          // order among passes
-	calls  calls          // of the channel that have not returned
+	// compares says that the channel refuses a write over a change that nobody saw.
+	compares bool
+	lane     *lane // order among passes
+	calls    calls // of the channel that have not returned
 	// recollected says that what a [channel.Keeper] had kept was looked for, and
 	// keptAt is when it was kept last; only a reconciliation uses that.
 	recollected atomic.Bool
@@ -115,6 +117,7 @@ func newTarget(t Target) (*target, error) {
 	if s, ok := channel.As[channel.Sizer](t.Channel); ok {
 		full.size = max(0, s.BatchSize())
 	}
+	_, full.compares = channel.As[channel.Comparer](t.Channel)
 	if l, ok := channel.As[channel.Lagger](t.Channel); ok {
 		full.lag = l.Lag()
 	}

@@ -61,8 +61,10 @@ func (s *Syncer) syncMarked(ctx context.Context, r *reader, t *target, tasks []T
 	p := s.realtime(ctx, t, marked, r.again)
 	p.leased = true
 	p.chosen = withPart(idsOf(tasks))
+	p.told = toldOf(tasks)
 	out := p.take(ctx, known)
 	s.reconsider(ctx, p.sold)
+	s.spread(ctx, out.moved, marked)
 	paused := out.pausedProducts()
 	a := &account{s: s, t: t, report: ChannelReport{Channel: t.name}}
 	a.add(ctx, out)
@@ -150,7 +152,8 @@ func (s *Syncer) shown(ctx context.Context, t *target, stock *channel.Stock) boo
 	}
 	n, err := 0, error(nil)
 	subject := func(ctx context.Context) context.Context { return about(ctx, t.name, stock.ProductID, stock.SKU) }
-	if s.safelyOn(ctx, "a target's Policy", subject, func() error { n, err = t.Policy.Quantity(*stock); return err }) != nil {
+	less := takeOff(stock, s.ledger.inFlight(stock.ProductID))
+	if s.safelyOn(ctx, "a target's Policy", subject, func() error { n, err = t.Policy.Quantity(*less); return err }) != nil {
 		return false
 	}
 	return t.memory.shows(stock.SKU, n)
@@ -185,6 +188,19 @@ func causesOf(tasks []Task) map[string]Cause {
 		by[t.ID] = t.Why
 	}
 	return by
+}
+
+// toldOf counts the deliveries of channels among the marks of each product.
+func toldOf(tasks []Task) (told map[string]int) {
+	for _, t := range tasks {
+		if t.Why == Told {
+			if told == nil {
+				told = make(map[string]int)
+			}
+			told[t.ID] = t.Marks
+		}
+	}
+	return told
 }
 
 func oldest(tasks []Task) time.Time {

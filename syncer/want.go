@@ -13,8 +13,9 @@ import (
 // A want is a listing with the quantity that the channel should show.
 type want struct {
 	sku      string
-	stock    *channel.Stock // of the product, or of the part that limits a kit
-	parts    []Part         // nil for one unit of the product
+	stock    *channel.Stock   // of the product, or of the part that limits a kit
+	parts    []Part           // nil for one unit of the product
+	of       []*channel.Stock // the stocks of a kit's parts
 	quantity int
 	asOf     time.Time // of the oldest stock that it rests on
 }
@@ -170,6 +171,7 @@ func (p *pass) kits(ctx context.Context, stocks []channel.Stock, wants []want, o
 				err = fmt.Errorf("%w: part %s of the kit was not read", channel.ErrIncomplete, part.ProductID)
 				break
 			}
+			w.of = append(w.of, s)
 			var n int
 			subject := func(ctx context.Context) context.Context { return about(ctx, p.t.name, s.ProductID, s.SKU) }
 			if err = p.s.safelyOn(ctx, "a target's Policy", subject, func() (err error) { n, err = p.t.Policy.Quantity(*s); return heeded(err) }); err != nil {

@@ -24,6 +24,7 @@ func (p *pass) write(ctx context.Context, changes []change, out *outcome, again 
 		return nil, err
 	}
 	defer end()
+	p.foresee(ctx, changes)
 	var together, suspects []change
 	for _, c := range changes {
 		if p.t.memory.isAlone(c.sku) {
@@ -167,6 +168,7 @@ func (w *writing) account(c *change, err error) {
 	switch {
 	case err == nil:
 		w.p.t.memory.wrote(c, false, 0)
+		w.p.wrote(c, applied)
 		w.out.add(result{want: c.want, seen: c.seen, state: updated, settles: w.p.t.memory.deducts})
 	case errors.Is(err, channel.ErrPending):
 		lag := w.p.t.lag
@@ -177,12 +179,16 @@ func (w *writing) account(c *change, err error) {
 			w.awaited = append(w.awaited, Record{c.sku, []byte(c.stock.ProductID)})
 		}
 		w.p.t.memory.wrote(c, true, lag)
+		w.p.wrote(c, uncertain)
 		w.out.add(result{want: c.want, seen: c.seen, state: pending, err: err, settles: max(lag, time.Second)})
 	case w.again && w.p.t.reader != nil && errors.Is(err, channel.ErrConflict):
+		w.p.wrote(c, refused)
 		w.conflicts = append(w.conflicts, *c)
 	case errors.Is(err, channel.ErrUnclear):
+		w.p.wrote(c, uncertain)
 		w.out.add(result{want: c.want, seen: c.seen, state: unclear, err: err})
 	default:
+		w.p.wrote(c, refused)
 		w.out.add(result{want: c.want, seen: c.seen, state: failed, err: err})
 	}
 }
@@ -194,6 +200,9 @@ func (w *writing) blame(c change, err error) {
 	_, r.unsent = errors.AsType[unsent](err)
 	if r.unsent || channel.Permanent(err) || errors.Is(err, channel.ErrUnauthorized) {
 		r.state = failed
+		w.p.wrote(&c, refused)
+	} else {
+		w.p.wrote(&c, uncertain)
 	}
 	w.out.add(r)
 }
@@ -201,6 +210,7 @@ func (w *writing) blame(c change, err error) {
 // leave records changes that were not sent because the channel is out of order.
 func (w *writing) leave(changes []change, err error) {
 	for _, c := range changes {
+		w.p.wrote(&c, refused)
 		w.out.add(result{want: c.want, seen: c.seen, state: failed, err: err, unsent: true})
 	}
 }

@@ -26,9 +26,6 @@ type Subject struct {
 	Shown func(sku string) (quantity int, ok bool)
 	// Set changes what the service shows, as a sale or somebody's edit would.
 	Set func(sku string, quantity int)
-	// ComparesAndSets says that the channel refuses an update with
-	// [channel.ErrConflict] if it shows something else than Update.Seen.
-	ComparesAndSets bool
 	// Wire is the network between the channel and an in-memory service.
 	// [TestHTTPChannel] needs it; Break and Stall are made of it if they are nil.
 	Wire *Wire
@@ -120,6 +117,12 @@ type kit struct {
 	when   string         // the circumstances, for texts
 	// virtual tells that the test is in a bubble: waiting costs nothing.
 	virtual bool
+}
+
+// compares reports whether the channel is a channel.Comparer.
+func (k *kit) compares() bool {
+	_, ok := channel.As[channel.Comparer](k.Channel)
+	return ok
 }
 
 // errorf reports a failure, and goes on.

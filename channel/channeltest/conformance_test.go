@@ -50,7 +50,7 @@ func newMemory(_ *testing.T, levels []channel.Level) channeltest.Subject {
 		}
 	}
 	return channeltest.Subject{
-		Channel: lister{way, m, arrive}, Shown: m.Quantity, Set: m.Set, ComparesAndSets: true,
+		Channel: lister{way, m, arrive}, Shown: m.Quantity, Set: m.Set,
 		OffSale: func(sku string) { m.SetOffSale(sku, true) },
 		Break:   toggle(&down), Stall: toggle(&stalled),
 	}
@@ -103,7 +103,7 @@ func TestConformanceOfALaggingMemory(t *testing.T) {
 		m := channeltest.NewLagging("lagging", time.Hour)
 		m.Add(levels...)
 		return channeltest.Subject{
-			Channel: m, Shown: m.Quantity, Set: m.Set, ComparesAndSets: true, OffSale: func(sku string) { m.SetOffSale(sku, true) },
+			Channel: m, Shown: m.Quantity, Set: m.Set, OffSale: func(sku string) { m.SetOffSale(sku, true) },
 		}
 	})
 }

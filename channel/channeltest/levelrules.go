@@ -150,7 +150,7 @@ var levelRules = []rule{
 				k.deducted(out, stale)
 				return
 			}
-			if k.ComparesAndSets || out.errs["A-1"] != nil || out.whole != nil {
+			if k.compares() || out.errs["A-1"] != nil || out.whole != nil {
 				k.named(out, "A-1", channel.ErrConflict)
 				k.shows("A-1", 4)
 			} else {

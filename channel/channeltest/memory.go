@@ -43,6 +43,7 @@ var (
 	_ channel.Channel  = (*Memory)(nil)
 	_ channel.Reader   = (*Memory)(nil)
 	_ channel.Lister   = (*Memory)(nil)
+	_ channel.Comparer = (*Memory)(nil)
 	_ channel.Unsetter = (*Memory)(nil)
 )
 
@@ -53,6 +54,9 @@ func NewMemory(name string) *Memory {
 
 // Name implements [channel.Channel].
 func (m *Memory) Name() string { return m.name }
+
+// ComparesAndSets implements [channel.Comparer].
+func (m *Memory) ComparesAndSets() {}
 
 // lock locks m, and shows what is due by now.
 func (m *Memory) lock() {

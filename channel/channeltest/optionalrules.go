@@ -271,7 +271,7 @@ func unsetter(k *kit) {
 		k.shows("A-1", 1)
 	}
 	k.shows("A-2", 2)
-	if k.reader == nil || k.Set == nil || !k.ComparesAndSets {
+	if k.reader == nil || k.Set == nil || !k.compares() {
 		return
 	}
 	stale := k.onTop("NEW-1", 0)

@@ -1,0 +1,50 @@
+package syncer
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+)
+
+// InFlight is units of a product that a channel has sold and the source has not
+// booked; see Config.Settle.
+type InFlight struct {
+	Channel string    `json:"channel"`
+	Units   int       `json:"units"`
+	Since   time.Time `json:"since"` // when that was noticed
+	// Till is when they expire.
+	Till time.Time `json:"till"`
+}
+
+// aloft returns a product's flight: on a shared queue, that of who leads as it was
+// kept last.
+func (s *Syncer) aloft(ctx context.Context, id string) (*flight, error) {
+	f := new(flight)
+	if s.shared == nil || s.leads() {
+		s.ledger.mu.Lock()
+		defer s.ledger.mu.Unlock()
+		if now := s.ledger.flights[id]; now != nil {
+			f.Entries, f.Edits = slices.Clone(now.Entries), slices.Clone(now.Edits)
+		}
+		return f, nil
+	}
+	value, err := s.queue.Load(ctx, flightSet, aloftPrefix+id)
+	if err != nil || value == nil || json.Unmarshal(value, f) != nil {
+		return new(flight), err
+	}
+	return f, nil
+}
+
+// unraised notes that the listing was set lower, and is not raised for a while.
+func (l *Listed) unraised(channel string, f *flight) {
+	for _, e := range f.Edits {
+		if e.Channel != channel || e.SKU != l.SKU {
+			continue
+		}
+		l.Edited = e.Till
+		if l.Wanted != nil && l.Shows != nil && *l.Shows < *l.Wanted {
+			l.Wanted = new(max(0, *l.Shows))
+		}
+	}
+}

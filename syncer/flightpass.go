@@ -1,0 +1,312 @@
+package syncer
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/ecosire/stocksync/channel"
+)
+
+// A Flight is something that happened to units in flight, which a channel has
+// sold and the source had not booked. See Config.Settle.
+type Flight struct {
+	Channel   string `json:"channel"` // that sold them
+	ProductID string `json:"productID"`
+	SKU       string `json:"sku,omitempty"` // of the listing, where that is known
+	Units     int    `json:"units"`         // of the product
+	// What is "noticed" when the channel shows fewer; "booked" when the source
+	// has that many fewer, too; "cancelled" when the channel shows all of its own
+	// again; "expired" when neither has happened within Config.Settle; and
+	// "edited" when so many are gone at once, or from so many products, that it
+	// is taken for an edit: then nothing is taken off other channels, and this one
+	// is not raised for as long.
+	What string `json:"what"`
+	// Age is how long they were in flight.
+	Age time.Duration `json:"age,omitempty"`
+}
+
+// defaultSettle is twice the delay of a slow import of orders.
+const defaultSettle = 30 * time.Minute
+
+func newLedger(cfg *Config, targets []*target) *ledger {
+	l := &ledger{
+		settle: cfg.Settle, booked: cfg.Booked, start: time.Now(),
+		flights: make(map[string]*flight), tallies: make([]tally, len(targets)), dirty: make(map[string]bool),
+	}
+	if l.settle == 0 {
+		l.settle = defaultSettle
+	}
+	for _, t := range targets {
+		l.names = append(l.names, t.name)
+	}
+	return l
+}
+
+// stocks are what a want rests on.
+func (w *want) stocks() []*channel.Stock {
+	if w.isKit() {
+		return w.of
+	}
+	return []*channel.Stock{w.stock}
+}
+
+// perListing is how many units of the i-th of its stocks one of a listing takes.
+func (w *want) perListing(i int) int {
+	if len(w.parts) == 0 {
+		return 1
+	}
+	return w.parts[i].Units
+}
+
+// A lowering is what is to be taken off a want: units of each of its stocks. It
+// is not raised above cap, unless that is less than 0.
+type lowering struct {
+	at    int
+	units []int
+	cap   int
+}
+
+// notice notices what the channel has sold, books what the source has by now,
+// and takes what is in flight off the wants. Those of which a policy does not
+// know what is left then go to out.
+func (p *pass) notice(ctx context.Context, wants []want, levels levelIndex, began time.Time, out *outcome) []want {
+	l := p.s.ledger
+	if len(wants) == 0 {
+		return wants
+	}
+	g := &glance{at: slices.Index(l.names, p.t.name), looked: p.t.reader != nil, began: began.Sub(l.start), told: p.told}
+	booked := p.bookings(ctx, wants)
+	l.mu.Lock()
+	g.share = max(fewFlights, l.table.count/10)
+	if p.purpose == surveying {
+		p.unseen = l.peek(g, wants, levels)
+	} else {
+		p.sight(l, g, wants, levels, booked)
+	}
+	var lower []lowering
+	if p.fixed == nil {
+		lower = l.lower(g, wants, levels, p.unseen)
+	}
+	l.mu.Unlock()
+	for id, units := range g.sold {
+		p.s.sales.add(id, units)
+		p.sold = append(p.sold, id)
+		out.sold += units
+	}
+	out.moved = append(out.moved, g.moved...)
+	p.s.flew(ctx, g.events)
+
+	bad := make(map[string]bool)
+	for _, o := range lower {
+		w := &wants[o.at]
+		if err := p.requote(ctx, w, o); err != nil {
+			out.add(result{want: *w, state: failed, err: err})
+			bad[w.sku] = true
+		}
+	}
+	if len(bad) > 0 {
+		wants = slices.DeleteFunc(wants, func(w want) bool { return bad[w.sku] })
+	}
+	return wants
+}
+
+// bookings asks the host how much of what the source has less is booked orders.
+func (p *pass) bookings(ctx context.Context, wants []want) map[string]int {
+	l := p.s.ledger
+	if l.booked == nil {
+		return nil
+	}
+	booked := make(map[string]int)
+	for i := range wants {
+		for _, s := range wants[i].stocks() {
+			l.mu.Lock()
+			pos, known := l.table.get(s.ProductID)
+			l.mu.Unlock()
+			if !known || pos.available == s.Available && pos.reserved == s.Reserved {
+				continue
+			}
+			before := *s
+			before.OnHand, before.Reserved, before.Available = pos.available+pos.reserved, pos.reserved, pos.available
+			before.Warehouses = nil
+			subject := func(ctx context.Context) context.Context { return about(ctx, "", s.ProductID, s.SKU) }
+			_ = p.s.safelyOn(ctx, "Config.Booked", subject, func() error { booked[s.ProductID] = l.booked(before, *s); return nil })
+		}
+	}
+	return booked
+}
+
+// sight takes what was read of the source and of the channel into the ledger.
+func (p *pass) sight(l *ledger, g *glance, wants []want, levels levelIndex, booked map[string]int) {
+	var id string // whose position is at hand
+	var pos position
+	var now int
+	put := func() {
+		if id == "" {
+			return
+		}
+		l.book(g, id, &pos, now)
+		if pos.changed {
+			l.table.put(id, &pos)
+		}
+		id = ""
+	}
+	open := func(s *channel.Stock) {
+		if s.ProductID != id {
+			put()
+			id = s.ProductID
+			pos, now = l.position(s, booked)
+		}
+	}
+	for i := range wants {
+		w := &wants[i]
+		of := w.stocks()
+		if len(of) == 0 || of[0].ProductID == "" || of[0].AsOf.IsZero() { // nobody has read it
+			continue
+		}
+		open(of[0])
+		sold := 0
+		var quiet time.Duration
+		if g.looked {
+			level := levels.only(w.sku)
+			sold, quiet = l.see(g, &pos, w.sku, level, level != nil && p.t.memory.uncertain(w.sku, level.Quantity))
+			if p.t.memory.unsettling(w.sku) { // what it has deducted may be booked
+				pos.drop(g.at, w.sku)
+				sold = 0
+			}
+		}
+		for j, s := range of {
+			open(s)
+			per := w.perListing(j)
+			switch {
+			case sold > 0:
+				many := max(1, int(quiet/time.Minute))
+				if told := g.told[s.ProductID]; told > 0 {
+					many = told
+				}
+				l.add(g, s.ProductID, w.sku, sold*per, many*editUnits*per)
+			case sold < 0:
+				l.cancel(g, s.ProductID, w.sku, -sold*per)
+			}
+		}
+	}
+	put()
+}
+
+// peek is what the channel has sold that the ledger does not know, by product.
+func (l *ledger) peek(g *glance, wants []want, levels levelIndex) (unseen map[string]int) {
+	for i := range wants {
+		w := &wants[i]
+		of := w.stocks()
+		level := levels.only(w.sku)
+		if len(of) == 0 || level == nil || level.Err != nil || level.Unset {
+			continue
+		}
+		pos, _ := l.table.get(of[0].ProductID)
+		b := pos.base(g.at, w.sku)
+		if b == nil || b.ref != short(level.Ref) || level.Quantity >= b.low {
+			continue
+		}
+		if sold := b.low - level.Quantity; sold <= editUnits*max(1, l.minute()-b.minute) {
+			if unseen == nil {
+				unseen = make(map[string]int)
+			}
+			for j, s := range of {
+				unseen[s.ProductID] += sold * w.perListing(j)
+			}
+		}
+	}
+	return unseen
+}
+
+// lower says which wants are to be lowered, and notes that the channel is made to
+// show it.
+func (l *ledger) lower(g *glance, wants []want, levels levelIndex, unseen map[string]int) (lower []lowering) {
+	if len(l.flights) == 0 && len(unseen) == 0 {
+		return nil
+	}
+	for i := range wants {
+		w := &wants[i]
+		o := lowering{at: i, cap: -1}
+		any := false
+		for _, s := range w.stocks() {
+			f := l.flights[s.ProductID]
+			n := f.units() + unseen[s.ProductID]
+			o.units = append(o.units, n)
+			any = any || n > 0
+			if f == nil {
+				continue
+			}
+			if f.taken == nil {
+				f.taken = make([]bool, len(l.names))
+			}
+			f.taken[g.at] = true
+			for _, e := range f.Edits {
+				if e.Channel == l.names[g.at] && e.SKU == w.sku {
+					if level := levels.only(w.sku); level != nil && level.Err == nil && !level.Unset {
+						o.cap, any = max(0, level.Quantity), true
+					}
+				}
+			}
+		}
+		if any {
+			lower = append(lower, o)
+		}
+	}
+	return lower
+}
+
+// takeOff returns a stock from which units in flight are taken.
+func takeOff(s *channel.Stock, units int) *channel.Stock {
+	if units == 0 {
+		return s
+	}
+	less := *s
+	less.Reserved += units
+	less.Available -= units
+	less.InFlight += units
+	return &less
+}
+
+// requote applies the policy to what is left of a want's stocks.
+func (p *pass) requote(ctx context.Context, w *want, o lowering) error {
+	of := w.stocks()
+	quantity := -1
+	for i, s := range of {
+		less := takeOff(s, o.units[i])
+		n := 0
+		subject := func(ctx context.Context) context.Context { return about(ctx, p.t.name, s.ProductID, s.SKU) }
+		if err := p.s.safelyOn(ctx, "a target's Policy", subject, func() (err error) {
+			n, err = p.t.Policy.Quantity(*less)
+			return heeded(err)
+		}); err != nil {
+			if w.isKit() {
+				err = fmt.Errorf("part %s of the kit: %w", s.ProductID, err)
+			}
+			return err
+		}
+		if n /= w.perListing(i); quantity < 0 || n < quantity {
+			quantity, w.stock = n, less
+		}
+	}
+	w.quantity = quantity
+	if o.cap >= 0 {
+		w.quantity = min(w.quantity, o.cap)
+	}
+	return nil
+}
+
+// flew tells the host what happened to units in flight.
+func (s *Syncer) flew(ctx context.Context, events []Flight) {
+	for _, f := range events {
+		s.hooks.inFlight(ctx, s, f)
+		level := slog.LevelInfo
+		if f.What == "expired" || f.What == "edited" {
+			level = slog.LevelWarn
+		}
+		s.logger.LogAttrs(about(ctx, f.Channel, f.ProductID, f.SKU), level, "units in flight",
+			slog.String("what", f.What), slog.Int("units", f.Units), slog.Duration("age", f.Age))
+	}
+}
