@@ -59,6 +59,9 @@ func (a *account) add(ctx context.Context, o *outcome) {
 func (a *account) result(ctx context.Context, res *result) {
 	r := &a.report
 	r.Checked++
+	if res.pin != nil {
+		r.Pinned++
+	}
 	switch res.state {
 	case agreed:
 		r.Unchanged++
@@ -115,7 +118,7 @@ func (a *account) change(ctx context.Context, res *result, state string) {
 func changeOf(res *result, state string) Change {
 	return Change{
 		ProductID: res.stock.ProductID, SKU: res.sku, ProductSKU: res.productSKU(), Name: res.stock.Name,
-		Shown: shownBefore(res.seen), Wanted: res.quantity, AsOf: res.asOf, State: state, Culprit: res.culprit,
+		Shown: shownBefore(res.seen), Wanted: res.quantity, AsOf: res.asOf, State: state, Culprit: res.culprit, Pinned: res.pin != nil,
 	}
 }
 

@@ -133,7 +133,7 @@ func (j *job) guard(ctx context.Context, plan *Plan) error {
 
 // dangerOf says what a line of a plan is.
 func (g Guard) dangerOf(l Line) danger {
-	if l.Explained || l.Reason == PutBack {
+	if l.Explained || l.Reason == PutBack || l.Pinned && (l.Shown == nil || l.Delta() <= 0) {
 		return harmless
 	}
 	c := change{want: want{quantity: l.Wanted}, seen: &channel.Level{Unset: l.Shown == nil}}

@@ -79,6 +79,8 @@ type Listed struct {
 	// OffSale and Unset are as in [channel.Level].
 	OffSale bool `json:"offSale,omitempty"`
 	Unset   bool `json:"unset,omitempty"`
+	// Pinned is the pin that says what it should show, or nil.
+	Pinned *Pin `json:"pinned,omitempty"`
 	// Observed reports that nothing is written, as the target observes; see
 	// [Target].Observe.
 	Observed bool `json:"observed,omitempty"`
@@ -234,7 +236,7 @@ func (s *Syncer) explain(ctx context.Context, t *target, x *Explanation, stocks 
 		if err != nil {
 			return nil, err
 		}
-		if e.Channel != t.name {
+		if e.Channel != t.name && e.Channel != "" {
 			continue
 		}
 		if c.History = append(c.History, e); len(c.History) == maxHistory {
@@ -267,7 +269,7 @@ func (s *Syncer) listed(ctx context.Context, t *target, stock *channel.Stock, st
 		if !mine && !slices.ContainsFunc(w.parts, func(p Part) bool { return p.ProductID == stock.ProductID }) {
 			return
 		}
-		l := Listed{SKU: w.sku, Parts: w.parts, Err: err}
+		l := Listed{SKU: w.sku, Parts: w.parts, Err: err, Pinned: w.pin}
 		if !kit {
 			l.Steps = steps
 		}

@@ -57,6 +57,9 @@ func (c *Explained) write(b *strings.Builder, x *Explanation) {
 	for i := range c.Listings {
 		l := &c.Listings[i]
 		fmt.Fprintf(b, "  %s\n", l.sentence(x.At))
+		if l.Pinned != nil {
+			fmt.Fprintf(b, "    product %s is %s\n", text.Clean(l.Pinned.ProductID), l.Pinned.words())
+		}
 		if len(l.Steps) > 1 || len(l.Steps) == 1 && l.Steps[0].Name != available.steps[0].name || len(l.Parts) > 0 {
 			fmt.Fprintf(b, "    %s\n", l.way())
 		}

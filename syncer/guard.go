@@ -96,6 +96,8 @@ func (g Guard) danger(c *change) danger {
 	switch l := c.seen; {
 	case l == nil:
 		return harmless
+	case c.pin != nil && onSale(l) && (l.Unset || c.quantity <= l.Quantity): // somebody has decided it
+		return harmless
 	case !onSale(l):
 		if c.quantity > 0 {
 			return gain

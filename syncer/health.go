@@ -33,6 +33,10 @@ type Health struct {
 	Orders Depth `json:"orders"`
 	// Channels has one entry for each target, in the order of Config.Targets.
 	Channels []ChannelHealth `json:"channels"`
+	// Pins are the products that are pinned, the newest first; at most 100. Pinned
+	// is how many there are. See [Syncer.Pin].
+	Pins   []Pin `json:"pins,omitempty"`
+	Pinned int   `json:"pinned,omitempty"`
 	// QueueSince is since when the queue has failed, or zero, and QueueErr why.
 	// Nothing can be marked or done meanwhile; what was marked is not lost.
 	QueueSince time.Time `json:"queueSince,omitzero"`
@@ -156,6 +160,11 @@ func (s *Syncer) Health(ctx context.Context) (Health, error) {
 				into.Oldest = d.Oldest
 			}
 		}
+	}
+	if err == nil {
+		h.Pins, err = s.Pins(ctx)
+		h.Pinned = len(h.Pins)
+		h.Pins = h.Pins[:min(100, h.Pinned)]
 	}
 	depth(&h.Inbox, inboxLane, noticedLane)
 	depth(&h.Orders, orderLane)

@@ -59,6 +59,8 @@ const (
 	Sent     What = "sent"     // it was accepted, and does not show yet
 	Landed   What = "landed"   // it shows now
 	Doubtful What = "unclear"  // it was sent, and whether it was applied is not known
+	Pinned   What = "pinned"   // somebody has pinned the product
+	Unpinned What = "unpinned" // somebody has ended that, or its time is over
 	WouldBe  What = "observed" // it would have been written, but the target observes
 	Withheld What = "held"     // a guard held it
 	GaveUp   What = "gave up"  // it will not be tried again before it changes

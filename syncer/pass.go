@@ -61,6 +61,8 @@ type pass struct {
 	chosen func(Listing) bool
 	// stocks are what the wants were made of.
 	stocks []channel.Stock
+	// unpinned is why it is not known what is pinned.
+	unpinned error
 	// holdErr is why what the gate shut could not be kept as held.
 	holdErr error
 	// sold are products of which the pass noticed that the channel sold some.
@@ -131,7 +133,7 @@ func (p *pass) take(ctx context.Context, stocks []channel.Stock) *outcome {
 			out.fail(slices.Concat(wants, stale), err)
 			return out
 		}
-		changes = p.observe(ctx, p.expected(changes, out), out)
+		changes = p.observe(ctx, p.unraised(p.expected(changes, out), out), out)
 		if p.gate != nil && p.t.reader != nil {
 			var shut []change
 			changes, shut = p.gate(changes)

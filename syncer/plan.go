@@ -70,6 +70,8 @@ type Line struct {
 	// and SellsAtZero that customers can go on buying it at 0.
 	Inexact     bool `json:"inexact,omitempty"`
 	SellsAtZero bool `json:"sellsAtZero,omitempty"`
+	// Pinned reports that the product is pinned to what is wanted; see [Pin].
+	Pinned bool `json:"pinned,omitempty"`
 	// SoldOut reports that the source calls the product sold out.
 	SoldOut bool `json:"soldOut,omitempty"`
 	// Explained reports that orders explain the loss; see Guard.
@@ -121,7 +123,7 @@ func (l Line) same(o Line) bool {
 func lineOf(t *target, c *change) Line {
 	l := Line{
 		Channel: t.name, ProductID: c.stock.ProductID, SKU: c.sku, ProductSKU: c.productSKU(), Name: c.stock.Name,
-		Shown: shownBefore(c.seen), Wanted: c.quantity, SoldOut: t.Policy.basis(c.stock).Available <= 0,
+		Shown: shownBefore(c.seen), Wanted: c.quantity, SoldOut: t.Policy.basis(c.stock).Available <= 0, Pinned: c.pin != nil,
 	}
 	if c.seen != nil {
 		l.Inexact, l.SellsAtZero = c.seen.Inexact && l.Shown != nil, c.seen.SellsAtZero

@@ -105,6 +105,7 @@ const (
 	Told     Cause = "told"    // a channel said that what it shows has changed
 	Sold     Cause = "sold"    // a channel was seen to have sold it, or to show all of it again
 	Settled  Cause = "settled" // what was in flight was not booked in time
+	Pinning  Cause = "pin"     // the product was pinned, or is no longer
 )
 
 // A Task is a key that was leased.

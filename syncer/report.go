@@ -86,6 +86,9 @@ type ChannelReport struct {
 	// Sold is how many units the channel was noticed to have sold. Those that the
 	// source had not booked by then are in flight; see Config.Settle.
 	Sold int `json:"sold,omitempty"`
+	// Pinned is how many of the Checked show, or are to show, what their product is
+	// pinned to; see [Pin].
+	Pinned int `json:"pinned,omitempty"`
 	// WouldHold is how many of the Observed a guard would have held.
 	WouldHold int `json:"wouldHold,omitempty"`
 	// Over and Under are how many of those written, observed, sent or held showed
@@ -137,6 +140,8 @@ type Change struct {
 	// State is "" for what shows, "observed" for what was not written, "pending" for what was accepted and does not
 	// show yet, and "unclear" for what was sent and may or may not be applied.
 	State string `json:"state,omitempty"`
+	// Pinned reports that a [Pin] says so.
+	Pinned bool `json:"pinned,omitempty"`
 	// Culprit is why the channel did not show it already; "" if nobody asked.
 	Culprit Culprit `json:"culprit,omitempty"`
 }
@@ -363,6 +368,9 @@ func (c *ChannelReport) notes(w io.Writer) {
 		fmt.Fprintf(w, "%s: the channel was paused; what was not compared waits until it is resumed\n", c.Channel)
 	}
 	c.writeObserved(w)
+	if c.Pinned > 0 {
+		fmt.Fprintf(w, "%s: %d listings show what somebody has pinned them to\n", c.Channel, c.Pinned)
+	}
 	writeAtZero(w, c.Channel, c.SellsAtZero, c.AtZero)
 	writeRetired(w, c.Channel, c.Retired)
 	if c.Unlisted != "" {

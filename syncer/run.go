@@ -160,6 +160,7 @@ func (s *Syncer) labour(accept, work context.Context, t *tenure) {
 		}
 	}
 	group.Go(func() error { s.executeApproved(accept, work); return nil })
+	group.Go(func() error { s.keepPins(accept); return nil })
 	group.Go(func() error { s.heedPauses(accept); return nil })
 	group.Go(func() error { s.tendFlights(accept, work); return nil })
 	group.Go(func() error { s.keepSchedule(accept, t); return nil })

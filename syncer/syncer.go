@@ -143,6 +143,7 @@ type Syncer struct {
 	sales       sales
 	ledger      *ledger
 	doubled     doubled
+	pins        pins
 	trouble     trouble // of the queue
 	owed        owed    // what the queue could not be told
 	journal     journal
@@ -170,6 +171,7 @@ func New(cfg Config) (*Syncer, error) {
 		name:       cmp.Or(cfg.Name, processName()),
 		receiving:  make(chan struct{}, maxReceiving),
 		approvals:  make(chan struct{}, 1),
+		pins:       pins{told: make(chan struct{}, 1)},
 		pauses:     pauses{mu: make(channelLock, 1), due: make(chan struct{}, 1)},
 		orderRate:  rate.NewLimiter(orderEvery, orderBurst),
 		findRate:   rate.NewLimiter(findEvery, findBurst),

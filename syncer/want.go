@@ -18,6 +18,7 @@ type want struct {
 	of       []*channel.Stock // the stocks of a kit's parts
 	quantity int
 	asOf     time.Time // of the oldest stock that it rests on
+	pin      *Pin      // that says so, or nil
 }
 
 // products are those that a want rests on.
@@ -51,8 +52,9 @@ func (w *want) isKit() bool { return len(w.parts) > 1 }
 func (p *pass) want(ctx context.Context, stocks []channel.Stock, out *outcome) []want {
 	p.stocks = stocks
 	if p.fixed != nil {
-		return p.fixedWants(stocks)
+		return p.heedPins(ctx, p.fixedWants(stocks), out, len(out.results))
 	}
+	from := len(out.results)
 	wants := make([]want, 0, len(stocks))
 	for i := 0; i < len(stocks) && p.kitting != kitsAlone; i++ { // again after a product that made the host's code panic
 		subject := func(ctx context.Context) context.Context {
@@ -75,6 +77,7 @@ func (p *pass) want(ctx context.Context, stocks []channel.Stock, out *outcome) [
 		wants = slices.DeleteFunc(wants, func(w want) bool { _, asked := p.expect[w.sku]; return !asked })
 	}
 
+	wants = p.heedPins(ctx, wants, out, from)
 	claims := make(map[string]int, len(wants))
 	for i := range wants {
 		claims[wants[i].sku]++
@@ -120,6 +123,7 @@ func (p *pass) listing(l Listing, s *channel.Stock, n int, err error, wants []wa
 	w := want{sku: l.SKU, stock: s, parts: l.Parts, quantity: n, asOf: s.AsOf}
 	switch {
 	case err != nil:
+		err = unknownQuantity{err}
 	case strings.TrimSpace(l.SKU) == "":
 		err = fmt.Errorf("%w: the product has no SKU", channel.ErrInvalid)
 	case len(l.Parts) > 1 || len(l.Parts) == 1 && (l.Parts[0].ProductID != s.ProductID || l.Parts[0].Units < 1):
@@ -189,7 +193,7 @@ func (p *pass) kits(ctx context.Context, stocks []channel.Stock, wants []want, o
 			if w.stock == nil {
 				w.stock = &channel.Stock{ProductID: k.Parts[0].ProductID}
 			}
-			out.add(result{want: w, state: failed, err: err})
+			out.add(result{want: w, state: failed, err: unknownQuantity{err}})
 			continue
 		}
 		wants = append(wants, w)
