@@ -272,6 +272,9 @@ func takeOff(s *channel.Stock, units int) *channel.Stock {
 
 // requote applies the policy to what is left of a want's stocks.
 func (p *pass) requote(ctx context.Context, w *want, o lowering) error {
+	if w.pin != nil && w.quantity <= 0 { // whatever a policy knows
+		return nil
+	}
 	of := w.stocks()
 	quantity := -1
 	for i, s := range of {
@@ -295,6 +298,7 @@ func (p *pass) requote(ctx context.Context, w *want, o lowering) error {
 	if o.cap >= 0 {
 		w.quantity = min(w.quantity, o.cap)
 	}
+	p.pin(ctx, w)
 	return nil
 }
 

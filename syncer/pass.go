@@ -61,7 +61,8 @@ type pass struct {
 	chosen func(Listing) bool
 	// stocks are what the wants were made of.
 	stocks []channel.Stock
-	// unpinned is why it is not known what is pinned.
+	// pins are what is pinned, by product, and unpinned is why that is not known.
+	pins     map[string][]Pin
 	unpinned error
 	// holdErr is why what the gate shut could not be kept as held.
 	holdErr error

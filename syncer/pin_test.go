@@ -321,3 +321,19 @@ func TestPinRefuses(t *testing.T) {
 	}
 	assert.ErrorContains(t, s.Unpin(t.Context(), syncer.Pin{ProductID: "p"}), "Who and Why")
 }
+
+// Units in flight are taken off what a policy gives, and never lift a pin.
+func TestPinAndUnitsInFlight(t *testing.T) {
+	source, m, other := newStock(10), shop("a", 1), shop("b", 1)
+	s := unguardedly(t, syncer.Config{Source: source}, m, other)
+	_, err := s.Reconcile(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, s.Pin(t.Context(), recall(3)))
+	require.True(t, other.Sell("SKU-0", 2))
+	for range 2 {
+		_, err = s.SyncProducts(t.Context(), "p0")
+		require.NoError(t, err)
+	}
+	shows(t, m, 3)
+	shows(t, other, 3)
+}

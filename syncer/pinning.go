@@ -22,7 +22,7 @@ func (e unknownQuantity) Unwrap() error { return e.error }
 // quantity nobody knows is wanted all the same if it is pinned to 0.
 func (p *pass) heedPins(ctx context.Context, wants []want, out *outcome, from int) []want {
 	all, err := p.s.pinned(ctx)
-	if p.unpinned = err; err != nil || len(all) == 0 {
+	if p.pins, p.unpinned = all, err; err != nil || len(all) == 0 {
 		return wants
 	}
 	wants = slices.DeleteFunc(wants, func(w want) bool { // of a recalled product none is sold without a quantity
@@ -34,11 +34,7 @@ func (p *pass) heedPins(ctx context.Context, wants []want, out *outcome, from in
 		return true
 	})
 	for i := range wants {
-		w := &wants[i]
-		pin, n := p.pinOf(ctx, w, all)
-		if pin != nil && (n <= w.quantity || pin.Raise && !w.isKit()) {
-			w.quantity, w.pin = n, pin
-		}
+		p.pin(ctx, &wants[i])
 	}
 	kept := out.results[:from]
 	for _, r := range out.results[from:] {
@@ -53,6 +49,19 @@ func (p *pass) heedPins(ctx context.Context, wants []want, out *outcome, from in
 	}
 	out.results = kept
 	return wants
+}
+
+// pin makes a want show what its products are pinned to, unless that is more
+// than it would show.
+func (p *pass) pin(ctx context.Context, w *want) {
+	w.pin = nil
+	if len(p.pins) == 0 {
+		return
+	}
+	pin, n := p.pinOf(ctx, w, p.pins)
+	if pin != nil && (n <= w.quantity || pin.Raise && !w.isKit()) {
+		w.quantity, w.pin = n, pin
+	}
 }
 
 // pinOf returns the pin that counts for a listing, and how many units of it
