@@ -55,9 +55,8 @@ func (p *position) drop(at int, sku string) {
 	}
 }
 
-// A table has the positions of all products in little memory: it takes 8 bytes a
-// product and about 12 for each of its listings, which is 36 for a product on
-// two channels. Products are told apart by 64 bits of a hash. It has a fixed
+// A table has the positions of all products in little memory: about 20 bytes a
+// product and 12 for each of its listings, 45 for a product on two channels. Products are told apart by 64 bits of a hash. It has a fixed
 // number of buckets, each of which is one record of the store.
 type table struct {
 	buckets [tableBuckets][]byte
@@ -68,7 +67,7 @@ type table struct {
 
 const (
 	tableBuckets = 1024
-	// maxPositions bounds a table: about 36 MB with two channels. Of further
+	// maxPositions bounds a table: about 45 MB with two channels. Of further
 	// products nothing is known, and so nothing in flight.
 	maxPositions = 1 << 20
 )
@@ -131,7 +130,8 @@ func (t *table) get(id string) (p position, ok bool) {
 	return p, err == nil
 }
 
-// put keeps the position of a product, and reports whether there was room.
+// put keeps the position of a product, and reports whether there was room. If not
+// nothing is known of the product.
 func (t *table) put(id string, p *position) bool { return t.putHash(hash64(id), p) }
 
 func (t *table) putHash(h uint64, p *position) bool {
@@ -142,7 +142,12 @@ func (t *table) putHash(h uint64, p *position) bool {
 	var buf [256]byte
 	rec := append(buf[:0], 0)
 	rec = p.encode(appendHash(rec, h))
-	if len(rec) > 256 { // a product with some twenty listings
+	if len(rec) > 256 { // some twenty listings: what is not kept must not stay as it was
+		if from < to {
+			t.buckets[bucket] = splice(t.buckets[bucket], from, to, nil)
+			t.count--
+			t.changed[bucket] = true
+		}
 		return false
 	}
 	rec[0] = byte(len(rec) - 1)
