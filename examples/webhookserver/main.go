@@ -18,6 +18,7 @@
 //
 //	ECOSIRE_WEBHOOK_SECRET  of the webhook endpoint; required with -write
 //	ADDR                    where to listen; default 127.0.0.1:8080
+//	STATUS_PASSWORD         of the status page, for any user name; without it there is none
 //	QUEUE                   the file of the queue, with real services; default stocksync.db
 package main
 
@@ -119,7 +120,14 @@ func (o options) run(ctx context.Context, getenv func(string) string, out *show.
 		return err
 	}
 	fmt.Fprintf(out, "Listening on http://%s for POST /webhooks/ecosire, and GET /healthz.\n", listener.Addr())
-	return serve(ctx, listener, services, cmp.Or(getenv("QUEUE"), "stocksync.db"), logger)
+	var who login
+	if password := getenv("STATUS_PASSWORD"); password != "" {
+		who = withPassword(password)
+		fmt.Fprintf(out, "The status page is http://%s/status/.\n", listener.Addr())
+	} else {
+		fmt.Fprintln(out, "There is no status page: set STATUS_PASSWORD.")
+	}
+	return serve(ctx, listener, services, cmp.Or(getenv("QUEUE"), "stocksync.db"), who, logger)
 }
 
 func address(getenv func(string) string) string { return cmp.Or(getenv("ADDR"), "127.0.0.1:8080") }

@@ -66,9 +66,13 @@ func TestRealServicesAreOnlyPlannedFor(t *testing.T) {
 }
 
 // A service is one that runs, and its URL.
-func service(t *testing.T, m *production.Merchant, queue string) (url string, stop func()) {
+func service(t *testing.T, m *production.Merchant, queue string, more ...string) (url string, stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
-	getenv := m.With(map[string]string{"ADDR": freeAddress(t), "QUEUE": queue})
+	env := map[string]string{"ADDR": freeAddress(t), "QUEUE": queue}
+	for i := 0; i < len(more); i += 2 {
+		env[more[i]] = more[i+1]
+	}
+	getenv := m.With(env)
 	ended := make(chan int, 1)
 	var stdout, stderr bytes.Buffer
 	go func() { ended <- run(ctx, []string{"-write"}, getenv, &stdout, &stderr) }()
@@ -186,6 +190,29 @@ func TestUsage(t *testing.T) {
 		assert.Empty(t, out, args)
 	}
 	assert.Zero(t, m.Requests())
+}
+
+func TestTheStatusPageIsBehindAPassword(t *testing.T) {
+	m := production.New(t, 3)
+	look := func(url, user, password string) int {
+		req, err := http.NewRequestWithContext(t.Context(), "GET", url+"/status/", nil)
+		require.NoError(t, err)
+		if user != "" {
+			req.SetBasicAuth(user, password)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		_ = resp.Body.Close()
+		return resp.StatusCode
+	}
+	url, stop := service(t, m, filepath.Join(t.TempDir(), "queue.db"), "STATUS_PASSWORD", "secret")
+	assert.Equal(t, http.StatusUnauthorized, look(url, "", ""))
+	assert.Equal(t, http.StatusUnauthorized, look(url, "ann", "guess"))
+	assert.Equal(t, http.StatusOK, look(url, "ann", "secret"))
+	stop()
+	url, stop = service(t, m, filepath.Join(t.TempDir(), "queue.db"))
+	assert.Equal(t, http.StatusNotFound, look(url, "ann", ""))
+	stop()
 }
 
 func freeAddress(t *testing.T) string {

@@ -16,8 +16,9 @@ import (
 	"github.com/ecosire/stocksync/syncer/boltqueue"
 )
 
-// serve is the service. It ends when ctx is done, and closes the listener.
-func serve(ctx context.Context, listener net.Listener, services *stocksync.Services, queueFile string, logger *slog.Logger) (err error) {
+// serve is the service. It ends when ctx is done, and closes the listener. With
+// a login it has a status page.
+func serve(ctx context.Context, listener net.Listener, services *stocksync.Services, queueFile string, who login, logger *slog.Logger) (err error) {
 	defer listener.Close()
 	// What was acknowledged to ECOSIRE is in this file until it is done.
 	queue, err := boltqueue.Open(queueFile)
@@ -25,7 +26,7 @@ func serve(ctx context.Context, listener net.Listener, services *stocksync.Servi
 		return err
 	}
 	defer func() { err = errors.Join(err, queue.Close()) }()
-	s, err := services.Writer(syncer.Config{Queue: queue, Logger: logger})
+	s, err := services.Writer(syncer.Config{Queue: queue, Logger: logger, Journal: 7 * 24 * time.Hour})
 	if err != nil {
 		return err
 	}
@@ -33,6 +34,9 @@ func serve(ctx context.Context, listener net.Listener, services *stocksync.Servi
 	mux := http.NewServeMux()
 	mux.Handle("/webhooks/ecosire", s.WebhookHandler())
 	mux.Handle("GET /healthz", healthz(s))
+	if who != nil {
+		mux.Handle("/status/", status(s, who))
+	}
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second}
 
 	// The first of these to fail ends the others.

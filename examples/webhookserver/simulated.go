@@ -59,7 +59,7 @@ func demo(ctx context.Context, out *show.Output, sales int, during time.Duration
 func simulated(ctx context.Context, out *show.Output, addr string, logger *slog.Logger) error {
 	w := newWorld(out)
 	return w.serve(ctx, addr, logger, func(ctx context.Context, url string) {
-		fmt.Fprintf(out, "A sale every few seconds; see %s/healthz. Interrupt to end.\n", url)
+		fmt.Fprintf(out, "A sale every few seconds. Open %s/status/ to see how things are. Interrupt to end.\n", url)
 		var wg sync.WaitGroup
 		defer wg.Wait()
 		for ctx.Err() == nil {
@@ -152,7 +152,7 @@ func (w *world) serve(ctx context.Context, addr string, logger *slog.Logger, tra
 	defer stop()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		return serve(ctx, listener, services, filepath.Join(dir, "queue.db"), logger)
+		return serve(ctx, listener, services, filepath.Join(dir, "queue.db"), anybody, logger)
 	})
 	group.Go(func() error {
 		defer stop()

@@ -117,7 +117,7 @@ func explainedOf(c *syncer.Explained) explained {
 		x.Said = append(x.Said, said+failure(t.Err)+".")
 	}
 	for _, l := range c.Listings {
-		x.Listings = append(x.Listings, listedOf(l))
+		x.Listings = append(x.Listings, listedOf(l, !c.Down.IsZero()))
 	}
 	for _, e := range c.History {
 		x.History = append(x.History, happened{e.At, entry(e), e.Run})
@@ -125,7 +125,7 @@ func explainedOf(c *syncer.Explained) explained {
 	return x
 }
 
-func listedOf(l syncer.Listed) listed {
+func listedOf(l syncer.Listed, down bool) listed {
 	out := listed{Listed: l, State: state{"ok", "As it should"}}
 	note := func(s string) { out.Notes = append(out.Notes, s) }
 	switch {
@@ -142,7 +142,7 @@ func listedOf(l syncer.Listed) listed {
 	case l.Unset || *l.Shows != *l.Wanted:
 		out.State = state{"look", "Differs"}
 	}
-	if l.Err != nil {
+	if l.Err != nil && !down {
 		note(failure(l.Err))
 	}
 	if l.Trip != nil && l.Held != nil {

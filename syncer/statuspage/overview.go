@@ -28,7 +28,7 @@ const (
 	maxLooked = 500
 	maxLately = 8
 	// firstLines is how many held lines the overview shows of a channel.
-	firstLines = 5
+	firstLines = 3
 )
 
 // A view is what the overview shows, for whoever looks.
@@ -90,7 +90,7 @@ func (p *server) now(ctx context.Context) *view {
 	if err == nil && slices.ContainsFunc(v.Health.Channels, func(c syncer.ChannelHealth) bool { return c.Guard != nil }) {
 		v.Held, err = p.s.Held(ctx)
 	}
-	if c.view != nil && time.Since(c.lists) < freshLists {
+	if c.view != nil && time.Since(c.lists) < freshLists && same(&c.view.Health, &v.Health) {
 		v.Last, v.Lately, v.GivenUp, v.Retried = c.view.Last, c.view.Lately, c.view.GivenUp, c.view.Retried
 	} else if err == nil {
 		if err = p.lists(ctx, v); err == nil {
@@ -104,6 +104,15 @@ func (p *server) now(ctx context.Context) *view {
 	v.Verdict = judge(v)
 	c.view = v
 	return v
+}
+
+// same reports whether nothing has happened between two looks that the lists
+// would tell.
+func same(a, b *syncer.Health) bool {
+	return a.Reconciled.Equal(b.Reconciled) && (a.Reconciling == nil) == (b.Reconciling == nil) &&
+		slices.EqualFunc(a.Channels, b.Channels, func(a, b syncer.ChannelHealth) bool {
+			return a.DownSince.Equal(b.DownSince) && (a.Guard == nil) == (b.Guard == nil) && (a.Paused == nil) == (b.Paused == nil) && a.Held == b.Held
+		})
 }
 
 // lists reads what is many.

@@ -52,7 +52,7 @@ func judge(v *view) verdict {
 	stopped := len(bad) > 0
 	down, held, behind, paused := names{}, names{}, names{}, names{}
 	tasks, oldest := 0, time.Time{}
-	lines, soldOut := 0, 0
+	lines := 0
 	for _, c := range v.Channels {
 		switch {
 		case c.Paused != nil:
@@ -73,11 +73,9 @@ func judge(v *view) verdict {
 			oldest = c.Oldest
 		}
 	}
-	for _, g := range v.Held {
-		soldOut += g.SoldOut
-	}
+	soldOut := soldOutIn(v.Held)
 	if soldOut > 0 {
-		look = append(look, fmt.Sprintf("The source calls %s of what is held sold out: customers can buy that.", plural(soldOut, "line")))
+		look = append(look, fmt.Sprintf("Of what is held the source calls %s sold out: customers can buy %s.", plural(soldOut, "product"), isAre(soldOut, "it", "these")))
 	}
 	if d := len(down); d > 0 {
 		look = append(look, fmt.Sprintf("%s %s. Nothing that is due there is lost.", down, isAre(d, "is down", "are down")))
@@ -112,6 +110,19 @@ func judge(v *view) verdict {
 		waits(tasks, oldest, len(behind) > 0, v.Retried),
 	}
 	return out
+}
+
+// soldOutIn counts the products that are held and that the source calls sold out.
+func soldOutIn(held []syncer.Holding) int {
+	products := make(map[string]bool)
+	for _, h := range held {
+		for _, l := range h.Lines {
+			if l.SoldOut {
+				products[l.ProductID] = true
+			}
+		}
+	}
+	return len(products)
 }
 
 func safe(stopped bool, held names, soldOut int, h *syncer.Health) answer {
