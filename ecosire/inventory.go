@@ -25,7 +25,7 @@ func (c *Client) Locations(ctx context.Context) iter.Seq2[Location, error] {
 	return list[Location]{
 		path: "/inventory/locations",
 		key:  func(l *Location) string { return l.ID },
-		decode: func(row *strictjson.Row, _ time.Time) (Location, error) {
+		decode: func(row *strictjson.Row, _ *scratch, _ time.Time) (Location, error) {
 			return Location{ID: row.Text("id"), Name: optional(row, "name")}, row.Err()
 		},
 	}.all(ctx, c)
@@ -45,7 +45,7 @@ func (c *Client) Moves(ctx context.Context) iter.Seq2[Move, error] {
 		path:  "/inventory/moves",
 		sorts: []string{"createdAt"},
 		key:   func(m *Move) string { return m.ID },
-		decode: func(row *strictjson.Row, _ time.Time) (Move, error) {
+		decode: func(row *strictjson.Row, _ *scratch, _ time.Time) (Move, error) {
 			m := Move{ID: row.Text("id"), ProductID: row.Text("productId"), CreatedAt: optionalTime(row, "createdAt")}
 			return m, row.Err()
 		},
@@ -96,7 +96,7 @@ func (c *Client) Transfers(ctx context.Context, f TransferFilter) iter.Seq2[Tran
 		query:  query,
 		sorts:  []string{"createdAt"},
 		key:    func(t *Transfer) string { return t.ID },
-		decode: func(row *strictjson.Row, _ time.Time) (Transfer, error) { return transfer(row) },
+		decode: func(row *strictjson.Row, _ *scratch, _ time.Time) (Transfer, error) { return transfer(row) },
 	}.all(ctx, c)
 }
 

@@ -39,7 +39,7 @@ type list[T any] struct {
 	cost int
 	// decode reads an entry. key tells entries apart: "" is one without a name.
 	// An entry that decode refuses is left out, and the list is not whole.
-	decode func(row *strictjson.Row, asOf time.Time) (T, error)
+	decode func(row *strictjson.Row, page *scratch, asOf time.Time) (T, error)
 	key    func(*T) string
 	// total is told how many entries the list has, by its first page; it may be nil.
 	total func(int)
@@ -56,6 +56,12 @@ type list[T any] struct {
 type page[T any] struct {
 	entries []T       // only those that were not on an earlier page
 	sent    time.Time // when the page was asked for
+}
+
+// A scratch is what decoding the entries of one page shares.
+type scratch struct {
+	unit string // of the entry before: most have the same
+	text []byte
 }
 
 // An answer is a page as ECOSIRE sends it.
@@ -103,9 +109,10 @@ func (l list[T]) page(ctx context.Context, c *Client, r request, n, size int) (a
 	a.sent, a.rows = got.asOf(ctx, c.odd), len(rows)
 	a.total, a.pages = number(&row, "total"), number(&row, "totalPages")
 	a.entries = make([]T, 0, len(rows))
+	var work scratch
 	for _, v := range rows {
 		row.Read(v)
-		entry, err := l.decode(&row, a.sent)
+		entry, err := l.decode(&row, &work, a.sent)
 		if err != nil {
 			a.bad = cmp.Or(a.bad, err)
 			continue

@@ -51,7 +51,7 @@ func (c *Client) Orders(ctx context.Context, f OrderFilter) iter.Seq2[Order, err
 		query:  query,
 		sorts:  []string{"createdAt"},
 		key:    func(o *Order) string { return o.ID },
-		decode: func(row *strictjson.Row, _ time.Time) (Order, error) { return order(row) },
+		decode: func(row *strictjson.Row, _ *scratch, _ time.Time) (Order, error) { return order(row) },
 	}.all(ctx, c)
 }
 

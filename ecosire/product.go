@@ -15,15 +15,13 @@ import (
 // products is the list of products with their stock. What is wrong with one of
 // them is in its Stock's Err.
 func (c *Client) products(ctx context.Context) list[channel.Stock] {
-	// Units are few, and most products have the one before's.
-	unit := ""
 	return list[channel.Stock]{
 		path:  "/inventory/products",
 		sorts: []string{"productId", "createdAt", "sku"},
 		ahead: 10,
 		key:   productKey,
-		decode: func(row *strictjson.Row, asOf time.Time) (channel.Stock, error) {
-			s := c.stock(ctx, row, &unit)
+		decode: func(row *strictjson.Row, page *scratch, asOf time.Time) (channel.Stock, error) {
+			s := c.stock(ctx, row, page)
 			s.AsOf = asOf
 			return s, nil
 		},
@@ -54,9 +52,19 @@ func clash(s *channel.Stock) {
 
 // stock reads an entry of the list of products. One that makes no sense has an
 // Err, and as much of a name as could be read.
-func (c *Client) stock(ctx context.Context, row *strictjson.Row, unit *string) channel.Stock {
+func (c *Client) stock(ctx context.Context, row *strictjson.Row, page *scratch) channel.Stock {
 	var s channel.Stock
-	s.ProductID, s.SKU = row.Text("productId"), row.Text("sku")
+	// One copy for what is text.
+	b := row.AppendText(page.text[:0], "productId")
+	id := len(b)
+	b = row.AppendText(b, "sku")
+	sku := len(b)
+	if named, err := row.Value("productName").AppendText(b); err == nil {
+		b = named
+	}
+	page.text = b
+	texts := string(b)
+	s.ProductID, s.SKU = texts[:id], texts[id:sku]
 	fraction := c.quantities(row, &s)
 	err := row.Err()
 	switch {
@@ -84,36 +92,32 @@ func (c *Client) stock(ctx context.Context, row *strictjson.Row, unit *string) c
 			slog.Int("available", s.Available), slog.Int("computed", computed))
 		s.Available = min(s.Available, computed)
 	}
-	c.describe(row, &s, unit)
+	s.Name = text.Clean(texts[sku:])
+	c.describe(row, &s, page)
 	return s
 }
 
 // quantities reads the quantities, and reports whether any was rounded.
 func (c *Client) quantities(row *strictjson.Row, s *channel.Stock) (fraction bool) {
-	for _, q := range []struct {
-		member string
-		to     *int
-	}{{"onHand", &s.OnHand}, {"reserved", &s.Reserved}, {"available", &s.Available}} {
+	read := func(member string) int {
 		if !c.round {
-			*q.to = row.Int(q.member)
-			continue
+			return row.Int(member)
 		}
-		n, rounded := row.Floor(q.member)
-		*q.to, fraction = n, fraction || rounded
+		n, rounded := row.Floor(member)
+		fraction = fraction || rounded
+		return n
 	}
+	s.OnHand, s.Reserved, s.Available = read("onHand"), read("reserved"), read("available")
 	return fraction
 }
 
 // describe reads what is for people only, and no reason to mistrust the rest.
-func (c *Client) describe(row *strictjson.Row, s *channel.Stock, unit *string) {
-	if name, err := row.Value("productName").Text(); err == nil {
-		s.Name = text.Clean(name)
-	}
-	if u, err := row.Value("uom").Text(); err == nil {
-		if u != *unit {
-			*unit = text.Clean(u)
-		}
-		s.Unit = *unit
+func (c *Client) describe(row *strictjson.Row, s *channel.Stock, page *scratch) {
+	if unit := row.Value("uom"); unit.Is(page.unit) {
+		s.Unit = page.unit
+	} else if u, err := unit.Text(); err == nil {
+		s.Unit = text.Clean(u)
+		page.unit = s.Unit
 	}
 	if n, err := row.Value("reorderPoint").Int(); err == nil {
 		s.ReorderPoint = n

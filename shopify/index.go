@@ -242,7 +242,10 @@ const itemPrefix = "gid://shopify/InventoryItem/"
 func itemNumber(gid string) (uint64, bool) {
 	digits, ok := strings.CutPrefix(gid, itemPrefix)
 	n, err := strconv.ParseUint(digits, 10, 64)
-	return n, ok && err == nil && strconv.FormatUint(n, 10) == digits
+	return n, ok && err == nil && (digits[0] != '0' || digits == "0")
 }
 
-func itemID(n uint64) string { return itemPrefix + strconv.FormatUint(n, 10) }
+func itemID(n uint64) string {
+	var b [len(itemPrefix) + 20]byte
+	return string(strconv.AppendUint(append(b[:0], itemPrefix...), n, 10))
+}

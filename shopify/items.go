@@ -91,11 +91,14 @@ func (c *Client) find(ctx context.Context, ask question, skus []string) (map[str
 			return nil, err
 		}
 		found := make(map[string]match, len(skus))
+		exact := make([]*node, 0, len(skus))
 		missed := 0
 		var doubtful []string
 		for _, sku := range skus {
 			ids = c.items.find(ids[:0], sku)
-			m, stale := c.sift(sku, ids, nodes)
+			var m match
+			var stale bool
+			m, stale, exact = c.sift(sku, ids, nodes, exact)
 			if len(m.exact) == 0 {
 				missed++
 			}
@@ -134,14 +137,16 @@ func (c *Client) duplicates(n *node) int {
 }
 
 // sift compares the items that the SKU may stand for with the SKUs that they
-// have. Those that are gone or renamed leave the index: stale.
-func (c *Client) sift(sku string, ids []uint64, nodes map[uint64]*node) (m match, stale bool) {
+// have. Those that are gone or renamed leave the index: stale. room has place
+// for what is found, and is returned without that.
+func (c *Client) sift(sku string, ids []uint64, nodes map[uint64]*node, room []*node) (m match, stale bool, left []*node) {
 	for _, id := range ids {
 		n, read := nodes[id]
 		switch {
 		case !read: // another call has just found it
 		case n != nil && (n.sku == sku || n.sku == "" && n.err != nil):
-			m.exact = append(m.exact, n)
+			room = append(room, n)
+			m.exact = room[:len(m.exact)+1]
 		case n != nil && fold(n.sku) == fold(sku):
 			if len(n.sku) <= 4*maxSKU {
 				m.near = append(m.near, n.sku)
@@ -154,7 +159,9 @@ func (c *Client) sift(sku string, ids []uint64, nodes map[uint64]*node) (m match
 			}
 		}
 	}
-	return m, stale
+	left = room[len(m.exact):]
+	m.exact = m.exact[:len(m.exact):len(m.exact)]
+	return m, stale, left
 }
 
 // A vain is an SKU that was searched for in vain, again and again.

@@ -25,6 +25,7 @@ const (
 // A node is an inventory item and its level at one location.
 type node struct {
 	number     uint64
+	name       string // its id, or ""
 	sku        string // "" for an item without one
 	tracked    bool
 	active     bool // it is stocked at the location
@@ -41,7 +42,12 @@ type node struct {
 	err error
 }
 
-func (n *node) id() string { return itemID(n.number) }
+func (n *node) id() string {
+	if n.name != "" {
+		return n.name
+	}
+	return itemID(n.number)
+}
 
 // odd is the error of an item whose row makes no sense.
 func odd(id uint64, err error) *Error {
@@ -144,7 +150,7 @@ func (c *Client) readRows(ctx context.Context, ask question, ids []uint64, put f
 	if len(rows) != len(ids) {
 		return unusable(op.name, "the answer does not have an entry for each item")
 	}
-	var r nodeReader
+	r := nodeReader{nodes: make([]node, len(rows))}
 	for i, row := range rows {
 		if message, ok := failed[i]; ok {
 			put(ids[i], &node{number: ids[i], err: odd(ids[i], errors.New(c.said(message, a.token)))})
@@ -187,7 +193,12 @@ func failedRows(a *answer, err error, rows int) (messages map[int]string, ok boo
 }
 
 // A nodeReader reads rows one after the other.
-type nodeReader struct{ row, level, quantity, list, variant, product strictjson.Row }
+type nodeReader struct {
+	row, level, quantity, list, variant, product strictjson.Row
+
+	quantities []strictjson.Value
+	nodes      []node // room for those to come
+}
 
 // read reads the row of an item, whose id is name. It returns nil for one that
 // does not exist any more.
@@ -197,22 +208,27 @@ func (r *nodeReader) read(v strictjson.Value, id uint64, name string, products b
 	}
 	row := &r.row
 	row.Read(v)
-	n := &node{number: id}
+	n := &r.nodes[0]
+	r.nodes = r.nodes[1:]
+	n.number, n.name = id, name
 	fail := func(format string, args ...any) *node {
 		n.err = fmt.Errorf(format, args...)
 		return n
 	}
 	if got := row.Value("id"); row.Err() != nil {
 		return fail("%w", row.Err())
-	} else if !isText(got, name) {
+	} else if !got.Is(name) {
 		return fail("the answer has another item")
 	}
 	sku := row.Value("sku")
 	if row.Err() == nil { // or it is not clear which of several it is
-		n.sku = sku.Name() // what it is about, even if it is a number
-	}
-	if !sku.Null() {
-		row.Text("sku")
+		var err error
+		if n.sku, err = sku.Text(); err != nil {
+			n.sku = sku.Name() // what it is about, even if it is a number
+		}
+		if err != nil && !sku.Null() {
+			row.Text("sku") // says so
+		}
 	}
 	n.tracked = row.Bool("tracked")
 	n.duplicates = row.Int("duplicateSkuCount")
@@ -241,7 +257,7 @@ func (r *nodeReader) read(v strictjson.Value, id uint64, name string, products b
 func (r *nodeReader) readLevel(v strictjson.Value, n *node) error {
 	r.level.Read(v)
 	n.active = r.level.Bool("isActive")
-	quantities := r.level.Elements("quantities")
+	r.quantities = r.level.AppendElements(r.quantities[:0], "quantities")
 	if err := r.level.Err(); err != nil {
 		return err
 	}
@@ -249,10 +265,10 @@ func (r *nodeReader) readLevel(v strictjson.Value, n *node) error {
 		return nil // whatever is there is nothing that is shown
 	}
 	found := false
-	for _, q := range quantities {
+	for _, q := range r.quantities {
 		r.quantity.Read(q)
 		name := r.quantity.Value("name")
-		if !isText(name, "available") {
+		if !name.Is("available") {
 			r.quantity.Text("name")
 			if err := r.quantity.Err(); err != nil {
 				return err
@@ -280,19 +296,6 @@ func (r *nodeReader) readLevel(v strictjson.Value, n *node) error {
 		return fmt.Errorf("the answer has no quantity")
 	}
 	return nil
-}
-
-// isText reports whether a value is a text, in most cases without a copy of it.
-func isText(v strictjson.Value, text string) bool {
-	b := v.JSON()
-	if len(b) == len(text)+2 && b[0] == '"' && string(b[1:len(b)-1]) == text {
-		return true
-	}
-	if bytes.IndexByte(b, '\\') < 0 {
-		return false
-	}
-	s, err := v.Text() // with escapes
-	return err == nil && s == text
 }
 
 func (r *nodeReader) readVariants(n *node) error {

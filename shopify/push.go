@@ -71,6 +71,7 @@ func (p *push) result() error {
 type row struct {
 	sku      string
 	item     uint64
+	id       string // the item's, or ""
 	quantity int
 	from     *int  // what the shop must show; nil means anything
 	unready  *node // the item, if it must be tracked or activated first
@@ -124,15 +125,17 @@ func (p *push) stopped(ctx context.Context) error {
 // rows finds the items of the updates.
 func (p *push) rows(ctx context.Context, updates []channel.Update) []row {
 	rows := make([]row, 0, len(updates))
+	from := make([]int, len(updates)) // copies: a row may outlive the call
 	var unknown []channel.Update
-	for _, u := range updates {
+	for i, u := range updates {
 		switch item, ok := p.seen(u); {
 		case u.SKU == "":
 			p.refuse(u.SKU, channel.UnknownSKU(u.SKU))
 		case u.Quantity < minQuantity || u.Quantity > maxQuantity:
 			p.refuse(u.SKU, fmt.Errorf("%w: %d is not a quantity between %d and %d", channel.ErrInvalid, u.Quantity, minQuantity, maxQuantity))
 		case ok:
-			rows = append(rows, row{sku: u.SKU, item: item, quantity: u.Quantity, from: new(u.Seen.Quantity)})
+			from[i] = u.Seen.Quantity
+			rows = append(rows, row{sku: u.SKU, item: item, id: u.Seen.Ref, quantity: u.Quantity, from: &from[i]})
 		default:
 			unknown = append(unknown, u)
 		}

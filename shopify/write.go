@@ -237,8 +237,12 @@ func (p *push) request(rows []row) setQuantitiesVars {
 		Quantities: make([]quantityInput, len(rows)),
 	}}
 	for i, r := range rows {
+		id := r.id
+		if id == "" {
+			id = itemID(r.item)
+		}
 		vars.Input.Quantities[i] = quantityInput{
-			InventoryItemID: itemID(r.item), LocationID: p.location, Quantity: r.quantity, ChangeFromQuantity: r.from,
+			InventoryItemID: id, LocationID: p.location, Quantity: r.quantity, ChangeFromQuantity: r.from,
 		}
 	}
 	return vars

@@ -30,6 +30,9 @@ func (e *entrance) catalogue(ctx context.Context, f *fan, known *names, p *progr
 	defer flush.Stop()
 	send := func() {
 		next := e.s.group(slices.MinFunc(pages, time.Time.Compare))
+		if len(g.stocks) == groupSize { // so will the next one be
+			next.stocks = make([]channel.Stock, 0, groupSize)
+		}
 		f.send(g)
 		g = next
 		p.read(ctx, e.report.Read)

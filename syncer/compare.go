@@ -31,17 +31,13 @@ func (p *pass) compare(wants []want, bySKU levelIndex, out *outcome) []change {
 	var changes []change
 	for i := range wants {
 		w := &wants[i]
-		var level *channel.Level
-		n := 0
-		if at, ok := bySKU.first[w.sku]; ok {
-			level, n = &bySKU.levels[at], 1+len(bySKU.more[w.sku])
-		}
+		level, more := bySKU.of(w.sku)
 		r := result{want: *w, seen: level, state: failed}
 		switch {
-		case n == 0:
+		case level == nil:
 			r.err = channel.UnknownSKU(w.sku)
-		case n > 1:
-			r.err = ambiguous(w.sku, *level, bySKU.more[w.sku])
+		case len(more) > 0:
+			r.err = ambiguous(w.sku, *level, more)
 		case level.Err != nil:
 			r.err = level.Err
 		case p.unset && level.Unset:
@@ -75,24 +71,55 @@ func (p *pass) compare(wants []want, bySKU levelIndex, out *outcome) []change {
 	return changes
 }
 
-// levelIndex finds levels by SKU; most have one.
-type levelIndex struct {
+// levelIndex finds levels by SKU; most have one. It belongs to one goroutine.
+type levelIndex struct{ *levelTable }
+
+type levelTable struct {
 	levels []channel.Level
-	first  map[string]int
-	more   map[string][]channel.Level
+	// ordered says that no two have one SKU, and that they are in the order of
+	// the wants, in which they will be asked for. Then next is the one that is
+	// most likely asked for, and no map is made as long as that is so.
+	ordered bool
+	next    int
+	first   map[string]int
+	more    map[string][]channel.Level
 }
 
-// only returns the level of an SKU that has just one, or nil.
-func (x levelIndex) only(sku string) *channel.Level {
-	if at, ok := x.first[sku]; ok && len(x.more[sku]) == 0 {
-		return &x.levels[at]
+// index makes an index of the levels of wants, of which no two have one SKU.
+func index(wants []want, levels []channel.Level) levelIndex {
+	n := 0
+	for i := range wants {
+		if n < len(levels) && levels[n].SKU == wants[i].sku {
+			n++
+		}
 	}
-	return nil
+	return levelIndex{&levelTable{levels: levels, ordered: n == len(levels)}}
 }
 
-func index(levels []channel.Level) levelIndex {
-	x := levelIndex{levels: levels, first: make(map[string]int, len(levels))}
-	for i, l := range levels {
+// of returns the level of an SKU, or nil, and what else has the SKU.
+func (x *levelTable) of(sku string) (level *channel.Level, more []channel.Level) {
+	if x.ordered && len(x.levels) > 0 {
+		if x.next == len(x.levels) { // they are asked for once more
+			x.next = 0
+		}
+		if x.levels[x.next].SKU == sku {
+			x.next++
+			return &x.levels[x.next-1], nil
+		}
+	}
+	if x.first == nil {
+		x.fill()
+	}
+	if at, ok := x.first[sku]; ok {
+		x.next = at + 1
+		return &x.levels[at], x.more[sku]
+	}
+	return nil, nil
+}
+
+func (x *levelTable) fill() {
+	x.first = make(map[string]int, len(x.levels))
+	for i, l := range x.levels {
 		if _, twice := x.first[l.SKU]; !twice {
 			x.first[l.SKU] = i
 			continue
@@ -102,7 +129,14 @@ func index(levels []channel.Level) levelIndex {
 		}
 		x.more[l.SKU] = append(x.more[l.SKU], l)
 	}
-	return x
+}
+
+// only returns the level of an SKU that has just one, or nil.
+func (x *levelTable) only(sku string) *channel.Level {
+	if level, more := x.of(sku); len(more) == 0 {
+		return level
+	}
+	return nil
 }
 
 func ambiguous(sku string, first channel.Level, more []channel.Level) error {

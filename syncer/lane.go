@@ -232,6 +232,10 @@ func (l *lane) release(t *turn) {
 func (l *lane) admit(sku string, asOf time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.admitLocked(sku, asOf)
+}
+
+func (l *lane) admitLocked(sku string, asOf time.Time) bool {
 	if asOf.Before(l.done[sku]) || asOf.Before(l.floor) {
 		return false
 	}

@@ -95,8 +95,11 @@ const maxCalls = 64
 // apart takes out the SKUs that broke a batch before: each is read and written
 // alone, after the others.
 func (p *pass) apart(skus []string) (together, alone []string) {
+	m := &p.t.memory
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	for i, sku := range skus {
-		if !p.t.memory.isAlone(sku) {
+		if e, _ := m.get(sku); !e.alone {
 			if alone != nil {
 				together = append(together, sku)
 			}

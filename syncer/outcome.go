@@ -101,36 +101,36 @@ func (o *outcome) onSale() (n int) {
 
 // looked counts what was read. The listings of a product count as one, and so
 // does a product that is looked at again.
-func (o *outcome) looked(wants []want, levels []channel.Level) {
-	if levels == nil {
-		return
-	}
-	buyable := make(map[string]bool, len(levels))
-	var wanted map[string]*want // if anything sells at zero
-	for i := range levels {
-		l := &levels[i]
-		if onSale(l) {
-			buyable[l.SKU] = true
-		}
-		if !l.SellsAtZero || l.Err != nil || l.OffSale {
-			continue
-		}
-		if wanted == nil {
-			wanted = make(map[string]*want, len(wants))
-			for i := range wants {
-				wanted[wants[i].sku] = &wants[i]
-			}
-			o.zeros = slices.DeleteFunc(o.zeros, func(z zeroListing) bool { return wanted[z.sku] != nil }) // looked at again
-		}
-		if w := wanted[l.SKU]; w != nil {
-			o.zeros = append(o.zeros, zeroListing{l.SKU, w.stock.ProductID, w.quantity <= 0})
-		}
-	}
+func (o *outcome) looked(wants []want, levels levelIndex) {
 	if o.compared == nil {
 		o.compared = make(map[string]bool, len(wants))
 	}
+	zeros := false
 	for i := range wants {
-		id := wants[i].key()
-		o.compared[id] = o.compared[id] || buyable[wants[i].sku]
+		w := &wants[i]
+		level, more := levels.of(w.sku)
+		buyable, zero := onSale(level), sellsAtZero(level)
+		for j := range more {
+			buyable, zero = buyable || onSale(&more[j]), zero || sellsAtZero(&more[j])
+		}
+		id := w.key()
+		o.compared[id] = o.compared[id] || buyable
+		if !zero {
+			continue
+		}
+		if !zeros { // what is looked at again counts once
+			zeros = true
+			again := make(map[string]bool, len(wants))
+			for _, w := range wants {
+				again[w.sku] = true
+			}
+			o.zeros = slices.DeleteFunc(o.zeros, func(z zeroListing) bool { return again[z.sku] })
+		}
+		o.zeros = append(o.zeros, zeroListing{w.sku, w.stock.ProductID, w.quantity <= 0})
 	}
+}
+
+// sellsAtZero reports whether customers can go on buying at 0 what a level shows.
+func sellsAtZero(l *channel.Level) bool {
+	return l != nil && l.SellsAtZero && l.Err == nil && !l.OffSale
 }

@@ -260,9 +260,11 @@ func (p *pass) differences(ctx context.Context, wants []want, out *outcome) ([]c
 	if p.insist != nil {
 		looked = p.insist(looked)
 	}
-	bySKU := index(levels)
+	bySKU := index(looked, levels)
 	looked = p.notice(ctx, looked, bySKU, began, out)
-	out.looked(looked, levels)
+	if levels != nil {
+		out.looked(looked, bySKU)
+	}
 	if out.answered {
 		p.t.worked(ctx, p.s, false)
 	}
@@ -271,8 +273,11 @@ func (p *pass) differences(ctx context.Context, wants []want, out *outcome) ([]c
 
 // admit keeps the wants that are newer than all that was dealt with before.
 func (p *pass) admit(wants []want) (admitted, stale []want) {
+	l := p.t.lane
+	l.mu.Lock() // once for all
+	defer l.mu.Unlock()
 	admitted = slices.DeleteFunc(wants, func(w want) bool {
-		if p.t.lane.admit(w.sku, w.asOf) {
+		if l.admitLocked(w.sku, w.asOf) {
 			return false
 		}
 		stale = append(stale, w)

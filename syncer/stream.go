@@ -69,10 +69,15 @@ func (s *Syncer) open(ctx context.Context, ids ...string) *stream {
 				if stock.Err != nil {
 					stock.Err = s.tame(about(inner, "", stock.ProductID, stock.SKU), "a product's Err", stock.Err)
 				}
-				select {
-				case st.out <- item{stock, err}:
-				case <-inner.Done():
-					return inner.Err()
+				it := item{stock, err}
+				select { // cheaper than the other one
+				case st.out <- it:
+				default:
+					select {
+					case st.out <- it:
+					case <-inner.Done():
+						return inner.Err()
+					}
 				}
 				if err != nil {
 					return nil

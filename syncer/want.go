@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/internal/hashset"
 )
 
 // A want is a listing with the quantity that the channel should show.
@@ -78,10 +79,7 @@ func (p *pass) want(ctx context.Context, stocks []channel.Stock, out *outcome) [
 	}
 
 	wants = p.heedPins(ctx, wants, out, from)
-	claims := make(map[string]int, len(wants))
-	for i := range wants {
-		claims[wants[i].sku]++
-	}
+	claims := claimed(wants)
 	p.s.index.learn(p.t, wants)
 	rivals := p.t.memory.rivals(wants)
 	return slices.DeleteFunc(wants, func(w want) bool {
@@ -100,6 +98,24 @@ func (p *pass) want(ctx context.Context, stocks []channel.Stock, out *outcome) [
 		out.add(result{want: w, state: failed, err: err})
 		return true
 	})
+}
+
+// claimed counts who wants each SKU, or returns nil if no two want the same.
+func claimed(wants []want) map[string]int {
+	seen := hashset.New()
+	defer seen.Close()
+	for i := range wants {
+		isNew, err := seen.Add(wants[i].sku)
+		if err == nil && isNew {
+			continue
+		}
+		claims := make(map[string]int, len(wants)) // or two have one hash
+		for i := range wants {
+			claims[wants[i].sku]++
+		}
+		return claims
+	}
+	return nil
 }
 
 // listings appends what the channel should show of one product.

@@ -3,7 +3,6 @@ package woocommerce
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -13,17 +12,6 @@ import (
 	"github.com/ecosire/stocksync/internal/httpx"
 	"github.com/ecosire/stocksync/internal/strictjson"
 )
-
-// An update is an item of a batch. WooCommerce validates nothing in a batch:
-// it makes a number of whatever comes.
-type update struct {
-	ID          int64  `json:"id"`
-	ProductID   int64  `json:"product_id,omitzero"`
-	ManageStock *bool  `json:"manage_stock,omitempty"`
-	Quantity    *int   `json:"stock_quantity,omitempty"`
-	Status      string `json:"stock_status,omitzero"`
-	Fields      string `json:"_fields,omitzero"`
-}
 
 // An answer is what the answer to a batch says of one item.
 type answer struct {
@@ -80,33 +68,7 @@ func refusesRequest(e *Error) bool {
 // postAsking sends one batch that asks for these fields of the answer; "" means
 // all.
 func (c *Client) postAsking(ctx context.Context, part []*write, fields string) ([]answer, error) {
-	several := part[0].parent != part[len(part)-1].parent
-	body := struct {
-		Fields string   `json:"_fields,omitzero"`
-		Update []update `json:"update"`
-	}{fields, make([]update, len(part))}
-	for i, w := range part {
-		u := update{ID: w.id}
-		if w.unset || w.manage {
-			u.ManageStock = &w.manage
-		}
-		if w.unset {
-			u.Status = w.status
-		} else {
-			u.Quantity = &w.quantity
-		}
-		if several {
-			u.ProductID = w.parent
-		}
-		if w.parent == 0 {
-			u.Fields = "id,manage_stock,stock_quantity"
-		}
-		body.Update[i] = u
-	}
-	data, err := json.Marshal(body)
-	if err != nil {
-		return nil, err
-	}
+	data := appendBatch(make([]byte, 0, len(fields)+128*len(part)), part, fields)
 	r := request{method: http.MethodPost, path: path(part), body: data, items: len(part)}
 	resp, err := c.send(ctx, r)
 	if err != nil {
@@ -117,6 +79,39 @@ func (c *Client) postAsking(ctx context.Context, part []*write, fields string) (
 		return nil, c.nonsense(r, resp, err.Error())
 	}
 	return answers, nil
+}
+
+// appendBatch appends the body of a batch. WooCommerce validates nothing in one:
+// it makes a number of whatever comes.
+func appendBatch(b []byte, part []*write, fields string) []byte {
+	several := part[0].parent != part[len(part)-1].parent
+	b = append(b, '{')
+	if fields != "" {
+		b = append(append(append(b, `"_fields":"`...), fields...), `",`...)
+	}
+	b = append(b, `"update":[`...)
+	for i, w := range part {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendInt(append(b, `{"id":`...), w.id, 10)
+		if several {
+			b = strconv.AppendInt(append(b, `,"product_id":`...), w.parent, 10)
+		}
+		if w.unset || w.manage {
+			b = strconv.AppendBool(append(b, `,"manage_stock":`...), w.manage)
+		}
+		if !w.unset {
+			b = strconv.AppendInt(append(b, `,"stock_quantity":`...), int64(w.quantity), 10)
+		} else if w.status != "" {
+			b = append(append(append(b, `,"stock_status":"`...), w.status...), '"')
+		}
+		if w.parent == 0 {
+			b = append(b, `,"_fields":"id,manage_stock,stock_quantity"`...)
+		}
+		b = append(b, '}')
+	}
+	return append(b, `]}`...)
 }
 
 // decodeAnswers finds the answer to each item, by place where there are as many
@@ -133,16 +128,19 @@ func (c *Client) decodeAnswers(resp *httpx.Response, part []*write) ([]answer, e
 	if err := top.Err(); err != nil {
 		return nil, fmt.Errorf("%s is not the answer to a batch: %w", httpx.Describe(resp), err)
 	}
-	ids := make(map[int64]int, len(rows))
-	for i, v := range rows {
-		r.Read(v)
-		ids[int64(r.Int("id"))] = i
+	var ids map[int64]int // if their places do not tell
+	if len(rows) != len(part) {
+		ids = make(map[int64]int, len(rows))
+		for i, v := range rows {
+			r.Read(v)
+			ids[int64(r.Int("id"))] = i
+		}
 	}
 	answers := make([]answer, len(part))
 	understood := 0
 	for i, w := range part {
-		at, ok := i, len(rows) == len(part)
-		if !ok {
+		at, ok := i, true
+		if ids != nil {
 			at, ok = ids[w.id]
 		}
 		if !ok {

@@ -158,7 +158,7 @@ func together(rows []found, levels []channel.Level) channel.Level {
 }
 
 // level says what an item shows and whether it can be written.
-func (ch *Channel) level(sku string, r row) channel.Level {
+func (ch *Channel) level(sku string, r *row) channel.Level {
 	l := channel.Level{SKU: sku, Ref: r.ref()}
 	switch {
 	case r.err != nil:

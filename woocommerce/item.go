@@ -16,17 +16,24 @@ type item struct {
 // ref is the item as a channel.Level's Ref: readable, and enough to write
 // without looking the SKU up again.
 func (it item) ref() string {
+	var room [64]byte
+	return string(it.appendRef(room[:0]))
+}
+
+func (it item) appendRef(text []byte) []byte {
 	if it.id <= 0 {
-		return ""
+		return text
 	}
-	text := "product " + strconv.FormatInt(it.id, 10)
 	if it.parent != 0 {
-		text = "variation " + strconv.FormatInt(it.id, 10) + " of " + strconv.FormatInt(it.parent, 10)
+		text = strconv.AppendInt(append(text, "variation "...), it.id, 10)
+		text = strconv.AppendInt(append(text, " of "...), it.parent, 10)
+	} else {
+		text = strconv.AppendInt(append(text, "product "...), it.id, 10)
 	}
 	if it.stock != managed {
-		text += ", " + string(it.stock)
+		text = append(append(text, ", "...), it.stock...)
 		if it.stock == unmanaged && it.out {
-			text += outOfStock
+			text = append(text, outOfStock...)
 		}
 	}
 	return text
@@ -52,7 +59,8 @@ func parseRef(ref string) (item, bool) {
 	} else {
 		it.id, err = strconv.ParseInt(strings.TrimPrefix(name, "product "), 10, 64)
 	}
-	return it, err == nil && it.id > 0 && it.parent >= 0 && it.ref() == ref &&
+	var room [64]byte
+	return it, err == nil && it.id > 0 && it.parent >= 0 && string(it.appendRef(room[:0])) == ref &&
 		(it.stock == managed || it.stock == unmanaged || it.stock == byParent && it.parent > 0)
 }
 
@@ -65,7 +73,10 @@ func refs(items []item) string {
 	return strings.Join(names, "; ")
 }
 
-func parseRefs(ref string) (items []item, ok bool) {
+func parseRefs(ref string) (items []item, ok bool) { return appendItems(nil, ref) }
+
+// appendItems appends what a ref names, if that makes sense.
+func appendItems(items []item, ref string) (_ []item, ok bool) {
 	for part := range strings.SplitSeq(ref, "; ") {
 		it, ok := parseRef(part)
 		if !ok {

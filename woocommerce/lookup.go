@@ -22,6 +22,7 @@ type lookup struct {
 	param string   // "sku": a list of exact SKUs; "search_sku": a part of SKUs
 	value string   // of the parameter
 	skus  []string // asked for
+	names *names   // what may be in the answer
 }
 
 const (
@@ -43,22 +44,22 @@ func (c *Client) length(param, value string) int {
 func (c *Client) lookups(skus []string) (asks []lookup, refused []channel.Level) {
 	bare := c.length("sku", "")
 	room := int(c.maxURL.Load()) - bare
-	var list lookup
-	size := 0 // SKUs in list.value
-	used := 0 // bytes of list.value in a URL
+	var value []byte // of a list of SKUs
+	var list []string
+	size := 0 // SKUs in value
+	used := 0 // bytes of it in a URL
 	flush := func() {
 		if size > 0 {
-			asks = append(asks, list)
+			asks = append(asks, lookup{param: "sku", value: string(value), skus: list})
 		}
-		list, size = lookup{}, 0
+		value, list, size = value[:0], nil, 0
 	}
-	for _, sku := range skus {
+	for i, sku := range skus {
 		if why := unaskable(sku); why != "" {
 			refused = append(refused, refuse(sku, why))
 			continue
 		}
-		ask := lookup{param: "sku", value: sku, skus: []string{sku}}
-		n := 1
+		ask, n := lookup{param: "sku", value: sku}, 1
 		switch {
 		case !carried(sku):
 			ask.param, ask.value = "search_sku", fragment(sku)
@@ -77,6 +78,7 @@ func (c *Client) lookups(skus []string) (asks []lookup, refused []channel.Level)
 		}
 		// A comma separates SKUs, unless this SKU is all there is.
 		if ask.param != "sku" || strings.Contains(sku, ",") || c.suspects.has(sku) {
+			ask.skus = []string{sku}
 			asks = append(asks, ask)
 			continue
 		}
@@ -84,15 +86,19 @@ func (c *Client) lookups(skus []string) (asks []lookup, refused []channel.Level)
 			flush()
 		}
 		if size == 0 {
-			list, size, used = ask, n, bytes
+			value, list, size, used = append(value, ask.value...), make([]string, 1, min(pageSize, len(skus)-i)), n, bytes
+			list[0] = sku
 			continue
 		}
-		list.value += "," + ask.value
+		value = append(append(value, ','), ask.value...)
 		used += 3 + bytes
-		list.skus = append(list.skus, sku)
+		list = append(list, sku)
 		size += n
 	}
 	flush()
+	for i := range asks {
+		asks[i].names = asks[i].expected()
+	}
 	return asks, refused
 }
 
@@ -123,7 +129,7 @@ var octet = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
 // carried reports whether the sku parameter reaches the database as it is.
 // WordPress cleans it of tags, percent-encoding and needless blanks first.
 func carried(sku string) bool {
-	return !strings.Contains(sku, "<") && !strings.Contains(sku, "  ") && !octet.MatchString(sku) &&
+	return !strings.Contains(sku, "<") && !strings.Contains(sku, "  ") && !(strings.Contains(sku, "%") && octet.MatchString(sku)) &&
 		!strings.ContainsFunc(sku, unicode.IsControl) && !(sku[0] == ' ' && strings.Contains(sku, ","))
 }
 
@@ -176,15 +182,12 @@ func (c *Client) rows(ctx context.Context, ask lookup, once bool) (rows []row, h
 		if err != nil {
 			return nil, 0, err
 		}
-		got, err := decodeRows(resp)
+		got, err := decodeRows(resp, ask.names)
 		if err != nil {
 			return nil, 0, c.nonsense(r, resp, err.Error())
 		}
-		for _, r := range got {
-			if r.id <= 0 || !slices.ContainsFunc(rows, func(have row) bool { return have.id == r.id }) {
-				rows = append(rows, r)
-			}
-		}
+		n := len(got)
+		rows = appendNew(rows, got)
 		if foreign := ask.foreign(rows); foreign != nil {
 			e := c.nonsense(r, resp, fmt.Sprintf(
 				"the shop does not filter by SKU: it answered with product %d of another one; a plugin may have switched SKUs off", foreign.id))
@@ -193,7 +196,7 @@ func (c *Client) rows(ctx context.Context, ask lookup, once bool) (rows []row, h
 		}
 		total, err := strconv.Atoi(resp.Header.Get("X-WP-Total"))
 		switch {
-		case err != nil && len(got) < pageSize:
+		case err != nil && n < pageSize:
 			return rows, 0, nil
 		case err == nil && total <= page*pageSize:
 			return rows, max(0, total-len(rows)), nil
@@ -202,6 +205,25 @@ func (c *Client) rows(ctx context.Context, ask lookup, once bool) (rows []row, h
 		}
 	}
 	return nil, 0, errTooMany
+}
+
+// appendNew appends the rows that are not there yet.
+func appendNew(rows, more []row) []row {
+	rising, last := len(rows) == 0, int64(0)
+	for i := range more {
+		rising = rising && more[i].id > last
+		last = more[i].id
+	}
+	if rising { // as asked for
+		return more
+	}
+	for i := range more {
+		r := &more[i]
+		if r.id <= 0 || !slices.ContainsFunc(rows, func(have row) bool { return have.id == r.id }) {
+			rows = append(rows, *r)
+		}
+	}
+	return rows
 }
 
 // escapedLen is the length of url.QueryEscape(s).

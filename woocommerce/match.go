@@ -12,35 +12,40 @@ import (
 // A found row has exactly the SKU that was asked for.
 type found struct {
 	sku string
-	row row
+	row *row
 }
 
 // match picks the rows that have an SKU byte for byte. missing are the SKUs
 // that the answer says nothing of, and odd the rows that may be one of these.
 func (l lookup) match(rows []row) (exact []found, notes []channel.Level, missing []string, odd []row) {
-	bySKU := make(map[string][]row, len(rows))
-	expected := l.expected()
-	for _, r := range rows {
+	first := make(map[string]int, len(rows)) // by SKU: the first row that has it, and 1
+	next := make([]int, len(rows))           // the next row with the same, and 1; or 0
+	for i := len(rows) - 1; i >= 0; i-- {
+		r, sku := &rows[i], ""
 		switch {
-		case r.sku != "" && expected(r.sku):
-			bySKU[r.sku] = append(bySKU[r.sku], r)
+		case r.sku != "" && l.names.has(r.sku):
+			sku = r.sku
 		case r.name != "" && slices.Contains(l.skus, r.name):
-			bySKU[r.name] = append(bySKU[r.name], r)
+			sku = r.name
 		default:
-			odd = append(odd, r)
-		}
-	}
-	for _, sku := range l.skus {
-		if same := bySKU[sku]; len(same) > 0 {
-			for _, r := range same {
-				exact = append(exact, found{sku, r})
-			}
+			odd = append(odd, *r)
 			continue
 		}
-		if err := l.nearMiss(sku, rows); err != nil {
-			notes = append(notes, channel.Level{SKU: sku, Err: err})
-		} else {
-			missing = append(missing, sku)
+		next[i], first[sku] = first[sku], i+1
+	}
+	slices.Reverse(odd)
+	exact = make([]found, 0, len(rows))
+	for _, sku := range l.skus {
+		at := first[sku]
+		if at == 0 {
+			if err := l.nearMiss(sku, rows); err != nil {
+				notes = append(notes, channel.Level{SKU: sku, Err: err})
+			} else {
+				missing = append(missing, sku)
+			}
+		}
+		for ; at > 0; at = next[at-1] {
+			exact = append(exact, found{sku, &rows[at-1]})
 		}
 	}
 	return exact, notes, missing, odd
@@ -65,19 +70,21 @@ func (l lookup) nearMiss(sku string, rows []row) error {
 // make no sense.
 func (l lookup) foreign(rows []row) *row {
 	var first *row
-	found := make(map[string]bool, len(rows))
 	foreign := 0
-	expected := l.expected()
 	for i := range rows {
-		switch r := &rows[i]; {
-		case r.sku == "" && r.err != nil:
-		case expected(r.sku):
-			found[r.sku] = true
-		default:
-			foreign++
-			if first == nil {
+		if r := &rows[i]; (r.sku != "" || r.err == nil) && !l.names.has(r.sku) {
+			if foreign++; first == nil {
 				first = r
 			}
+		}
+	}
+	if foreign == 0 {
+		return nil
+	}
+	found := make(map[string]bool, len(rows))
+	for i := range rows {
+		if r := &rows[i]; (r.sku != "" || r.err == nil) && l.names.has(r.sku) {
+			found[r.sku] = true
 		}
 	}
 	if foreign <= max(len(l.skus)-len(found), len(l.skus)/4) {
@@ -86,20 +93,35 @@ func (l lookup) foreign(rows []row) *row {
 	return first
 }
 
-// expected returns whether an SKU may be in the answer.
-func (l lookup) expected() func(sku string) bool {
+// names are the SKUs that may be in the answer to a lookup.
+type names struct {
+	part  string            // that they all have, in lower case, or ""
+	exact map[string]string // those that were asked for, each by itself
+	asked []string
+}
+
+func (l lookup) expected() *names {
 	if l.param == "search_sku" {
-		part := strings.ToLower(l.value)
-		return func(sku string) bool { return !ascii(sku) || strings.Contains(strings.ToLower(sku), part) }
+		return &names{part: strings.ToLower(l.value)}
 	}
 	asked := append(strings.Split(l.value, ","), l.value)
-	exact := make(map[string]bool, len(asked))
+	exact := make(map[string]string, len(asked))
 	for _, sku := range asked {
-		exact[sku] = true
+		exact[sku] = sku
 	}
-	return func(sku string) bool {
-		return exact[sku] || slices.ContainsFunc(asked, func(a string) bool { return fold(a) == fold(sku) }) || slices.ContainsFunc(asked, func(a string) bool { return alike(a, sku) })
+	return &names{exact: exact, asked: asked}
+}
+
+// has reports whether an SKU may be in the answer.
+func (n *names) has(sku string) bool {
+	if n.exact == nil {
+		return !ascii(sku) || strings.Contains(strings.ToLower(sku), n.part)
 	}
+	if _, ok := n.exact[sku]; ok {
+		return true
+	}
+	return slices.ContainsFunc(n.asked, func(a string) bool { return fold(a) == fold(sku) }) ||
+		slices.ContainsFunc(n.asked, func(a string) bool { return alike(a, sku) })
 }
 
 // alike reports whether the shop's database may take two SKUs for the same

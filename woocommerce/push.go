@@ -52,6 +52,7 @@ func (ch *Channel) Unset(ctx context.Context, updates []channel.Update) error {
 func (ch *Channel) apply(ctx context.Context, updates []channel.Update, unset bool) error {
 	p := &push{ch: ch, errs: make(channel.Errors)}
 	writes := make([]*write, 0, len(updates))
+	room := make([]write, 0, len(updates))
 	add := func(u channel.Update, seen channel.Level, items []item) {
 		if unset && len(items) > 1 {
 			p.errs[u.SKU] = fmt.Errorf("%w: %d items have the SKU", channel.ErrInvalid, len(items))
@@ -64,16 +65,21 @@ func (ch *Channel) apply(ctx context.Context, updates []channel.Update, unset bo
 			}
 		}
 		for _, it := range items {
-			w := ch.write(u, it)
+			if len(room) == cap(room) { // an SKU of several items
+				room = make([]write, 0, len(updates))
+			}
+			room = append(room, ch.write(u, it))
+			w := &room[len(room)-1]
 			if unset {
-				ch.unset(&w, seen)
+				ch.unset(w, seen)
 			} else if len(items) == 1 {
 				w.before, w.known = quantity{n: seen.Quantity, none: seen.Unset, fraction: seen.Inexact}, true
 			}
-			writes = append(writes, &w)
+			writes = append(writes, w)
 		}
 	}
 	var unread []channel.Update
+	var named []item
 	for _, u := range updates {
 		if !unset && (u.Quantity > math.MaxInt32 || u.Quantity < -math.MaxInt32) {
 			p.errs[u.SKU] = fmt.Errorf("%w: quantity %d is out of range", channel.ErrInvalid, u.Quantity)
@@ -83,7 +89,8 @@ func (ch *Channel) apply(ctx context.Context, updates []channel.Update, unset bo
 			unread = append(unread, u)
 			continue
 		}
-		items, ok := parseRefs(u.Seen.Ref)
+		items, ok := appendItems(named[:0], u.Seen.Ref)
+		named = items
 		switch {
 		case u.Seen.Err != nil && !unset:
 			p.errs[u.SKU] = u.Seen.Err
@@ -172,6 +179,9 @@ func (ch *Channel) read(ctx context.Context, updates []channel.Update, errs chan
 
 // agree checks that one quantity is wanted of all that write the same item.
 func agree(same []*write) error {
+	if len(same) == 1 {
+		return nil
+	}
 	wants := make(map[string]int, len(same))
 	differ := false
 	for _, w := range same {

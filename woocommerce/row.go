@@ -29,7 +29,8 @@ type row struct {
 }
 
 // decodeRows reads a list row by row. A row that makes no sense has an error.
-func decodeRows(resp *httpx.Response) ([]row, error) {
+// Of the SKUs that are known no copies are made.
+func decodeRows(resp *httpx.Response, known *names) ([]row, error) {
 	answer, err := strictjson.Parse(resp.Body)
 	if err != nil || !bytes.HasPrefix(bytes.TrimSpace(resp.Body), []byte("[")) {
 		return nil, fmt.Errorf("%s is not a list of products", httpx.Describe(resp))
@@ -39,21 +40,37 @@ func decodeRows(resp *httpx.Response) ([]row, error) {
 		return nil, err
 	}
 	rows := make([]row, len(values))
+	var exact map[string]string
+	if known != nil {
+		exact = known.exact
+	}
 	var r strictjson.Row
 	for i, v := range values {
 		r.Read(v)
-		rows[i] = decodeRow(&r)
+		rows[i] = decodeRow(&r, exact)
 	}
 	return rows, nil
 }
 
-func decodeRow(r *strictjson.Row) row {
+// usual are texts that come in most rows, each with itself.
+var usual = map[string]string{
+	"simple": "simple", "variable": "variable", "variation": "variation", "external": "external", "grouped": "grouped",
+	"publish": "publish", "draft": "draft", "private": "private", "pending": "pending",
+	"instock": "instock", "outofstock": "outofstock", "onbackorder": "onbackorder", "parent": "parent",
+}
+
+func decodeRow(r *strictjson.Row, exact map[string]string) row {
 	sku := r.Value("sku")
-	text, err := sku.Text()
-	out := row{
-		item: item{id: int64(r.Int("id"))},
-		kind: r.Text("type"), sku: text, name: sku.Name(), live: true,
+	text, err := sku.Among(exact)
+	name := text
+	if err != nil {
+		name = sku.Name()
 	}
+	kind, noKind := r.Value("type").Among(usual)
+	if noKind != nil {
+		r.Text("type") // says so
+	}
+	out := row{item: item{id: int64(r.Int("id"))}, kind: kind, sku: text, name: name, live: true}
 	switch {
 	case err != nil:
 		err = fmt.Errorf("its SKU is %w", err)
@@ -84,13 +101,13 @@ func decodeRow(r *strictjson.Row) row {
 		out.err = fmt.Errorf("%w: what the shop says of %s makes no sense: %w", channel.ErrInvalid, of, err)
 	}
 	// These only tell what may be lost: what is not understood is no fact.
-	if status, err := r.Value("status").Text(); err == nil && status != "publish" {
+	if status, err := r.Value("status").Among(usual); err == nil && status != "publish" {
 		out.live = false
 	}
 	if can, err := r.Value("purchasable").Bool(); err == nil && !can {
 		out.live = false
 	}
-	if status, err := r.Value("stock_status").Text(); err == nil && status == "outofstock" {
+	if r.Value("stock_status").Is("outofstock") {
 		out.out = true
 	}
 	if owed, err := r.Value("backorders_allowed").Bool(); err == nil {
@@ -123,7 +140,7 @@ func readStock(v strictjson.Value) (stock, error) {
 		return managed, nil
 	case err == nil:
 		return unmanaged, nil
-	case v.Name() == "parent":
+	case v.Is("parent"):
 		return byParent, nil
 	default:
 		return "", fmt.Errorf(`its "manage_stock" is %w`, err)

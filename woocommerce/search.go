@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 
@@ -23,7 +24,7 @@ type search struct {
 	client *Client
 
 	mu     sync.Mutex
-	rows   []found
+	rows   [][]found       // by question
 	notes  []channel.Level // of SKUs without a row
 	failed map[string]error
 	streak int // questions that failed since one was answered
@@ -41,13 +42,12 @@ func (c *Client) find(ctx context.Context, skus []string) ([]found, []channel.Le
 			unique = append(unique, sku)
 		}
 	}
-	s := &search{client: c}
 	asks, refused := c.lookups(unique)
-	s.notes = refused
+	s := &search{client: c, rows: make([][]found, len(asks)), notes: refused}
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(c.load.width())
-	for _, ask := range asks {
-		group.Go(func() error { return s.look(groupCtx, ask, len(unique) == 1) })
+	for i, ask := range asks {
+		group.Go(func() error { return s.look(groupCtx, i, ask, len(unique) == 1) })
 	}
 	if err := group.Wait(); err != nil {
 		return nil, nil, err
@@ -55,19 +55,23 @@ func (c *Client) find(ctx context.Context, skus []string) ([]found, []channel.Le
 	if err := s.blame(ctx); err != nil {
 		return nil, nil, err
 	}
-	return s.rows, s.notes, nil
+	if len(s.rows) == 1 {
+		return s.rows[0], s.notes, nil
+	}
+	return slices.Concat(s.rows...), s.notes, nil
 }
 
 // hopeless is how many questions without an answer, one after the other, make
 // a search take the shop for one that answers none of this kind.
 const hopeless = 32
 
-// look answers a question, in as many parts as it takes. alone says that there
-// is one SKU and no other to compare it with.
-func (s *search) look(ctx context.Context, ask lookup, alone bool) error {
+// look answers the question number n, in as many parts as it takes. alone says
+// that there is one SKU and no other to compare it with.
+func (s *search) look(ctx context.Context, n int, ask lookup, alone bool) error {
 	c := s.client
-	refused, answered := 0, 0 // lengths of the shortest address that was refused, and of the longest that was not
-	harmless := true          // but for its length, no part was refused
+	refused := 0          // the length of the shortest address that was refused
+	var answered []lookup // what was not
+	harmless := true      // but for its length, no part was refused
 	for queue := []lookup{ask}; len(queue) > 0; queue = queue[1:] {
 		part, alive := queue[0], false
 		divided := len(part.skus) < len(ask.skus)
@@ -76,9 +80,9 @@ func (s *search) look(ctx context.Context, ask lookup, alone bool) error {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case err == nil:
-			answered = max(answered, c.length(part.param, part.value))
+			answered = append(answered, part)
 			s.answered(part)
-			queue = append(queue, s.take(part, rows, hidden)...)
+			queue = append(queue, s.take(n, part, rows, hidden)...)
 			continue
 		case errors.Is(err, errTooMany) && len(part.skus) == 1:
 			s.note(refuse(part.skus[0], "too many products match what can be asked for"))
@@ -118,14 +122,21 @@ func (s *search) look(ctx context.Context, ask lookup, alone bool) error {
 		s.health = alive
 		s.mu.Unlock()
 	}
-	if refused > 0 && harmless && answered < refused {
-		c.shorten(ctx, max(answered, refused/2))
+	if refused > 0 && harmless {
+		longest := 0
+		for _, part := range answered {
+			longest = max(longest, c.length(part.param, part.value))
+		}
+		if longest < refused {
+			c.shorten(ctx, max(longest, refused/2))
+		}
 	}
 	return nil
 }
 
-// take takes an answer in, and returns what is to be asked because of it.
-func (s *search) take(part lookup, rows []row, hidden int) (again []lookup) {
+// take takes an answer to a part of the question number n in, and returns what
+// is to be asked because of it.
+func (s *search) take(n int, part lookup, rows []row, hidden int) (again []lookup) {
 	exact, notes, missing, odd := part.match(rows)
 	switch {
 	case len(missing) == 0:
@@ -147,7 +158,12 @@ func (s *search) take(part lookup, rows []row, hidden int) (again []lookup) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.rows, s.notes = append(s.rows, exact...), append(s.notes, notes...)
+	if s.rows[n] == nil {
+		s.rows[n] = exact
+	} else {
+		s.rows[n] = append(s.rows[n], exact...)
+	}
+	s.notes = append(s.notes, notes...)
 	return again
 }
 
@@ -211,7 +227,7 @@ func (c *Client) alive(ctx context.Context) error {
 		query: url.Values{"per_page": {"1"}, "orderby": {"id"}, "order": {"asc"}, "_fields": {"id"}}}
 	resp, err := c.send(ctx, r)
 	if err == nil {
-		_, err = decodeRows(resp)
+		_, err = decodeRows(resp, nil)
 	}
 	return err
 }

@@ -77,10 +77,11 @@ func (c *Client) left(ctx context.Context, part []*write) (now []quantity, left 
 		if f.row.err != nil {
 			continue
 		}
-		byID[f.row.id] = f.row
-		if f.row.stock == byParent {
-			f.row.stock = managed // by the parent, and shown by the variation
-			byID[f.row.parent] = f.row
+		r := *f.row
+		byID[r.id] = r
+		if r.stock == byParent {
+			r.stock = managed // by the parent, and shown by the variation
+			byID[r.parent] = r
 		}
 	}
 	for _, w := range part {

@@ -108,7 +108,7 @@ func (w *Webhooks) Receive(ctx context.Context, header http.Header, body []byte)
 	}
 	var r strictjson.Row
 	r.Read(value)
-	p := decodeRow(&r)
+	p := decodeRow(&r, nil)
 	if p.id <= 0 || p.kind == "" {
 		return channel.Event{}, fmt.Errorf("woocommerce: webhook: %s: not a product: %w", e.Type, channel.ErrInvalid)
 	}

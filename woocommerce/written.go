@@ -50,7 +50,7 @@ func (m *written) read(rows []found, asked time.Time) {
 		return
 	}
 	for i := range rows {
-		r := &rows[i].row
+		r := rows[i].row
 		id, shown := r.id, r.quantity
 		switch r.stock {
 		case byParent:

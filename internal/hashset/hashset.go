@@ -95,7 +95,8 @@ func (s *Set) hash(text string) uint64 {
 // find returns the slot of h, or the one where it belongs. There is always an
 // empty one.
 func (s *Set) find(h uint64) (at int, found bool) {
-	for at = int(h % uint64(len(s.slots))); s.slots[at] != 0; at = (at + 1) % len(s.slots) {
+	mask := len(s.slots) - 1 // their number is a power of two
+	for at = int(h) & mask; s.slots[at] != 0; at = (at + 1) & mask {
 		if s.slots[at] == h {
 			return at, true
 		}
@@ -116,6 +117,9 @@ func (s *Set) grow() {
 
 // inFile looks h up in the file.
 func (s *Set) inFile(h uint64) (bool, error) {
+	if s.filed == 0 {
+		return false, nil
+	}
 	found, err := search(s.file, s.filed, h, s.read)
 	if err != nil {
 		return false, fmt.Errorf("reading a temporary file: %w", err)

@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -301,7 +302,7 @@ func (a *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
 		a.client.observe(ctx, req, sent, nil, err)
 		return nil, err
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, a.client.cfg.MaxBody+1))
+	body, err := readAll(io.LimitReader(resp.Body, a.client.cfg.MaxBody+1))
 	resp.Body.Close()
 	if err == nil && int64(len(body)) > a.client.cfg.MaxBody {
 		err = &fatalError{error: fmt.Errorf("the answer is larger than %d bytes", a.client.cfg.MaxBody)}
@@ -322,6 +323,25 @@ func (a *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
 	a.client.observe(ctx, req, sent, r, nil)
 	resp.Body = &answer{bytes.NewReader(body), r}
 	return resp, nil
+}
+
+// buffers are for answers of unknown length, most of which are about as long as
+// the one before.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// maxBuffer is how large a buffer may be that is kept.
+const maxBuffer = 1 << 20
+
+// readAll is [io.ReadAll] without what slices cost that grow.
+func readAll(r io.Reader) ([]byte, error) {
+	b := buffers.Get().(*bytes.Buffer)
+	b.Reset()
+	_, err := b.ReadFrom(r)
+	body := bytes.Clone(b.Bytes())
+	if b.Cap() <= maxBuffer {
+		buffers.Put(b)
+	}
+	return body, err
 }
 
 // added returns the values of the headers that were added: they are

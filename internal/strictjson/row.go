@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"time"
+	"unicode/utf8"
 )
 
 // A Row is an object whose members are read one by one. What is wrong with
@@ -16,6 +17,7 @@ type Row struct {
 type member struct {
 	key   []byte // without quotes
 	value Value
+	ascii bool // the key is
 }
 
 // Read makes the row that of another value, and forgets the one before. A
@@ -28,9 +30,15 @@ func (r *Row) Read(v Value) {
 	}
 	b := v.text
 	for i := space(b, 1); b[i] != '}'; {
-		end := skip(b, i)
-		key := b[i+1 : end-1]
-		if bytes.IndexByte(key, '\\') >= 0 {
+		end, ascii, escaped := i+1, true, false
+		for ; b[end] != '"'; end++ {
+			if ascii = ascii && b[end] < utf8.RuneSelf; b[end] == '\\' {
+				ascii, escaped = false, true
+				end++
+			}
+		}
+		key := b[i+1 : end]
+		if end++; escaped {
 			s, err := Value{b[i:end]}.unquote()
 			if err != nil {
 				r.fail(fmt.Errorf("the key %s: %w", Value{b[i:end]}.describe(), err))
@@ -39,7 +47,7 @@ func (r *Row) Read(v Value) {
 		}
 		i = space(b, space(b, end)+1) // after the colon
 		end = skip(b, i)
-		r.members = append(r.members, member{key, Value{b[i:end:end]}})
+		r.members = append(r.members, member{key, Value{b[i:end:end]}, ascii})
 		i = space(b, end)
 		if b[i] == ',' {
 			i = space(b, i+1)
@@ -57,7 +65,7 @@ func (r *Row) Value(key string) Value {
 				r.fail(fmt.Errorf("%q comes twice", key))
 			}
 			found = m.value
-		} else if bytes.EqualFold(m.key, []byte(key)) {
+		} else if (len(m.key) == len(key) || !m.ascii) && bytes.EqualFold(m.key, []byte(key)) {
 			r.fail(fmt.Errorf("%q where %q is expected", m.key, key))
 		}
 	}
@@ -88,6 +96,20 @@ func (r *Row) Has(key string) bool {
 // Text returns the text of a key's value.
 func (r *Row) Text(key string) string { return read(r, key, Value.Text) }
 
+// AppendText appends the text of a key's value.
+func (r *Row) AppendText(b []byte, key string) []byte {
+	v := r.Value(key)
+	if v.Missing() {
+		read(r, key, Value.Text) // says so
+		return b
+	}
+	more, err := v.AppendText(b)
+	if err != nil {
+		r.fail(fmt.Errorf("%q is %w", key, err))
+	}
+	return more
+}
+
 // Int returns the whole number that is a key's value.
 func (r *Row) Int(key string) int { return read(r, key, Value.Int) }
 
@@ -107,7 +129,22 @@ func (r *Row) Bool(key string) bool { return read(r, key, Value.Bool) }
 func (r *Row) Time(key string) time.Time { return read(r, key, Value.Time) }
 
 // Elements returns the elements of the list that is a key's value.
-func (r *Row) Elements(key string) []Value { return read(r, key, Value.Elements) }
+func (r *Row) Elements(key string) []Value { return r.AppendElements(nil, key) }
+
+// AppendElements appends them to a slice.
+func (r *Row) AppendElements(all []Value, key string) []Value {
+	v := r.Value(key)
+	if v.Missing() {
+		read(r, key, Value.Text) // says so
+		return all
+	}
+	more, err := v.AppendElements(all)
+	if err != nil {
+		r.fail(fmt.Errorf("%q is %w", key, err))
+		return all
+	}
+	return more
+}
 
 // Err returns what is wrong with the row and with what was asked of it so far.
 // What was returned since Read must not be used if it is not nil.

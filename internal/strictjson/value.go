@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -17,7 +18,7 @@ type Value struct{ text []byte }
 // Parse returns body as a value, if it is exactly one valid JSON value. The
 // value keeps body, which must not change as long as it is used.
 func Parse(body []byte) (Value, error) {
-	if !json.Valid(body) {
+	if !valid(body) {
 		var v json.RawMessage
 		if err := json.Unmarshal(body, &v); err != nil {
 			return Value{}, err
@@ -58,6 +59,39 @@ func (v Value) Text() (string, error) {
 		return "", v.not("UTF-8")
 	}
 	return string(quoted), nil
+}
+
+// AppendText appends the text of a string.
+func (v Value) AppendText(b []byte) ([]byte, error) {
+	if v.first() == '"' {
+		if quoted := v.text[1 : len(v.text)-1]; bytes.IndexByte(quoted, '\\') < 0 && utf8.Valid(quoted) {
+			return append(b, quoted...), nil
+		}
+	}
+	s, err := v.Text()
+	return append(b, s...), err
+}
+
+// Is reports whether the value is a string with this text.
+func (v Value) Is(text string) bool {
+	if len(v.text) == len(text)+2 && v.text[0] == '"' && string(v.text[1:len(v.text)-1]) == text {
+		return utf8.ValidString(text) && strings.IndexByte(text, '\\') < 0
+	}
+	if bytes.IndexByte(v.text, '\\') < 0 {
+		return false
+	}
+	s, err := v.Text()
+	return err == nil && s == text
+}
+
+// Among is [Value.Text]. What known has is returned from there, and not copied.
+func (v Value) Among(known map[string]string) (string, error) {
+	if v.first() == '"' {
+		if s, ok := known[string(v.text[1:len(v.text)-1])]; ok && v.Is(s) {
+			return s, nil
+		}
+	}
+	return v.Text()
 }
 
 // unquote is Text for strings with escapes.
@@ -181,11 +215,13 @@ func (v Value) Time() (time.Time, error) {
 }
 
 // Elements returns the elements of an array.
-func (v Value) Elements() ([]Value, error) {
+func (v Value) Elements() ([]Value, error) { return v.AppendElements(nil) }
+
+// AppendElements appends the elements of an array to a slice.
+func (v Value) AppendElements(all []Value) ([]Value, error) {
 	if v.first() != '[' {
 		return nil, v.not("a list")
 	}
-	var all []Value
 	for i := space(v.text, 1); v.text[i] != ']'; {
 		end := skip(v.text, i)
 		all = append(all, Value{v.text[i:end:end]})
@@ -242,26 +278,21 @@ func space(b []byte, i int) int {
 func skip(b []byte, i int) int {
 	switch b[i] {
 	case '"':
-		for i++; b[i] != '"'; i++ {
-			if b[i] == '\\' {
-				i++
-			}
-		}
-		return i + 1
+		return skipString(b, i)
 	case '{', '[':
 		for depth := 0; ; {
 			switch b[i] {
 			case '"':
-				i = skip(b, i)
+				i = skipString(b, i)
 				continue
 			case '{', '[':
 				depth++
 			case '}', ']':
-				depth--
+				if depth--; depth == 0 {
+					return i + 1
+				}
 			}
-			if i++; depth == 0 {
-				return i
-			}
+			i++
 		}
 	}
 	for i < len(b) {
@@ -272,4 +303,19 @@ func skip(b []byte, i int) int {
 		i++
 	}
 	return i
+}
+
+// skipString is skip for a string: a quote ends it before which there is an even
+// number of backslashes.
+func skipString(b []byte, i int) int {
+	for i++; ; {
+		i += bytes.IndexByte(b[i:], '"') + 1
+		escapes := 0
+		for b[i-2-escapes] == '\\' {
+			escapes++
+		}
+		if escapes%2 == 0 {
+			return i
+		}
+	}
 }

@@ -19,6 +19,9 @@ func Clean(s string) string { return Cut(s, Max) }
 
 // Cut is [Clean] for another length.
 func Cut(s string, most int) string {
+	if plain(s) && len(s) <= most {
+		return s
+	}
 	var b strings.Builder
 	blank := false
 	for i, r := range s {
@@ -40,4 +43,17 @@ func Cut(s string, most int) string {
 		b.WriteRune(r)
 	}
 	return b.String()
+}
+
+// plain reports whether s is ASCII, and as it should be.
+func plain(s string) bool {
+	before := byte(' ')
+	for i := range len(s) {
+		c := s[i]
+		if c < ' ' || c > '~' || c == ' ' && before == ' ' {
+			return false
+		}
+		before = c
+	}
+	return before != ' ' || s == ""
 }
