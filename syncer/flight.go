@@ -158,14 +158,14 @@ func (l *ledger) position(s *channel.Stock, booked map[string]int) (pos position
 // returns how many of it were sold, less than 0 if it shows more again, and how
 // long it had not been looked at. uncertain says that a write of it may not show
 // yet.
-func (l *ledger) see(g *glance, pos *position, sku string, level *channel.Level, uncertain bool) (sold int, quiet time.Duration) {
-	b := pos.base(g.at, sku)
+func (l *ledger) see(g *glance, pos *position, w *want, level *channel.Level, uncertain bool) (sold int, quiet time.Duration) {
+	b := pos.base(g.at, w.sku)
 	switch {
 	case level == nil || level.Err != nil || level.Unset:
-		pos.drop(g.at, sku)
+		pos.drop(g.at, w.sku)
 		return 0, 0
-	case b == nil || b.ref != short(level.Ref): // nothing is known yet, or it is another item by now
-		pos.set(base{at: g.at, sku: short(sku), ref: short(level.Ref), low: level.Quantity, high: level.Quantity, minute: l.minute()})
+	case b == nil || b.ref != w.reference(level): // nothing is known yet, or it is another item by now
+		pos.set(base{at: g.at, sku: short(w.sku), ref: w.reference(level), low: level.Quantity, high: level.Quantity, minute: l.minute()})
 		return 0, 0
 	}
 	v, before := level.Quantity, *b
@@ -259,7 +259,7 @@ func (l *ledger) book(g *glance, id string, pos *position, units int) {
 				g.event(Flight{Channel: s.Channel, ProductID: id, Units: s.Units, What: "booked", Age: time.Since(s.Since)})
 			})
 		}
-		l.late.booked(id, units)
+		units -= l.late.booked(id, units) // sales that had expired
 		var unseen []string
 		for _, b := range pos.shows {
 			if b.at < len(l.names) && !(g.looked && b.at == g.at) && !slices.Contains(unseen, l.names[b.at]) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/ecosire/stocksync/channel"
@@ -59,6 +60,16 @@ func (w *want) perListing(i int) int {
 		return 1
 	}
 	return w.parts[i].Units
+}
+
+// reference tells what a level is about: which item of the channel, and how many
+// units of which products one of the listing takes.
+func (w *want) reference(level *channel.Level) uint16 {
+	ref := level.Ref
+	for _, part := range w.parts {
+		ref += "\x00" + part.ProductID + "\x00" + strconv.Itoa(part.Units)
+	}
+	return short(ref)
 }
 
 // A lowering is what is to be taken off a want: units of each of its stocks. It
@@ -171,7 +182,7 @@ func (p *pass) sight(l *ledger, g *glance, wants []want, levels levelIndex, book
 		var quiet time.Duration
 		if g.looked {
 			level := levels.only(w.sku)
-			sold, quiet = l.see(g, &pos, w.sku, level, level != nil && p.t.memory.uncertain(w.sku, level.Quantity))
+			sold, quiet = l.see(g, &pos, w, level, level != nil && p.t.memory.uncertain(w.sku, level.Quantity))
 			if p.t.memory.unsettling(w.sku) { // what it has deducted may be booked
 				pos.drop(g.at, w.sku)
 				sold = 0
@@ -206,7 +217,7 @@ func (l *ledger) peek(g *glance, wants []want, levels levelIndex) (unseen map[st
 		}
 		pos, _ := l.table.get(of[0].ProductID)
 		b := pos.base(g.at, w.sku)
-		if b == nil || b.ref != short(level.Ref) || level.Quantity >= b.low {
+		if b == nil || b.ref != w.reference(level) || level.Quantity >= b.low {
 			continue
 		}
 		if sold := b.low - level.Quantity; sold <= editUnits*max(1, l.minute()-b.minute) {

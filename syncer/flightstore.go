@@ -286,13 +286,15 @@ func (l *late) expired(id string, units int) {
 	l.gone[id] += units
 }
 
-func (l *late) booked(id string, units int) {
-	if gone := min(units, l.gone[id]); gone > 0 {
+// booked returns how many of the units that the source has booked had expired.
+func (l *late) booked(id string, units int) (gone int) {
+	if gone = min(units, l.gone[id]); gone > 0 {
 		l.units += gone
 		if l.gone[id] -= gone; l.gone[id] == 0 {
 			delete(l.gone, id)
 		}
 	}
+	return gone
 }
 
 // tooLate returns how many units were booked after they expired, if these are

@@ -104,7 +104,7 @@ func (p *pass) wrote(c *change, how fate) {
 	case b == nil:
 		n := base{at: at, sku: short(c.sku), low: c.quantity, high: c.quantity, minute: l.minute()}
 		if c.seen != nil {
-			n.ref = short(c.seen.Ref)
+			n.ref = c.reference(c.seen)
 			if how == uncertain && !c.seen.Unset {
 				n.low, n.high = min(c.quantity, c.seen.Quantity), max(c.quantity, c.seen.Quantity)
 			}
