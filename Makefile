@@ -7,7 +7,7 @@ FUZZTIME    ?= 20s
 GOLANGCI    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
-# All modules, and those that are released.
+# All modules, and those that are ours: released, or for our own tests.
 MODULES  := $(patsubst %/go.mod,%,$(shell find . -name go.mod -not -path './.git/*' | sort))
 RELEASED := $(foreach m,$(MODULES),$(if $(findstring /testdata/,$(m)),,$(m)))
 
@@ -43,6 +43,14 @@ vuln: ## known vulnerabilities in what is linked, where the database can be reac
 
 pgtest: ## the tests of syncer/pgqueue, on a PostgreSQL of their own, which apt-get may install
 	bash syncer/pgqueue/pgtest
+
+browser: ## the tests of the status page in a browser, which apt-get and npm may install
+	bash .ci/browser
+	cd internal/browsertest && STOCKSYNC_BROWSER=require $(GO) test -count 1 -v ./...
+
+pictures: ## take the pictures in docs/images anew
+	bash .ci/browser
+	cd internal/browsertest && $(GO) run ./screenshots ../../docs/images
 
 storm: ## three replicas on PostgreSQL while everything goes wrong, for some minutes
 	cd syncer/pgqueue && STOCKSYNC_PGTEST=require STOCKSYNC_STORM=long $(GO) test -count 1 -timeout 30m -v -run '^TestStorm$$' ./internal/storm
@@ -86,10 +94,10 @@ release-check: ## whether VERSION can be released after BASE; see docs/releasing
 	@test -z "$$(git status --porcelain)" || { git status --short; echo 'commit or stash first'; exit 1; }
 	@grep -q '^## \[$(VERSION:v%=%)\]' CHANGELOG.md || { echo 'CHANGELOG.md has no section [$(VERSION:v%=%)]'; exit 1; }
 	@for m in $(MODULES); do (cd $$m && $(GO) mod tidy -diff) || exit 1; done
-	@for m in $(RELEASED); do test $$m = . || grep -q 'github.com/ecosire/stocksync $(VERSION)' $$m/go.mod || \
+	@for m in $(RELEASED); do case $$m in ./internal/*) continue;; esac; test $$m = . || grep -q 'github.com/ecosire/stocksync $(VERSION)' $$m/go.mod || \
 		{ echo "$$m/go.mod does not require github.com/ecosire/stocksync $(VERSION)"; exit 1; }; done
 	$(GO) run ./internal/notices -check
 	$(GO) test -run '^(TestDocument|Example)' ./...
 	test $(BASE) = none || bash .ci/api-diff $(BASE) $(VERSION)
 
-.PHONY: help test race lint vuln pgtest storm bench bench-full fuzz mutate examples consumers tidy release-check
+.PHONY: help test race lint vuln pgtest browser pictures storm bench bench-full fuzz mutate examples consumers tidy release-check

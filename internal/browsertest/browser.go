@@ -105,6 +105,14 @@ func (b *Browser) Look(width, height int64, dark bool) error {
 	}))
 }
 
+// Scripts allows the page's scripts, or does not.
+func (b *Browser) Scripts(on bool) error {
+	return b.Do(chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !on})
+		return err
+	}))
+}
+
 // Picture is the page as a PNG: all of it, or what of it is in the window.
 func (b *Browser) Picture(all bool) ([]byte, error) {
 	if all {

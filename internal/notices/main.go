@@ -53,7 +53,8 @@ func run(check bool) error {
 	return err
 }
 
-// modules are the directories of the modules that are released from here.
+// modules are the directories of the modules that are released from here. One in
+// a folder internal is for our own tests.
 func modules(root string) (dirs []string, err error) {
 	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		switch {
@@ -62,7 +63,9 @@ func modules(root string) (dirs []string, err error) {
 		case d.IsDir() && (d.Name() == "testdata" || d.Name() == ".git"):
 			return filepath.SkipDir
 		case d.Name() == "go.mod":
-			dirs = append(dirs, filepath.Dir(path))
+			if rel, err := filepath.Rel(root, path); err != nil || !strings.Contains("/"+filepath.ToSlash(rel), "/internal/") {
+				dirs = append(dirs, filepath.Dir(path))
+			}
 		}
 		return nil
 	})

@@ -36,7 +36,7 @@ func TestLicence(t *testing.T) {
 
 func TestModules(t *testing.T) {
 	dir := t.TempDir()
-	for _, path := range []string{".", "a/b", "a/testdata/c", ".git"} {
+	for _, path := range []string{".", "a/b", "a/testdata/c", "internal/d", "a/internal/d", ".git"} {
 		require.NoError(t, os.MkdirAll(filepath.Join(dir, path), 0o700))
 		require.NoError(t, os.WriteFile(filepath.Join(dir, path, "go.mod"), nil, 0o600))
 	}
