@@ -61,8 +61,8 @@ type Update struct {
 // by several goroutines at once, but never for the same SKU.
 //
 // What else a channel can do is found by type with [As], also through
-// wrappers: [Reader], [Sizer], [Preloader], [Lister], [Unsetter], [Lagger],
-// [Deductor], [Comparer], [Resumer], [Meter].
+// wrappers: [Reader], [Sizer], [Preloader], [Lister], [ChangeLister],
+// [Unsetter], [Lagger], [Deductor], [Comparer], [Resumer], [Meter], [Receiver].
 type Channel interface {
 	// Name is stable, and unique among the channels that are used together,
 	// such as "shopify:acme". It appears in reports and logs.
@@ -121,6 +121,18 @@ type Lister interface {
 	// that matches [errors.ErrUnsupported] says that the channel was told not to
 	// list: it is then as if it were no Lister.
 	SKUs(ctx context.Context) iter.Seq2[string, error]
+}
+
+// A ChangeLister is a [Channel] that can tell cheaply what has changed lately, so
+// that sales are noticed soon of which no webhook told.
+type ChangeLister interface {
+	// Changes returns the levels, as Levels of a [Reader] does, of what may have
+	// changed since the call that returned the cursor, changes by Push included,
+	// and the cursor for the next call. The cursor "" asks for a first one, and
+	// returns no levels. What cannot be told in reasonable time is left out: it is
+	// for a comparison of everything to find. An error that matches
+	// [errors.ErrUnsupported] means that this service cannot tell.
+	Changes(ctx context.Context, cursor string) (levels []Level, next string, err error)
 }
 
 // An Unsetter is a [Channel] that can go back to showing no quantity for an

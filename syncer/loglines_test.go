@@ -95,6 +95,9 @@ var lineKeys = map[string]string{
 
 	"the channel is only observed: nothing is written to it, but for what its Pilot chooses":                     "channel",
 	"a channel tells that what it shows has changed":                                                             "channel skus",
+	"watching a channel failed":                                                                                  "channel err",
+	"the watch finds that a channel shows other quantities":                                                      "channel skus",
+	"no delivery of a channel's webhooks comes, while its watch finds changes":                                   "channel skus",
 	"a part of a delivery makes no sense":                                                                        "channel err",
 	"a channel told of an SKU that no product has":                                                               "channel sku",
 	"the product of an SKU that a channel told of could not be found yet":                                        "channel sku err",

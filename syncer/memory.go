@@ -16,6 +16,7 @@ type memory struct {
 	mu         sync.Mutex
 	young, old map[string]shown // by SKU; young becomes old when it is full
 	kept       int              // how many young took over from the last old
+	watch      *watchlist       // nil if the channel is not watched
 	scarce     map[string]bool  // products of which few units were shown last
 	// deductor says that the channel deducts what it has sold in the time
 	// deducts before a quantity was read. See [channel.Deductor].
@@ -84,6 +85,7 @@ func (m *memory) forget() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.young, m.old, m.kept, m.scarce = nil, nil, 0, nil
+	m.watch.forget()
 }
 
 func (m *memory) get(sku string) (shown, bool) {
@@ -121,6 +123,7 @@ func (m *memory) found(w *want, quantity int, catalogue bool) (landed bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.note(w.stock.ProductID, quantity)
+	m.watch.learn(w.sku, w.stock.ProductID, quantity, 0)
 	e, ok := m.get(w.sku)
 	if !ok && catalogue {
 		return false
@@ -134,6 +137,7 @@ func (m *memory) wrote(c *change, pending bool, lag time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.note(c.stock.ProductID, c.quantity)
+	m.watch.learn(c.sku, c.stock.ProductID, c.quantity, lag)
 	e, _ := m.get(c.sku)
 	now := time.Now()
 	n := shown{quantity: c.quantity, productID: c.stock.ProductID, wrote: now, at: now, pending: pending, lag: lag, alone: e.alone}

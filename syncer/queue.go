@@ -102,7 +102,7 @@ const (
 	Watched  Cause = "watch"   // it was noticed by watching
 	Retried  Cause = "retry"   // earlier work is to be done again
 	Asked    Cause = "asked"   // somebody waits for the outcome
-	Told     Cause = "told"    // a channel said that what it shows has changed
+	Told     Cause = "told"    // a channel said that what it shows has changed, or its watch found so
 	Sold     Cause = "sold"    // a channel was seen to have sold it, or to show all of it again
 	Settled  Cause = "settled" // what was in flight was not booked in time
 	Pinning  Cause = "pin"     // the product was pinned, or is no longer

@@ -155,6 +155,9 @@ func (s *Syncer) labour(accept, work context.Context, t *tenure) {
 	}
 	for _, t := range s.targets {
 		t.sayObserved(accept, s)
+		if t.Watch.Every > 0 {
+			group.Go(func() error { s.listen(accept, t); return nil })
+		}
 		if r, ok := channel.As[channel.Resumer](t.Channel); ok && !t.quiet() {
 			group.Go(func() error { s.resume(accept, work, t, r); return nil })
 		}

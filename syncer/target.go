@@ -49,6 +49,9 @@ type Target struct {
 	// [Syncer.ChannelHandler] gets, such as a *shopify.Webhooks; nil means that
 	// the Channel does, if it is a [channel.Receiver].
 	Webhooks channel.Receiver
+	// Watch says how the channel is watched for sales of which no delivery of its
+	// webhooks told. It is off by default: it takes of the channel's quota.
+	Watch Watch
 	// Guard limits what may be done to the channel before anybody has looked.
 	Guard Guard
 	// Observe makes the syncer do everything for the channel but write: events,
@@ -88,6 +91,7 @@ type target struct {
 	observed    window // what would have been, if it was only observed
 	keeper      keeper // what the guard holds
 	troubles    troubles
+	hearing     hearing       // what its deliveries tell
 	receiving   chan struct{} // holds a token for each delivery of the channel that is being read
 }
 
@@ -111,6 +115,12 @@ func newTarget(t Target) (*target, error) {
 	}
 	if t.Webhooks != nil && nothing(t.Webhooks) {
 		return nil, errors.New("Webhooks holds a nil pointer: leave the field out instead")
+	}
+	if err := t.Watch.check(); err != nil {
+		return nil, fmt.Errorf("Watch: %w", err)
+	}
+	if t.Watch.Every > 0 {
+		full.memory.watch = new(watchlist)
 	}
 	full.receiving = make(chan struct{}, maxReceiving)
 	full.reader, _ = channel.As[channel.Reader](t.Channel)

@@ -71,6 +71,7 @@ func (s *Syncer) ChannelHandler(name string) (http.Handler, error) {
 	if receiver == nil {
 		return nil, fmt.Errorf("syncer: ChannelHandler: %s: set Target.Webhooks to what authenticates the channel's deliveries", name)
 	}
+	t.hearing.mount()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r, done := s.hooks.delivered(s, r)
 		status := s.hear(w, r, t, receiver)
@@ -113,6 +114,7 @@ func (s *Syncer) tell(ctx context.Context, t *target, event channel.Event) error
 	event.SKUs = event.SKUs[:min(len(event.SKUs), maxTold)]
 	ids := slices.Clone(event.ProductIDs)
 	var marks []Mark
+	t.hearing.told()
 	echoes, trace := 0, s.trace(ctx)
 	knows := s.knows()
 	for _, sku := range event.SKUs {
@@ -213,6 +215,7 @@ func (s *Syncer) resolveSKUs(ctx context.Context, tasks []Task) {
 			continue
 		}
 		t := s.targets[i]
+		t.hearing.told()
 		ids, wait, err := s.findSKU(ctx, t, sku)
 		if err == nil && len(ids) > 0 {
 			marks := make([]Mark, len(ids))

@@ -204,7 +204,7 @@ func TestAnUnknownSKUIsSearchedFor(t *testing.T) {
 		assert.Empty(t, source.searched(), "not in the request")
 		defer running(t, s)()
 		pass(time.Second)
-		assert.Len(t, source.searched(), 1)
+		assert.NotEmpty(t, source.searched())
 		source.failing(nil)
 		pass(time.Minute)
 		shows(t, a, 100, 6)

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // A reply is an answer before it is written.
@@ -28,6 +29,7 @@ func htmlReply(status int, title string) reply {
 
 func (rep reply) write(w http.ResponseWriter, r *http.Request, dirt *dirt) {
 	h := w.Header()
+	h.Set("Date", time.Now().UTC().Format(http.TimeFormat)) // net/http's own clock is the same
 	maps.Copy(h, rep.header)
 	body := []byte(rep.html)
 	if rep.html != "" {
