@@ -88,10 +88,18 @@ func (s *Syncer) look(ctx context.Context, t *target) error {
 			marks = append(marks, Mark{Key: Key{inboxLane, id}, Why: Told})
 		}
 	}
-	for _, sku := range unknown { // whether anything changed is not known
-		if ids := s.productsUnder(ctx, t, sku); len(ids) > 0 {
-			for _, id := range ids {
-				marks = append(marks, Mark{Key: Key{noticedLane, id}, Why: Watched})
+	for _, level := range unknown {
+		ids := s.productsUnder(ctx, t, level.SKU)
+		mark := Mark{Key: Key{Lane: noticedLane}, Why: Watched} // whether anything changed is not known
+		same := false
+		for _, id := range ids {
+			if n, known := s.ledger.shows(t.name, id, level.SKU); known {
+				mark.Lane, mark.Why, same = inboxLane, Told, n == level.Quantity
+			}
+		}
+		for _, id := range ids {
+			if mark.ID = id; !same {
+				marks = append(marks, mark)
 			}
 		}
 	}

@@ -168,7 +168,7 @@ func TestAChannelListsWhatHasChanged(t *testing.T) {
 			channel.Level{SKU: "SKU-2", Err: channel.ErrNotTracked}, channel.Level{SKU: "nobody's", Quantity: 1})
 		pass(17 * time.Second)
 		assert.Equal(t, asked+1, source.asked())
-		shows(t, a.Memory, 50, 60)
+		shows(t, a.Memory, 50, 59)
 		stop()
 		s = configure(t, syncer.Config{Source: source, Targets: []syncer.Target{watching(a, 15*time.Second, 0)}})
 		defer running(t, s)()

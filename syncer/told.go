@@ -121,7 +121,7 @@ func (s *Syncer) tell(ctx context.Context, t *target, event channel.Event) error
 		if strings.TrimSpace(text.Clean(sku)) == "" || len(sku) > maxToldSKU {
 			continue
 		}
-		if n, says := event.Shows[sku]; says && knows && t.memory.echoes(sku, n) {
+		if n, says := event.Shows[sku]; says && knows && s.echoes(ctx, t, sku, n) {
 			echoes++
 			continue
 		}
@@ -179,15 +179,30 @@ func (s *Syncer) productsUnder(ctx context.Context, t *target, sku string) []str
 
 // echoes reports whether a channel that says that it shows a quantity says
 // nothing new: it is known to show just that, and nothing about it is in doubt.
-func (m *memory) echoes(sku string, quantity int) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	e, ok := m.get(sku)
-	return ok && !e.pending && e.quantity == quantity && time.Since(e.at) < echoFor
+func (s *Syncer) echoes(ctx context.Context, t *target, sku string, quantity int) bool {
+	for _, id := range s.productsUnder(ctx, t, sku) {
+		if n, known := s.ledger.shows(t.name, id, sku); known {
+			return n == quantity
+		}
+	}
+	return false
 }
 
-// echoFor is how long what is known of a channel explains its deliveries.
-const echoFor = time.Hour
+// shows returns what a listing of a product was last known to show, unless
+// nothing is, or it is not certain.
+func (l *ledger) shows(channel, productID, sku string) (quantity int, known bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	pos, ok := l.table.get(productID)
+	if !ok {
+		return 0, false
+	}
+	b := pos.base(slices.Index(l.names, channel), sku)
+	if b == nil || b.low != b.high {
+		return 0, false
+	}
+	return b.low, true
+}
 
 // How the products of SKUs are found that the index does not have.
 var findEvery = rate.Every(15 * time.Second)

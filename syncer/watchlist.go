@@ -125,8 +125,8 @@ func (l *watchlist) choose(n int) []string {
 
 // compare takes in what the channel shows now, as it was asked at a time. It
 // returns the SKUs that show another quantity than was known, with the product,
-// and those of which nothing was known.
-func (l *watchlist) compare(levels []channel.Level, asked time.Time) (changed map[string]string, unknown []string) {
+// and the levels of those that the list does not have.
+func (l *watchlist) compare(levels []channel.Level, asked time.Time) (changed map[string]string, unknown []channel.Level) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	changed = make(map[string]string)
@@ -138,7 +138,7 @@ func (l *watchlist) compare(levels []channel.Level, asked time.Time) (changed ma
 		e := l.skus[level.SKU]
 		switch {
 		case e == nil:
-			unknown = append(unknown, level.SKU)
+			unknown = append(unknown, *level)
 		case e.quantity == level.Quantity || !e.known.Before(asked) || asked.Before(e.unsettled):
 		default:
 			changed[level.SKU] = e.productID

@@ -34,7 +34,7 @@ func TestAWatchlistIsBounded(t *testing.T) {
 		assert.Equal(t, "few", l.choose(1)[0])
 		changed, unknown := l.compare([]channel.Level{{SKU: "few", Quantity: 1}, {SKU: "new", Quantity: 1}}, time.Now())
 		assert.Equal(t, map[string]string{"few": "p"}, changed)
-		assert.Equal(t, []string{"new"}, unknown)
+		assert.Equal(t, []channel.Level{{SKU: "new", Quantity: 1}}, unknown)
 		changed, _ = l.compare([]channel.Level{{SKU: "few", Quantity: 1}}, time.Now())
 		assert.Empty(t, changed, "once")
 	})
