@@ -59,7 +59,7 @@ func (ch *Channel) Changes(ctx context.Context, cursor string) (levels []channel
 	parents := 0
 	for _, r := range rows {
 		if usable(r.sku) {
-			levels = append(levels, ch.level(r.sku, r))
+			levels = append(levels, ch.level(r.sku, &r))
 		}
 		if r.err != nil || !strings.HasPrefix(r.kind, "variable") {
 			continue
@@ -77,7 +77,7 @@ func (ch *Channel) Changes(ctx context.Context, cursor string) (levels []channel
 		}
 		for _, v := range variations {
 			if usable(v.sku) && v.sku != r.sku { // one without an SKU of its own shows its parent's
-				levels = append(levels, ch.level(v.sku, v))
+				levels = append(levels, ch.level(v.sku, &v))
 			}
 		}
 	}
@@ -150,7 +150,7 @@ func (l *changeList) page(ctx context.Context, path string, query url.Values) (r
 	var row strictjson.Row
 	for _, v := range values {
 		row.Read(v)
-		rows = append(rows, decodeRow(&row))
+		rows = append(rows, decodeRow(&row, nil))
 		date, err := row.Value("date_modified_gmt").Text()
 		if _, odd := time.Parse(gmt, date); err == nil && odd == nil && date < latest {
 			l.newest = max(l.newest, date)
