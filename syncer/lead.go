@@ -205,6 +205,9 @@ func (s *Syncer) prepareTerm(accept context.Context, t *tenure) error {
 	for _, debt := range s.owed.take() { // of an earlier Run
 		debt.settle(accept)
 	}
+	if err := s.insist(accept, "Load", func() error { return s.checkFormat(accept) }); err != nil {
+		return err
+	}
 	if err := s.insist(accept, "load", func() error { return s.doubled.load(accept, s.on(accept)) }); err != nil {
 		return err
 	}

@@ -134,6 +134,9 @@ func (s *Syncer) reconcile(ctx context.Context) (r *Report, complete bool, err e
 // ready reads what earlier runs left in the store, and does what was approved
 // since.
 func (s *Syncer) ready(ctx context.Context) error {
+	if err := s.checkFormat(ctx); err != nil {
+		return err
+	}
 	if err := cmp.Or(s.heed(ctx), s.doubled.load(ctx, s.on(ctx)), s.loadFlights(ctx, false)); err != nil {
 		return err
 	}
