@@ -49,7 +49,7 @@ func verify(path string) error {
 		return err
 	}
 	v.high = m.high
-	if _, _, err := v.tree(m.root, nil); err != nil {
+	if _, err := v.tree(m.root, nil); err != nil {
 		return err
 	}
 	return v.freelist(m.freelist)
@@ -144,25 +144,25 @@ func (v *verifier) page(id uint64) ([]byte, error) {
 }
 
 // tree checks the pages from a root on, whose keys must be at least min, and
-// returns the first key and the last.
-func (v *verifier) tree(id uint64, min []byte) (first, last []byte, err error) {
+// returns the last key.
+func (v *verifier) tree(id uint64, min []byte) (last []byte, err error) {
 	b, err := v.page(id)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	return v.node(id, b, min)
 }
 
 // node checks one page, or a bucket that is so small that it lies in a page,
 // and what is below. All that it says is about page id.
-func (v *verifier) node(id uint64, b, min []byte) (first, last []byte, err error) {
+func (v *verifier) node(id uint64, b, min []byte) (last []byte, err error) {
 	n := binary.NativeEndian
 	kind, count := n.Uint16(b[8:]), int(n.Uint16(b[10:]))
 	if kind != leafPage && kind != branchPage {
-		return nil, nil, damaged("page %d is of a wrong kind", id)
+		return nil, damaged("page %d is of a wrong kind", id)
 	}
 	if pageHeader+count*elementSize > len(b) || kind == branchPage && count == 0 {
-		return nil, nil, damaged("page %d has a wrong count", id)
+		return nil, damaged("page %d has a wrong count", id)
 	}
 	last = min
 	for i := range count {
@@ -180,28 +180,25 @@ func (v *verifier) node(id uint64, b, min []byte) (first, last []byte, err error
 			key, ok = part(b, uint64(at)+uint64(n.Uint32(e)), n.Uint32(e[4:]))
 		}
 		if !ok || flags&^bucketElement != 0 {
-			return nil, nil, damaged("page %d has a wrong element", id)
+			return nil, damaged("page %d has a wrong element", id)
 		}
 		// The first key may be that of the branch above; all others go up.
 		if c := bytes.Compare(last, key); c > 0 || c == 0 && i > 0 {
-			return nil, nil, damaged("page %d has its keys out of order", id)
-		}
-		if i == 0 {
-			first = key
+			return nil, damaged("page %d has its keys out of order", id)
 		}
 		last = key
 		switch {
 		case kind == branchPage:
-			if _, last, err = v.tree(n.Uint64(e[8:]), key); err != nil {
-				return nil, nil, err
+			if last, err = v.tree(n.Uint64(e[8:]), key); err != nil {
+				return nil, err
 			}
 		case flags == bucketElement:
 			if err := v.bucket(id, value); err != nil {
-				return nil, nil, err
+				return nil, err
 			}
 		}
 	}
-	return first, last, nil
+	return last, nil
 }
 
 // part returns size bytes of b, if there are as many.
@@ -217,14 +214,14 @@ func (v *verifier) bucket(id uint64, value []byte) error {
 		return damaged("page %d has a wrong bucket", id)
 	}
 	if root := binary.NativeEndian.Uint64(value); root != 0 {
-		_, _, err := v.tree(root, nil)
+		_, err := v.tree(root, nil)
 		return err
 	}
 	inline := value[bucketHeader:]
 	if len(inline) < pageHeader || binary.NativeEndian.Uint16(inline[8:]) != leafPage {
 		return damaged("page %d has a wrong bucket", id)
 	}
-	_, _, err := v.node(id, inline, nil)
+	_, err := v.node(id, inline, nil)
 	return err
 }
 
