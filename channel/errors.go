@@ -40,6 +40,9 @@ var (
 	ErrUnclear = errors.New("sent, not known whether applied")
 	// ErrUnauthorized: the service refuses the credentials, or they lack a right.
 	ErrUnauthorized = errors.New("unauthorized")
+	// ErrUnsubscribed: the service does not send its events any more. See
+	// [Subscriber].
+	ErrUnsubscribed = errors.New("the service sends no events any more")
 	// ErrUnavailable: the service is down, throttled or talking nonsense. A
 	// write that ended so may or may not have been applied.
 	ErrUnavailable = errors.New("unavailable")

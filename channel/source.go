@@ -171,3 +171,21 @@ type Event struct {
 	// It is "" for most. What the event does name holds.
 	Odd string
 }
+
+// A Subscriber is a [Source] or a [Channel] that can find out whether its service
+// still sends the events that it was subscribed to: some services drop or disable
+// a subscription after a few deliveries that failed.
+type Subscriber interface {
+	// Subscribed asks the service. It returns nil if the events are sent, an error
+	// that matches [ErrUnsubscribed] if they are not, and any other error if that
+	// could not be found out. It is called about six times an hour.
+	Subscribed(ctx context.Context) error
+}
+
+// A Clocked is a [Source] or a [Channel] that knows how its service's clock
+// differs from this machine's.
+type Clocked interface {
+	// Skew is how far the service's clock is ahead, as of its last answers, and
+	// whether that is known. It asks nobody.
+	Skew() (ahead time.Duration, ok bool)
+}

@@ -89,6 +89,7 @@ func (t *target) failed(ctx context.Context, s *Syncer, err error, writing bool)
 
 // worked records that the channel answered: a read, or a write as well.
 func (t *target) worked(ctx context.Context, s *Syncer, wrote bool) {
+	t.took.Store(true)
 	b := &t.state
 	b.mu.Lock()
 	since := b.since

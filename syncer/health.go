@@ -1,6 +1,7 @@
 package syncer
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -33,6 +34,8 @@ type Health struct {
 	Orders Depth `json:"orders"`
 	// Channels has one entry for each target, in the order of Config.Targets.
 	Channels []ChannelHealth `json:"channels"`
+	// Alarms are those that are on, the oldest first.
+	Alarms []Alarm `json:"alarms,omitempty"`
 	// Pins are the products that are pinned, the newest first; at most 100. Pinned
 	// is how many there are. See [Syncer.Pin].
 	Pins   []Pin `json:"pins,omitempty"`
@@ -161,6 +164,9 @@ func (s *Syncer) Health(ctx context.Context) (Health, error) {
 			}
 		}
 	}
+	var failed error
+	h.Alarms, failed = s.alarmsNow(ctx)
+	err = cmp.Or(err, failed)
 	if err == nil {
 		h.Pins, err = s.Pins(ctx)
 		h.Pinned = len(h.Pins)

@@ -53,6 +53,9 @@ type Hooks struct {
 	Observed func(ctx context.Context, channel string, c Change)
 	// Progress reports how far a reconciliation has got. Calls never overlap.
 	Progress func(context.Context, Progress)
+	// Alarm: an [Alarm] was raised, or is over; then its Ended is set. On a
+	// SharedQueue one process tells.
+	Alarm func(context.Context, Alarm)
 	// Leading: on a [SharedQueue], this process has begun to lead.
 	Leading func(context.Context, LeaderInfo)
 	// Deposed: on a [SharedQueue], this process has ceased to lead, and all its
@@ -245,6 +248,12 @@ func (h *Hooks) changed(ctx context.Context, s *Syncer, channel string, c Change
 func (h *Hooks) observed(ctx context.Context, s *Syncer, channel string, c Change) {
 	if h.Observed != nil {
 		s.hook(ctx, channel, c.ProductID, c.SKU, func() { h.Observed(ctx, channel, c) })
+	}
+}
+
+func (h *Hooks) alarm(ctx context.Context, s *Syncer, a Alarm) {
+	if h.Alarm != nil {
+		s.hook(ctx, a.Channel, "", "", func() { h.Alarm(ctx, a) })
 	}
 }
 

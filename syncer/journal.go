@@ -55,21 +55,23 @@ type What string
 
 // The kinds of entries.
 const (
-	Wrote    What = "wrote"    // a quantity was written, and shows
-	Sent     What = "sent"     // it was accepted, and does not show yet
-	Landed   What = "landed"   // it shows now
-	Doubtful What = "unclear"  // it was sent, and whether it was applied is not known
-	Pinned   What = "pinned"   // somebody has pinned the product
-	Unpinned What = "unpinned" // somebody has ended that, or its time is over
-	WouldBe  What = "observed" // it would have been written, but the target observes
-	Withheld What = "held"     // a guard held it
-	GaveUp   What = "gave up"  // it will not be tried again before it changes
-	Failing  What = "failing"  // the channel as a whole has failed
-	Working  What = "working"  // the channel works again
-	Ended    What = "ended"    // a run ended
-	Allowed  What = "approved" // somebody approved what a guard held
-	Paused   What = "paused"   // somebody paused the channel
-	Resumed  What = "resumed"  // somebody resumed it
+	Wrote    What = "wrote"      // a quantity was written, and shows
+	Sent     What = "sent"       // it was accepted, and does not show yet
+	Landed   What = "landed"     // it shows now
+	Doubtful What = "unclear"    // it was sent, and whether it was applied is not known
+	Raised   What = "alarm"      // an alarm was raised
+	Cleared  What = "alarm over" // and is over
+	Pinned   What = "pinned"     // somebody has pinned the product
+	Unpinned What = "unpinned"   // somebody has ended that, or its time is over
+	WouldBe  What = "observed"   // it would have been written, but the target observes
+	Withheld What = "held"       // a guard held it
+	GaveUp   What = "gave up"    // it will not be tried again before it changes
+	Failing  What = "failing"    // the channel as a whole has failed
+	Working  What = "working"    // the channel works again
+	Ended    What = "ended"      // a run ended
+	Allowed  What = "approved"   // somebody approved what a guard held
+	Paused   What = "paused"     // somebody paused the channel
+	Resumed  What = "resumed"    // somebody resumed it
 )
 
 // MarshalJSON writes Err as its text and a class.

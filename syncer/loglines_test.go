@@ -103,6 +103,8 @@ var lineKeys = map[string]string{
 	"the product of an SKU that a channel told of could not be found yet":                                        "channel sku err",
 	"which product each SKU is was kept and is not restored; the next run over the catalogue finds it out again": "err",
 	"which product each SKU is cannot be kept; after a restart it is found out again":                            "err",
+	"alarm":                         "class text",
+	"an alarm is over":              "class",
 	"a product is pinned":           "product who",
 	"a product is pinned no longer": "product who",
 }

@@ -275,6 +275,7 @@ func (o *settlement) tell(ctx context.Context) error {
 // Where a channel has more waiting than its next two turns take, the dangerous
 // ones go past these.
 func (s *Syncer) dispatch(ctx context.Context, tasks []Task, lane func(*target) string) {
+	s.alarms.events.heard(tasks)
 	marks := make([]Mark, 0, len(tasks)*len(s.targets))
 	for _, t := range s.targets {
 		d, err := s.queue.Depth(ctx, lane(t))

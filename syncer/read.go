@@ -53,6 +53,7 @@ func (s *Syncer) fetchOnly(ctx context.Context, ids []string) (map[string]channe
 			found[id] = channel.Stock{ProductID: id, Err: err}
 		}
 	})
+	s.alarms.access.reached(err)
 	if err != nil {
 		for id, stock := range found {
 			if stock.AsOf.IsZero() { // blamed for what is not its own trouble

@@ -73,6 +73,7 @@ func (s *Syncer) Run(ctx context.Context) error {
 		defer there.Wait()
 	}
 	defer s.tellHealth(ctx)()
+	defer s.mindQueue(ctx)()
 
 	for failures := 0; ctx.Err() == nil; {
 		t := s.lead(ctx)
@@ -164,6 +165,7 @@ func (s *Syncer) labour(accept, work context.Context, t *tenure) {
 	}
 	group.Go(func() error { s.executeApproved(accept, work); return nil })
 	group.Go(func() error { s.keepPins(accept); return nil })
+	group.Go(func() error { s.keepAlarms(accept); return nil })
 	group.Go(func() error { s.heedPauses(accept); return nil })
 	group.Go(func() error { s.tendFlights(accept, work); return nil })
 	group.Go(func() error { s.keepSchedule(accept, t); return nil })
@@ -312,6 +314,7 @@ func (w *worker) run(ctx context.Context) {
 			return
 		}
 		full = len(tasks) == n
+		w.s.alarms.lanes.leased(w.lane, tasks)
 		if len(tasks) == 0 {
 			continue
 		}

@@ -144,6 +144,7 @@ type Syncer struct {
 	ledger      *ledger
 	doubled     doubled
 	pins        pins
+	alarms      alarms
 	trouble     trouble // of the queue
 	owed        owed    // what the queue could not be told
 	journal     journal
@@ -172,6 +173,7 @@ func New(cfg Config) (*Syncer, error) {
 		receiving:  make(chan struct{}, maxReceiving),
 		approvals:  make(chan struct{}, 1),
 		pins:       pins{told: make(chan struct{}, 1)},
+		alarms:     alarms{mu: make(channelLock, 1)},
 		pauses:     pauses{mu: make(channelLock, 1), due: make(chan struct{}, 1)},
 		orderRate:  rate.NewLimiter(orderEvery, orderBurst),
 		findRate:   rate.NewLimiter(findEvery, findBurst),

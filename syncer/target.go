@@ -82,9 +82,10 @@ type target struct {
 	// keptAt is when it was kept last; only a reconciliation uses that.
 	recollected atomic.Bool
 	keptAt      time.Time
-	memory      memory  // what the channel was found or made to show
-	state       breaker // whether the channel works
-	pause       pausing // whether it is paused
+	memory      memory      // what the channel was found or made to show
+	state       breaker     // whether the channel works
+	took        atomic.Bool // it has worked since the process began
+	pause       pausing     // whether it is paused
 	late        lateness
 	barren      barren // writes that came to nothing, in a row
 	window      window // what was lately lost and gained in real time

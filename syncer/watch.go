@@ -64,6 +64,7 @@ func (s *Syncer) askChanges(ctx context.Context) error {
 	if err := s.mark(ctx, noticedLane, Watched, channel.Event{Type: "watch", ProductIDs: found.ids}); err != nil {
 		return err
 	}
+	s.alarms.events.noticed(found.ids)
 	if next == string(cursor) {
 		return nil
 	}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/ecosire/stocksync/channel"
@@ -119,6 +120,9 @@ func (s *Syncer) accept(ctx context.Context, w http.ResponseWriter, r *http.Requ
 	}
 	event, status, err := s.receive(ctx, w, r, op, receiver)
 	<-slots
+	if status == 0 {
+		s.authentic(ctx, strings.TrimSuffix(strings.TrimSuffix(op, "Config.Webhooks"), ": Receive"), r.Header, err)
+	}
 	if status != 0 || err == nil {
 		return event, status
 	}
