@@ -25,6 +25,7 @@ import (
 // logging are the packages that write log lines.
 var logging = []string{
 	"syncer", "syncer/boltqueue", "syncer/pgqueue", "ecosire", "shopify", "woocommerce", "amazon", "square", "internal/httpx",
+	"internal/rotate",
 }
 
 // A logLine is a line that the code can log.

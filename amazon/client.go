@@ -119,6 +119,9 @@ func New(cfg Config) (*Client, error) {
 		credentials: cfg.Credentials, endpoint: auth, transport: transport, sent: &c.others, turn: make(chan struct{}, 1),
 		token: func() string { return "" },
 	}
+	if source := cfg.Credentials.rotating; source != nil {
+		source.LogTo(cfg.Logger)
+	}
 	c.storage = transport
 	c.storage.MaxBody = maxFile
 	c.storage.Op = func(context.Context, string, string) string { return "file" }

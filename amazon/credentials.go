@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"strings"
 	"sync/atomic"
+
+	"github.com/ecosire/stocksync/internal/rotate"
 )
 
 // Credentials are what Login with Amazon gives access tokens for: the
@@ -16,7 +18,8 @@ import (
 type Credentials struct {
 	// fmt prints no more of an atomic.Pointer than an address, in a struct's
 	// unexported field too, where it calls no methods.
-	p atomic.Pointer[secrets]
+	p        atomic.Pointer[secrets]
+	rotating *rotate.Source[secrets] // in its place, or nil
 }
 
 type secrets struct{ clientID, clientSecret, refreshToken string }
@@ -34,6 +37,9 @@ func NewCredentials(clientID, clientSecret, refreshToken string) *Credentials {
 func (c *Credentials) Rotate(clientSecret string) {
 	for {
 		old := c.p.Load()
+		if old == nil {
+			return
+		}
 		next := *old
 		next.clientSecret = clientSecret
 		if c.p.CompareAndSwap(old, &next) {
@@ -43,6 +49,9 @@ func (c *Credentials) Rotate(clientSecret string) {
 }
 
 func (c *Credentials) check() error {
+	if c != nil && c.rotating != nil {
+		return nil
+	}
 	if c == nil || c.p.Load() == nil {
 		return errors.New("amazon: Config.Credentials is required: use NewCredentials")
 	}

@@ -65,6 +65,9 @@ func (l *login) access(ctx context.Context, refused string) (string, error) {
 const tokenOp = "token"
 
 func (l *login) fetch(ctx context.Context) error {
+	if l.credentials.rotating != nil {
+		return l.rotated(ctx)
+	}
 	for {
 		s := l.credentials.p.Load()
 		err := l.ask(ctx, s)

@@ -18,6 +18,7 @@ import (
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/internal/httpx"
 	"github.com/ecosire/stocksync/internal/logs"
+	"github.com/ecosire/stocksync/internal/rotate"
 	"github.com/ecosire/stocksync/internal/strictjson"
 	"github.com/ecosire/stocksync/internal/text"
 )
@@ -28,9 +29,18 @@ const DefaultBaseURL = "https://api.ecosire.com/api"
 // Config configures a [Client].
 type Config struct {
 	// APIKey is an API key ("eco_live_…") or the access token of an OAuth
-	// flow. Required. Printing a Config does not show it, but fmt asks no String
+	// flow. It or RotatingKey is required. Printing a Config does not show it, but fmt asks no String
 	// method in an unexported field: pass a Config on to New rather than keep it.
 	APIKey string
+	// RotatingKey returns the API key, in place of one that stays the same: for a
+	// key that somebody replaces while the process runs. What it returns is used
+	// for a minute; it is asked at once when ECOSIRE refuses the key, and the
+	// request is then made with the new one. If it fails the last key is used on;
+	// without one the request fails with [channel.ErrUnauthorized], if its error
+	// matches that, or [channel.ErrUnavailable]. Its error's text is not shown,
+	// since it may hold the key. It has ten seconds, and is called by one goroutine
+	// at a time.
+	RotatingKey func(context.Context) (apiKey string, err error)
 	// BaseURL is for a proxy or a test server; "" means [DefaultBaseURL]. It
 	// must be https, or http on this machine's loopback.
 	BaseURL string
@@ -73,13 +83,18 @@ type Client struct {
 	maxQuery atomic.Int64 // bytes of ids in a URL
 	pager    pager
 
+	keys *rotate.Source[string] // nil for a key that stays the same
+
 	orders sync.Map // by a list's path: what ECOSIRE lets it be sorted by
 }
 
 // New returns a client. It does no I/O: a wrong key shows with the first call.
 func New(cfg Config) (*Client, error) {
 	key := strings.TrimSpace(cfg.APIKey)
-	if key == "" {
+	switch {
+	case key != "" && cfg.RotatingKey != nil:
+		return nil, errors.New("ecosire: Config.APIKey and Config.RotatingKey are both set: leave one out")
+	case key == "" && cfg.RotatingKey == nil:
 		return nil, errors.New("ecosire: Config.APIKey is empty: create an API key in ECOSIRE and pass it")
 	}
 	if cfg.Ceiling < 0 {
@@ -101,7 +116,7 @@ func New(cfg Config) (*Client, error) {
 		round:   cfg.RoundDown,
 	}
 	c.maxQuery.Store(maxQuery)
-	c.http = httpx.New(httpx.Config{
+	transport := httpx.Config{
 		Service:    "ecosire",
 		Kind:       channel.ErrUnavailable,
 		HTTPClient: cfg.HTTPClient,
@@ -114,7 +129,11 @@ func New(cfg Config) (*Client, error) {
 		},
 		After: c.quota.answered,
 		Op:    operation(base.Path),
-	})
+	}
+	if cfg.RotatingKey != nil {
+		c.rotate(cfg.RotatingKey, &transport)
+	}
+	c.http = httpx.New(transport)
 	return c, nil
 }
 
@@ -157,7 +176,13 @@ func (c *Client) call(ctx context.Context, r request) (reply, error) {
 		}
 		req.Header = http.Header{"Content-Type": {"application/json"}}
 	}
+	if c.keys != nil {
+		ctx = c.replaceable(ctx, &req)
+	}
 	resp, err := c.http.Do(ctx, req)
+	if failed, ok := errors.AsType[*rotate.Failure](err); ok {
+		return reply{}, failed
+	}
 	if err != nil {
 		return reply{}, err
 	}

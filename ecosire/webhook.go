@@ -27,7 +27,7 @@ const (
 // the Webhooks field of a syncer's Config. It is safe for concurrent use. Its
 // zero value refuses everything. It shows its secrets to nobody who prints it.
 type Webhooks struct {
-	genuine func(signature, body []byte) bool
+	genuine func(ctx context.Context, signature, body []byte) (bool, error)
 }
 
 // NewWebhooks accepts what is signed with any of the secrets: with the current
@@ -37,20 +37,24 @@ func NewWebhooks(secrets ...string) (*Webhooks, error) {
 	if len(secrets) == 0 {
 		return nil, errors.New("ecosire: NewWebhooks: no secret: without one anybody could send events")
 	}
-	var keys [][]byte
+	secrets = slices.Clone(secrets)
 	for _, s := range secrets {
 		if strings.TrimSpace(s) == "" {
 			return nil, errors.New("ecosire: NewWebhooks: a secret is empty")
 		}
-		keys = append(keys, []byte(s))
 	}
-	return &Webhooks{func(signature, body []byte) (genuine bool) {
-		for _, key := range keys {
-			// Every secret is tried, so that the time tells nothing.
-			genuine = hmac.Equal(sign(key, body), signature) || genuine
-		}
-		return genuine
+	return &Webhooks{func(_ context.Context, signature, body []byte) (bool, error) {
+		return signedBy(secrets, signature, body), nil
 	}}, nil
+}
+
+// signedBy reports whether one of the secrets made the signature.
+func signedBy(secrets []string, signature, body []byte) (genuine bool) {
+	for _, secret := range secrets {
+		// Every secret is tried, so that the time tells nothing.
+		genuine = hmac.Equal(sign([]byte(secret), body), signature) || genuine
+	}
+	return genuine
 }
 
 // Sign returns the signature of a body, as the header X-Ecosire-Signature
@@ -79,9 +83,15 @@ func sign(secret, body []byte) []byte {
 // id that is not text is left out, and the event's Odd says so; the order is then
 // to be read, too, if the event names it. An event of which nothing is left is
 // refused. Events about licenses and subscriptions concern no stock.
-func (w *Webhooks) Receive(_ context.Context, header http.Header, body []byte) (channel.Event, error) {
+func (w *Webhooks) Receive(ctx context.Context, header http.Header, body []byte) (channel.Event, error) {
 	given, err := hex.DecodeString(strings.TrimPrefix(header.Get("X-Ecosire-Signature"), "sha256="))
-	if err != nil || w.genuine == nil || !w.genuine(given, body) {
+	genuine := false
+	if err == nil && w.genuine != nil {
+		if genuine, err = w.genuine(ctx, given, body); err != nil {
+			return channel.Event{}, err
+		}
+	}
+	if !genuine {
 		return channel.Event{}, fmt.Errorf("ecosire: webhook: wrong signature: %w", channel.ErrUnauthorized)
 	}
 	return parseEvent(body)

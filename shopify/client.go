@@ -85,6 +85,16 @@ func New(cfg Config) (*Client, error) {
 			return nil, errors.New("shopify: Config.Token: the token is empty or has characters that no token has")
 		}
 		transport.Secrets = []string{source()}
+	case *rotatingToken:
+		source.LogTo(cfg.Logger)
+		transport.Rotating = source.Secrets
+	case *rotatingCredentials:
+		source.LogTo(cfg.Logger)
+		transport.Rotating = source.Secrets
+		transport.Op = func(context.Context, string, string) string { return "access_token" }
+		g := newGrant(nil, base.JoinPath("admin", "oauth", "access_token"), httpx.New(transport))
+		g.rotating = source
+		c.tokens = g
 	case credentials:
 		id, secret := source()
 		if id == "" || secret == "" {

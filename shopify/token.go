@@ -66,6 +66,7 @@ func (c credentials) MarshalText() ([]byte, error) { return []byte(c.String()), 
 // A grant is client credentials at work for one shop.
 type grant struct {
 	credentials credentials
+	rotating    *rotatingCredentials // in their place, or nil
 	endpoint    *url.URL
 	http        *httpx.Client
 
@@ -105,8 +106,16 @@ func (g *grant) Token(ctx context.Context, refused string) (string, error) {
 }
 
 func (g *grant) fetch(ctx context.Context) error {
-	const op = "access_token"
+	if g.rotating != nil {
+		return g.rotating.fetch(ctx, g)
+	}
 	id, secret := g.credentials()
+	return g.trade(ctx, id, secret)
+}
+
+// trade gets a token for credentials.
+func (g *grant) trade(ctx context.Context, id, secret string) error {
+	const op = "access_token"
 	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {id}, "client_secret": {secret}}
 	asked := time.Now()
 	resp, err := g.http.Do(ctx, httpx.Request{

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/internal/rotate"
 	"github.com/ecosire/stocksync/internal/strictjson"
 	"github.com/ecosire/stocksync/internal/text"
 )
@@ -20,8 +21,9 @@ import (
 // SKUs they are about. It is a [channel.Receiver], and safe for concurrent use.
 // Its zero value refuses everything. Printing it shows no secret.
 type Webhooks struct {
-	channel *Channel
-	secrets func() [][]byte // a function, so that fmt does not find them
+	channel  *Channel
+	secrets  func() [][]byte // a function, so that fmt does not find them
+	rotating rotate.Check    // in their place, or nil
 }
 
 var _ channel.Receiver = (*Webhooks)(nil)
@@ -39,7 +41,12 @@ var _ channel.Receiver = (*Webhooks)(nil)
 // search does not find at once.
 func (ch *Channel) Webhooks(secrets ...string) (*Webhooks, error) {
 	if len(secrets) == 0 {
-		if g, ok := ch.client.tokens.(*grant); ok {
+		switch g, _ := ch.client.tokens.(*grant); {
+		case g == nil:
+		case g.rotating != nil:
+			ch.client.names.used.Store(true)
+			return &Webhooks{channel: ch, rotating: g.rotating.check}, nil
+		default:
 			_, secret := g.credentials()
 			secrets = []string{secret}
 		}
@@ -55,7 +62,7 @@ func (ch *Channel) Webhooks(secrets ...string) (*Webhooks, error) {
 		all = append(all, []byte(s))
 	}
 	ch.client.names.used.Store(true)
-	return &Webhooks{ch, func() [][]byte { return all }}, nil
+	return &Webhooks{channel: ch, secrets: func() [][]byte { return all }}, nil
 }
 
 // SignWebhook returns the signature of a body, as Shopify puts it into the
@@ -81,7 +88,11 @@ func signature(secret, body []byte) []byte {
 // read, those of all deliveries of a moment in one request; if that fails the
 // error is the request's, and Shopify is to send the delivery again.
 func (w *Webhooks) Receive(ctx context.Context, header http.Header, body []byte) (channel.Event, error) {
-	if !w.genuine(header.Get("X-Shopify-Hmac-Sha256"), body) {
+	genuine, err := w.genuine(ctx, header.Get("X-Shopify-Hmac-Sha256"), body)
+	if err != nil {
+		return channel.Event{}, err
+	}
+	if !genuine {
 		return channel.Event{}, fmt.Errorf("shopify: webhook: wrong signature: %w", channel.ErrUnauthorized)
 	}
 	c := w.channel.client
@@ -149,14 +160,29 @@ func number(row *strictjson.Row, key string) (uint64, error) {
 	return n, nil
 }
 
-// genuine reports whether one of the secrets made the signature.
-func (w *Webhooks) genuine(header string, body []byte) bool {
+// genuine reports whether one of the secrets made the signature. The error says
+// that there are none.
+func (w *Webhooks) genuine(ctx context.Context, header string, body []byte) (bool, error) {
 	given, err := base64.StdEncoding.Strict().DecodeString(header)
-	if err != nil || w.secrets == nil {
-		return false
+	switch {
+	case err != nil:
+		return false, nil
+	case w.rotating != nil:
+		return w.rotating(ctx, func(secrets []string) bool {
+			all := make([][]byte, len(secrets))
+			for i, secret := range secrets {
+				all[i] = []byte(secret)
+			}
+			return signedBy(all, given, body)
+		})
+	case w.secrets == nil:
+		return false, nil
 	}
-	genuine := false
-	for _, secret := range w.secrets() {
+	return signedBy(w.secrets(), given, body), nil
+}
+
+func signedBy(secrets [][]byte, given, body []byte) (genuine bool) {
+	for _, secret := range secrets {
 		// Every secret is tried, so that the time tells nothing.
 		if hmac.Equal(signature(secret, body), given) {
 			genuine = true

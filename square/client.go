@@ -31,8 +31,8 @@ const (
 
 // Config configures a [Client]. Token is required.
 type Config struct {
-	// Token gives the access token: [StaticToken], or the host's own, which may
-	// be a [TokenFunc]. It needs the rights ITEMS_READ, INVENTORY_READ,
+	// Token gives the access token: [StaticToken], [RotatingToken], or the host's
+	// own, which may be a [TokenFunc]. It needs the rights ITEMS_READ, INVENTORY_READ,
 	// INVENTORY_WRITE and MERCHANT_PROFILE_READ; a personal access token has
 	// all of them.
 	Token TokenSource
@@ -105,6 +105,11 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Parallel < 0 || cfg.Rate < 0 {
 		return nil, errors.New("square: Config.Parallel and Config.Rate must not be negative")
 	}
+	var rotating func() []string
+	if source, ok := cfg.Token.(*rotatingToken); ok {
+		source.LogTo(cfg.Logger)
+		rotating = source.Secrets
+	}
 	parallel := cmp.Or(cfg.Parallel, 3)
 	c := &Client{
 		base: base, version: version, tokens: cfg.Token,
@@ -117,7 +122,7 @@ func New(cfg Config) (*Client, error) {
 	c.limits.ids.Store(maxIDs)
 	c.http = httpx.New(httpx.Config{
 		Service: "square", HTTPClient: cfg.HTTPClient, Logger: cfg.Logger, Kind: channel.ErrUnavailable,
-		Before: c.before, Authorize: authorize, After: c.after, Op: operation(base.Path),
+		Before: c.before, Authorize: authorize, After: c.after, Op: operation(base.Path), Rotating: rotating,
 	})
 	return c, nil
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/internal/rotate"
 )
 
 // A TokenSource gives access tokens. It is asked before every attempt of every
@@ -52,6 +53,9 @@ func printable(token string) bool {
 
 // tokenError is that of a call for which the host's source gave no token.
 func tokenError(err error) error {
+	if failed, ok := errors.AsType[*rotate.Failure](err); ok {
+		return failed
+	}
 	if errors.Is(err, channel.ErrUnauthorized) {
 		return fmt.Errorf("square: the token source: %w", err)
 	}

@@ -35,7 +35,7 @@ const (
 type Webhooks struct {
 	ch *Channel
 	// genuine keeps the keys where fmt does not reach them.
-	genuine func(signature string, body []byte) bool
+	genuine func(ctx context.Context, signature string, body []byte) (bool, error)
 }
 
 var _ channel.Receiver = (*Webhooks)(nil)
@@ -57,14 +57,19 @@ func (ch *Channel) Webhooks(address string, keys ...string) (*Webhooks, error) {
 		}
 	}
 	keys = slices.Clone(keys)
-	return &Webhooks{ch, func(signature string, body []byte) bool {
-		given, err := base64.StdEncoding.DecodeString(signature)
-		ok := false
-		for _, key := range keys { // every one is tried, so that the time tells nothing
-			ok = hmac.Equal(sign(key, address, body), given) || ok
-		}
-		return ok && err == nil
+	return &Webhooks{ch, func(_ context.Context, signature string, body []byte) (bool, error) {
+		return signedBy(keys, address, signature, body), nil
 	}}, nil
+}
+
+// signedBy reports whether one of the keys made the signature.
+func signedBy(keys []string, address, signature string, body []byte) bool {
+	given, err := base64.StdEncoding.DecodeString(signature)
+	ok := false
+	for _, key := range keys { // every one is tried, so that the time tells nothing
+		ok = hmac.Equal(sign(key, address, body), given) || ok
+	}
+	return ok && err == nil
 }
 
 // Sign returns the signature of a delivery, as the header
@@ -93,7 +98,14 @@ func sign(key, address string, body []byte) []byte {
 // wrong, [channel.ErrInvalid] if the body is not an event, and otherwise means
 // that Square did not tell the SKUs: it delivers the event again.
 func (w *Webhooks) Receive(ctx context.Context, header http.Header, body []byte) (channel.Event, error) {
-	if w == nil || w.genuine == nil || !w.genuine(header.Get(signatureHeader), body) {
+	genuine := false
+	if w != nil && w.genuine != nil {
+		var err error
+		if genuine, err = w.genuine(ctx, header.Get(signatureHeader), body); err != nil {
+			return channel.Event{}, err
+		}
+	}
+	if !genuine {
 		return channel.Event{}, fmt.Errorf("square: webhook: wrong signature: %w", channel.ErrUnauthorized)
 	}
 	event, ids, err := parseEvent(body, w.ch.location)

@@ -57,9 +57,10 @@ type Health struct {
 	Replicas []Replica `json:"replicas,omitempty"`
 	// Progress is when this process last got on with work, or zero: took products
 	// through a channel, with whatever outcome, or asked the source for what
-	// changed. What waits is tried at least once an hour. So where marks wait, a
-	// process that leads, or has a queue of its own, and has made no progress for
-	// two hours is stuck: a liveness probe may restart it.
+	// changed. What waits is tried at least once an hour, unless its channel is
+	// paused. So a process that leads, or has a queue of its own, is stuck if it has
+	// made no progress for two hours and a mark is older than that: a liveness
+	// probe may restart it.
 	Progress time.Time `json:"progress,omitzero"`
 	// Quota is what the source has left for this process; nil if it does not tell.
 	Quota *channel.Quota `json:"quota,omitempty"`

@@ -31,7 +31,7 @@ func (c *Client) authorize(req *http.Request) error {
 		}
 		req.URL.RawQuery += "fresh=" + rand.Text()[:freshDigits]
 	}
-	key, secret := c.key()
+	key, secret := c.credentials(req)
 	if c.signs.Load() {
 		// The shop refuses a nonce that it has seen, so each attempt needs its own.
 		req.Header.Set("Authorization", oauthHeader(req, key, secret, rand.Text(), time.Now()))

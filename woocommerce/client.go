@@ -19,6 +19,7 @@ import (
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/internal/httpx"
 	"github.com/ecosire/stocksync/internal/logs"
+	"github.com/ecosire/stocksync/internal/rotate"
 )
 
 // Config configures a [Client].
@@ -29,8 +30,17 @@ type Config struct {
 	URL string
 	// ConsumerKey and ConsumerSecret are a REST API key of the shop (WooCommerce >
 	// Settings > Advanced > REST API). Reading needs a key that may read,
-	// pushing one with Read/Write permission. Required.
+	// pushing one with Read/Write permission. They or RotatingKey are required.
 	ConsumerKey, ConsumerSecret string
+	// RotatingKey returns the two, in place of ones that stay the same: for a key
+	// that somebody replaces while the process runs. What it returns is used for a
+	// minute; it is asked at once when the shop answers 401, and the request is then
+	// made with the new key, which is safe for a write, too. If it fails the last
+	// key is used on; without one the request fails with
+	// [channel.ErrUnauthorized], if its error matches that, or
+	// [channel.ErrUnavailable]. Its error's text is not shown, since it may hold
+	// the key. It has ten seconds, and is called by one goroutine at a time.
+	RotatingKey func(context.Context) (consumerKey, consumerSecret string, err error)
 
 	// HTTPClient sends the requests; nil means one of its own. It is copied. Its
 	// Timeout bounds one request and is a minute where it is 0; redirects are
@@ -55,6 +65,7 @@ type Config struct {
 type Client struct {
 	base *url.URL
 	key  func() (key, secret string) // where fmt does not reach them
+	keys *rotate.Source[pair]        // nil for a key that stays the same
 	http *httpx.Client
 	log  *slog.Logger
 	load *load
@@ -91,6 +102,9 @@ func New(cfg Config) (*Client, error) {
 	}
 	for name, value := range map[string]string{"ConsumerKey": cfg.ConsumerKey, "ConsumerSecret": cfg.ConsumerSecret} {
 		switch {
+		case cfg.RotatingKey != nil && value != "":
+			return nil, fmt.Errorf("woocommerce: %s and RotatingKey are both set: leave one out", name)
+		case cfg.RotatingKey != nil:
 		case value == "":
 			return nil, fmt.Errorf("woocommerce: %s is required", name)
 		case strings.ContainsAny(value, " \t\r\n:"):
@@ -112,13 +126,17 @@ func New(cfg Config) (*Client, error) {
 	}
 	c.limit.Store(pageSize)
 	c.maxURL.Store(maxURL)
-	c.http = httpx.New(httpx.Config{
+	transport := httpx.Config{
 		Service: "woocommerce", HTTPClient: cfg.HTTPClient, Logger: cfg.Logger, Kind: channel.ErrUnavailable,
 		Secrets:   []string{basicToken(c.key()), cfg.ConsumerSecret, cfg.ConsumerKey},
 		Before:    limiter.Wait,
 		Authorize: c.authorize,
 		Op:        operation(base.Path),
-	})
+	}
+	if cfg.RotatingKey != nil {
+		c.rotate(cfg.RotatingKey, &transport)
+	}
+	c.http = httpx.New(transport)
 	return c, nil
 }
 
@@ -199,11 +217,17 @@ func (c *Client) exchange(ctx context.Context, r request) (*httpx.Response, erro
 		// With any other type WooCommerce answers 200 and ignores the body.
 		h.Header = http.Header{"Content-Type": {"application/json"}}
 	}
+	if c.keys != nil {
+		ctx = c.replaceable(ctx, &h)
+	}
 	signed := c.signs.Load()
 	resp, err := c.http.Do(ctx, h)
 	if err == nil && !signed && c.base.Scheme == "http" && anonymous(resp) {
 		c.signs.Store(true)
 		resp, err = c.http.Do(ctx, h)
+	}
+	if failed, ok := errors.AsType[*rotate.Failure](err); ok {
+		return nil, failed
 	}
 	switch {
 	case err != nil:

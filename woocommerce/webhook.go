@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/internal/rotate"
 	"github.com/ecosire/stocksync/internal/strictjson"
 	"github.com/ecosire/stocksync/internal/text"
 )
@@ -34,10 +35,11 @@ const (
 // [channel.Receiver], and safe for concurrent use. Its zero value refuses
 // everything but the ping. Printing it shows no secret.
 type Webhooks struct {
-	channel *Channel
-	secrets func() [][]byte // a function, so that fmt does not find them
-	asking  chan struct{}   // holds a token while nobody asks for variations
-	known   *memory[int64, brood]
+	channel  *Channel
+	secrets  func() [][]byte // a function, so that fmt does not find them
+	rotating rotate.Check    // in their place, or nil
+	asking   chan struct{}   // holds a token while nobody asks for variations
+	known    *memory[int64, brood]
 }
 
 // brood has the SKUs of a parent's variations, by what the parent's row said
@@ -63,9 +65,13 @@ func (ch *Channel) Webhooks(secrets ...string) (*Webhooks, error) {
 		}
 		all = append(all, []byte(s))
 	}
-	w := &Webhooks{channel: ch, secrets: func() [][]byte { return all }, asking: make(chan struct{}, 1), known: new(memory[int64, brood])}
+	return ch.receiver(func() [][]byte { return all }, nil), nil
+}
+
+func (ch *Channel) receiver(secrets func() [][]byte, rotating rotate.Check) *Webhooks {
+	w := &Webhooks{channel: ch, secrets: secrets, rotating: rotating, asking: make(chan struct{}, 1), known: new(memory[int64, brood])}
 	w.asking <- struct{}{}
-	return w, nil
+	return w
 }
 
 // SignWebhook returns the signature of a body, as WooCommerce puts it into the
@@ -94,7 +100,11 @@ func (w *Webhooks) Receive(ctx context.Context, header http.Header, body []byte)
 	if id, ok := ping(header, body); ok {
 		return channel.Event{Type: Ping, ID: id}, nil
 	}
-	if !w.genuine(header.Get("X-WC-Webhook-Signature"), body) {
+	genuine, err := w.genuine(ctx, header.Get("X-WC-Webhook-Signature"), body)
+	if err != nil {
+		return channel.Event{}, err
+	}
+	if !genuine {
 		return channel.Event{}, fmt.Errorf("woocommerce: webhook: wrong signature: %w", channel.ErrUnauthorized)
 	}
 	topic := header.Get("X-WC-Webhook-Topic")
@@ -192,14 +202,29 @@ func (w *Webhooks) variations(ctx context.Context, parent int64, given string) (
 // maxGiven bounds the list of variations' ids that is remembered.
 const maxGiven = 4096
 
-// genuine reports whether one of the secrets made the signature.
-func (w *Webhooks) genuine(header string, body []byte) bool {
+// genuine reports whether one of the secrets made the signature. The error says
+// that there are none.
+func (w *Webhooks) genuine(ctx context.Context, header string, body []byte) (bool, error) {
 	given, err := base64.StdEncoding.Strict().DecodeString(header)
-	if err != nil || w.secrets == nil {
-		return false
+	switch {
+	case err != nil:
+		return false, nil
+	case w.rotating != nil:
+		return w.rotating(ctx, func(secrets []string) bool {
+			all := make([][]byte, len(secrets))
+			for i, secret := range secrets {
+				all[i] = []byte(secret)
+			}
+			return signedBy(all, given, body)
+		})
+	case w.secrets == nil:
+		return false, nil
 	}
-	genuine := false
-	for _, secret := range w.secrets() {
+	return signedBy(w.secrets(), given, body), nil
+}
+
+func signedBy(secrets [][]byte, given, body []byte) (genuine bool) {
+	for _, secret := range secrets {
 		// Every secret is tried, so that the time tells nothing.
 		if hmac.Equal(signature(secret, body), given) {
 			genuine = true

@@ -50,6 +50,8 @@ type Config struct {
 	// Secrets are strings that must not appear in an error or a log line. The
 	// client keeps them where fmt does not reach them.
 	Secrets []string
+	// Rotating returns further ones, which change; nil means that there are none.
+	Rotating func() []string
 
 	// Before is called before each attempt, outside of its timeout. It may
 	// wait, and ends the request by an error, which then is an [Error]'s Err.
@@ -122,6 +124,10 @@ func New(cfg Config) *Client {
 	hc.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	c := &Client{http: &hc, sent: new(atomic.Int64), redact: redactor(cfg.Secrets)}
 	cfg.Secrets = nil
+	if cfg.Rotating != nil {
+		fixed := c.redact
+		c.redact = func(text string) string { return redactor(cfg.Rotating())(fixed(text)) }
+	}
 	c.cfg = cfg
 	hc.Transport = &attempt{next: cmp.Or(hc.Transport, http.DefaultTransport), timeout: timeout, client: c}
 	return c
