@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"strings"
 )
 
 // An arena keeps ids in chunks, so that it grows without being copied. The one
@@ -31,7 +30,8 @@ func (a *arena) add(id string) (at uint32, ok bool) {
 	if len(id) > maxIndexedID {
 		return 0, false
 	}
-	p := pack(id)
+	var buf [packed]byte
+	p := pack(buf[:0], id)
 	if n := len(a.chunks); n == 0 || len(a.chunks[n-1])+len(p) > arenaChunk {
 		if n == arenaChunk {
 			return 0, false
@@ -69,28 +69,47 @@ func (a *arena) get(at uint32) string {
 
 // is reports whether an id is kept at a place. If not, that place is dropped.
 func (a *arena) is(at uint32, id string) bool {
-	if len(id) <= maxIndexedID && bytes.Equal(a.packed(at), pack(id)) {
+	var buf [packed]byte
+	if len(id) <= maxIndexedID && bytes.Equal(a.packed(at), pack(buf[:0], id)) {
 		return true
 	}
 	a.dropped += len(a.packed(at))
 	return false
 }
 
-// pack is the id with its length in front, or 0 and the 16 bytes of a UUID.
-func pack(id string) []byte {
+// packed is how long most ids are at most when they are packed.
+const packed = 64
+
+// pack appends the id with its length in front, or 0 and the 16 bytes of a UUID.
+func pack(b []byte, id string) []byte {
 	if u, ok := uuid(id); ok {
-		return append([]byte{0}, u...)
+		return append(append(b, 0), u[:]...)
 	}
-	return append(binary.AppendUvarint(nil, uint64(len(id))), id...)
+	return append(binary.AppendUvarint(b, uint64(len(id))), id...)
 }
 
 // uuid reads a UUID in the form in which uuidText writes it.
-func uuid(id string) ([]byte, bool) {
+func uuid(id string) (u [16]byte, ok bool) {
 	if len(id) != 36 || id[8] != '-' || id[13] != '-' || id[18] != '-' || id[23] != '-' {
-		return nil, false
+		return u, false
 	}
-	u, err := hex.DecodeString(strings.ReplaceAll(id, "-", ""))
-	return u, err == nil && len(u) == 16 && uuidText(u) == id
+	n := 0
+	for i := range len(id) {
+		c := id[i]
+		switch {
+		case i == 8 || i == 13 || i == 18 || i == 23:
+			continue
+		case c >= '0' && c <= '9':
+			c -= '0'
+		case c >= 'a' && c <= 'f':
+			c -= 'a' - 10
+		default:
+			return u, false
+		}
+		u[n/2] = u[n/2]<<4 | c
+		n++
+	}
+	return u, true
 }
 
 func uuidText(u []byte) string {

@@ -141,7 +141,7 @@ func (l *ledger) position(s *channel.Stock, booked map[string]int) (pos position
 	pos, known := l.table.get(s.ProductID)
 	switch {
 	case !known:
-		pos = position{available: s.Available, reserved: s.Reserved, asOf: asOf, changed: true}
+		pos.available, pos.reserved, pos.asOf, pos.changed = s.Available, s.Reserved, asOf, true
 		return pos, 0
 	case asOf < pos.asOf, pos.available == s.Available && pos.reserved == s.Reserved: // an older read is no rise and no fall
 		return pos, 0

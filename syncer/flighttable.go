@@ -62,7 +62,7 @@ type table struct {
 	buckets [tableBuckets][]byte
 	changed [tableBuckets]bool
 	count   int
-	scratch []base
+	scratch [24]base
 }
 
 const (
@@ -72,14 +72,17 @@ const (
 	maxPositions = 1 << 20
 )
 
-// hash64 is FNV-1a. It is stored, so it must never change.
-func hash64(s string) uint64 {
-	h := uint64(14695981039346656037)
+const fnvBasis = 14695981039346656037
+
+// fnv goes on with FNV-1a. Its hashes are stored, so it must never change.
+func fnv(h uint64, s string) uint64 {
 	for i := range len(s) {
 		h = (h ^ uint64(s[i])) * 1099511628211
 	}
 	return h
 }
+
+func hash64(s string) uint64 { return fnv(fnvBasis, s) }
 
 // short tells the few listings of one product apart.
 func short(s string) uint16 {
@@ -120,14 +123,15 @@ func appendHash(b []byte, h uint64) []byte {
 
 // get returns the position of a product. It is good until the next get.
 func (t *table) get(id string) (p position, ok bool) {
+	p.shows = t.scratch[:0:len(t.scratch)]
 	bucket, from, to := t.find(hash64(id))
 	if from == to {
 		return p, false
 	}
-	p.shows = t.scratch[:0]
-	err := p.decode(t.buckets[bucket][from+recordHead : to])
-	t.scratch = p.shows
-	return p, err == nil
+	if p.decode(t.buckets[bucket][from+recordHead:to]) != nil {
+		return position{shows: t.scratch[:0:len(t.scratch)]}, false
+	}
+	return p, true
 }
 
 // put keeps the position of a product, and reports whether there was room. If not

@@ -80,15 +80,7 @@ func (h *indexShard) room() {
 
 // skuHash is the same in every process: FNV-1a, mixed.
 func skuHash(list, sku string) uint64 {
-	h := uint64(14695981039346656037)
-	add := func(text string) {
-		for i := range len(text) {
-			h = (h ^ uint64(text[i])) * 1099511628211
-		}
-	}
-	add(list)
-	add("\x00")
-	add(sku)
+	h := fnv(fnv(fnv(fnvBasis, list), "\x00"), sku)
 	h = (h ^ h>>33) * 0xff51afd7ed558ccd
 	h = (h ^ h>>33) * 0xc4ceb9fe1a85ec53
 	return max(1, h^h>>33)
