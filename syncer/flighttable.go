@@ -74,15 +74,15 @@ const (
 
 const fnvBasis = 14695981039346656037
 
-// fnv goes on with FNV-1a. Its hashes are stored, so it must never change.
-func fnv(h uint64, s string) uint64 {
+// fnv1a goes on with FNV-1a. Its hashes are stored, so it must never change.
+func fnv1a(h uint64, s string) uint64 {
 	for i := range len(s) {
 		h = (h ^ uint64(s[i])) * 1099511628211
 	}
 	return h
 }
 
-func hash64(s string) uint64 { return fnv(fnvBasis, s) }
+func hash64(s string) uint64 { return fnv1a(fnvBasis, s) }
 
 // short tells the few listings of one product apart.
 func short(s string) uint16 {
