@@ -87,9 +87,9 @@ const (
 	// fewFlights and unitsEach bound what one channel puts in flight, so that a
 	// fault in one shop does not empty the others: a tenth of the products that it
 	// lists, or fewFlights, and ten units of each. With an import that takes 15
-	// minutes these are 400 orders of different products an hour, or ten times as
-	// many of the same, and of a catalogue of 10,000 ten times that again.
-	fewFlights = 100
+	// minutes these are orders of 200 different products an hour, or ten times as
+	// many of the same; in a catalogue of 10,000 twenty times as many.
+	fewFlights = 50
 	unitsEach  = 10
 )
 
@@ -98,7 +98,7 @@ type glance struct {
 	at     int           // the channel
 	looked bool          // it was read
 	began  time.Duration // when that began
-	told   map[string]int
+	told   map[string]tellings
 	share  int      // how many products it may have in flight
 	moved  []string // products of which more or less is in flight now
 	sold   map[string]int

@@ -193,9 +193,10 @@ func (p *pass) sight(l *ledger, g *glance, wants []want, levels levelIndex, book
 			per := w.perListing(j)
 			switch {
 			case sold > 0:
-				many := max(1, int(quiet/time.Minute))
-				if told := g.told[s.ProductID]; told > 0 {
-					many = told
+				told := g.told[s.ProductID]
+				many := max(1, told.marks)
+				if !told.told {
+					many = max(many, int(quiet/time.Minute))
 				}
 				l.add(g, s.ProductID, w.sku, sold*per, many*editUnits*per)
 			case sold < 0:

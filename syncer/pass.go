@@ -68,8 +68,8 @@ type pass struct {
 	holdErr error
 	// sold are products of which the pass noticed that the channel sold some.
 	sold []string
-	// told is how many deliveries of channels each product's marks stand for.
-	told map[string]int
+	// told says how often channels may have told of each product.
+	told map[string]tellings
 	// unseen are units that a survey has noticed to be sold, by product.
 	unseen map[string]int
 	// yields lets urgent passes have SKUs that it is reading: it would be long in

@@ -190,14 +190,21 @@ func causesOf(tasks []Task) map[string]Cause {
 	return by
 }
 
-// toldOf counts the deliveries of channels among the marks of each product.
-func toldOf(tasks []Task) (told map[string]int) {
+// tellings are the marks that a product's task stands for. If the newest is a
+// channel's delivery they are taken for that.
+type tellings struct {
+	marks int
+	told  bool
+}
+
+// toldOf says how often channels may have told of each product.
+func toldOf(tasks []Task) (told map[string]tellings) {
 	for _, t := range tasks {
-		if t.Why == Told {
+		if t.Why == Told || t.Marks > 1 {
 			if told == nil {
-				told = make(map[string]int)
+				told = make(map[string]tellings)
 			}
-			told[t.ID] = t.Marks
+			told[t.ID] = tellings{t.Marks, t.Why == Told}
 		}
 	}
 	return told
