@@ -13,7 +13,7 @@ type metrics struct {
 	requests                   metric.Float64Histogram
 	writes, drift              metric.Int64Counter
 	retries, gaveUp, trips     metric.Int64Counter
-	downs                      metric.Int64Counter
+	downs, flights, observed   metric.Int64Counter
 	reconciliation             metric.Float64Histogram
 
 	running, leading, term       metric.Int64Gauge
@@ -22,7 +22,7 @@ type metrics struct {
 	up, paused, held             metric.Int64Gauge
 	waiting                      metric.Int64Gauge
 	waitingAge                   metric.Float64Gauge
-	orders                       metric.Int64Gauge
+	orders, alarms, pinned       metric.Int64Gauge
 	ordersAge                    metric.Float64Gauge
 	quotaLeft, quotaLimit        metric.Float64Gauge
 	reconciledAge, reconcileNext metric.Float64Gauge
@@ -66,6 +66,8 @@ func newMetrics(m metric.Meter) metrics {
 		gaveUp:     counter("stocksync.given_up", "{product}", "Products given up until they change."),
 		trips:      counter("stocksync.guard.trips", "{trip}", "Times that a channel's guard has tripped."),
 		downs:      counter("stocksync.channel.downs", "{failure}", "Times that a channel began to fail as a whole."),
+		flights:    counter("stocksync.flights", "{unit}", "Units that a channel has sold before the source booked them, by what became of them."),
+		observed:   counter("stocksync.observed", "{listing}", "Listings that would have been written if the channel were not only observed."),
 
 		reconciliation: seconds("stocksync.reconciliation.duration", nights, "Duration of reconciliations."),
 
@@ -81,6 +83,8 @@ func newMetrics(m metric.Meter) metrics {
 		waitingAge:    measure("stocksync.waiting.age", "s", "Age of the channel's oldest mark; 0 if none waits."),
 		orders:        gauge("stocksync.orders.waiting", "{order}", "Orders whose products are still to be found."),
 		ordersAge:     measure("stocksync.orders.waiting.age", "s", "Age of the oldest of these orders; 0 if none waits."),
+		alarms:        gauge("stocksync.alarms", "", "1 while an alarm is on, and 0 when it is over."),
+		pinned:        gauge("stocksync.pinned", "{product}", "Products that somebody has pinned."),
 		quotaLeft:     measure("stocksync.quota.left", "{unit}", "What is left of a service's quota."),
 		quotaLimit:    measure("stocksync.quota.limit", "{unit}", "What can be left of a service's quota at most."),
 		reconciledAge: measure("stocksync.reconciliation.age", "s", "Time since the last complete reconciliation began; none before the first."),

@@ -50,6 +50,9 @@ func everything(t *testing.T, h syncer.Hooks) {
 	h.Down(ctx, "shop", down)
 	h.Up(ctx, "shop", time.Second)
 	h.Tripped(ctx, "shop", syncer.Trip{})
+	h.InFlight(ctx, syncer.Flight{Channel: "shop", Units: 2, What: "noticed"})
+	h.Observed(ctx, "shop", syncer.Change{})
+	h.Alarm(ctx, syncer.Alarm{Class: syncer.CredentialsRefused, Channel: "shop"})
 	h.Leading(ctx, syncer.LeaderInfo{Number: 3})
 	h.Health(ctx, syncer.Health{
 		Running: true, Role: syncer.Leading, Leader: &syncer.LeaderInfo{Number: 3}, Reconciled: now, Next: now.Add(time.Hour), Progress: now, Quota: quota,
@@ -259,7 +262,7 @@ func TestTheHostsHooksAreCalled(t *testing.T) {
 	assert.Equal(t, "the host's", h.Trace(t.Context()))
 	slices.Sort(called)
 	assert.Equal(t, []string{
-		"Changed", "Delivery", "Deposed", "Down", "GaveUp", "Health", "Leading", "Marked", "Pushed", "Received", "Request", "Retry",
+		"Alarm", "Changed", "Delivery", "Deposed", "Down", "GaveUp", "Health", "InFlight", "Leading", "Marked", "Observed", "Pushed", "Received", "Request", "Retry",
 		"Tripped", "Up", "Work", "Work", "answered", "done", "done",
 	}, called)
 }
@@ -272,6 +275,23 @@ func TestManyTypesOfEventsAreFewSeries(t *testing.T) {
 	var data metricdata.ResourceMetrics
 	require.NoError(t, reader.Collect(t.Context(), &data))
 	assert.LessOrEqual(t, len(data.ScopeMetrics[0].Metrics[0].Data.(metricdata.Sum[int64]).DataPoints), 51)
+}
+
+func TestAnAlarmThatAnotherReplicaEndedIsOver(t *testing.T) {
+	hooks, reader, _ := instrumented(t)
+	is := func(alarms ...syncer.Alarm) (value int64) {
+		hooks.Health(t.Context(), syncer.Health{Running: true, Alarms: alarms}, nil)
+		var data metricdata.ResourceMetrics
+		require.NoError(t, reader.Collect(t.Context(), &data))
+		for _, m := range data.ScopeMetrics[0].Metrics {
+			if m.Name == "stocksync.alarms" {
+				value = m.Data.(metricdata.Gauge[int64]).DataPoints[0].Value
+			}
+		}
+		return value
+	}
+	assert.Equal(t, int64(1), is(syncer.Alarm{Class: syncer.SecretFails}))
+	assert.Equal(t, int64(0), is())
 }
 
 func TestAQueueThatFailsSaysSo(t *testing.T) {

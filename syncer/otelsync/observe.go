@@ -28,6 +28,7 @@ const (
 	reasonKey    = attribute.Key("stocksync.reason")
 	outcomeKey   = attribute.Key("stocksync.outcome")
 	unitKey      = attribute.Key("stocksync.unit")
+	classKey     = attribute.Key("stocksync.class")
 	typeKey      = attribute.Key("stocksync.event.type")
 	eventKey     = attribute.Key("stocksync.event.id")
 	productsKey  = attribute.Key("stocksync.products")
@@ -46,6 +47,13 @@ type observer struct {
 
 	mu    sync.Mutex
 	types map[string]bool // of events, that have had a label of their own
+	on    map[alarm]bool  // alarms, by the last health
+}
+
+// An alarm is what tells one from others.
+type alarm struct {
+	class   syncer.AlarmClass
+	channel string
 }
 
 // maxTypes bounds how many types of events have a label of their own.
@@ -112,6 +120,43 @@ func (o *observer) leads(ctx context.Context, l syncer.LeaderInfo) {
 }
 
 func (o *observer) deposed(ctx context.Context, _ uint64, _ bool) { o.leading.Record(ctx, 0, o.with()) }
+
+func (o *observer) inFlight(ctx context.Context, f syncer.Flight) {
+	o.flights.Add(ctx, int64(f.Units), o.with(append(on(f.Channel), stateKey.String(f.What))...))
+}
+
+func (o *observer) wouldWrite(ctx context.Context, name string, _ syncer.Change) {
+	o.observed.Add(ctx, 1, o.with(on(name)...))
+}
+
+func (o *observer) alarm(ctx context.Context, a syncer.Alarm) {
+	o.tellAlarm(ctx, alarm{a.Class, a.Channel}, a.Ended.IsZero())
+}
+
+func (o *observer) tellAlarm(ctx context.Context, a alarm, isOn bool) {
+	o.alarms.Record(ctx, flag(isOn), o.with(append(on(a.channel), classKey.String(string(a.class)))...))
+}
+
+// tellAlarms records those that are on, and those that were on when it was last
+// called and are over, which another replica may have ended.
+func (o *observer) tellAlarms(ctx context.Context, alarms []syncer.Alarm) {
+	now := make(map[alarm]bool, len(alarms))
+	for _, a := range alarms {
+		now[alarm{a.Class, a.Channel}] = true
+	}
+	o.mu.Lock()
+	before := o.on
+	o.on = now
+	o.mu.Unlock()
+	for a := range before {
+		if !now[a] {
+			o.tellAlarm(ctx, a, false)
+		}
+	}
+	for a := range now {
+		o.tellAlarm(ctx, a, true)
+	}
+}
 
 // dealt counts what became of the listings of a turn or a call.
 func (o *observer) dealt(ctx context.Context, c *syncer.ChannelReport, reconciliation bool) {
@@ -237,6 +282,8 @@ func (o *observer) health(ctx context.Context, h syncer.Health, err error) {
 	if h.Leader != nil {
 		o.term.Record(ctx, int64(h.Leader.Number), plain)
 	}
+	o.tellAlarms(ctx, h.Alarms)
+	o.pinned.Record(ctx, int64(h.Pinned), plain)
 	o.orders.Record(ctx, int64(h.Orders.Tasks), plain)
 	o.ordersAge.Record(ctx, age(h.Orders.Oldest), plain)
 	if !h.Reconciled.IsZero() {
