@@ -98,6 +98,7 @@ var lineKeys = map[string]string{
 	"watching a channel failed":                                                                                  "channel err",
 	"the watch finds that a channel shows other quantities":                                                      "channel skus",
 	"no delivery of a channel's webhooks comes, while its watch finds changes":                                   "channel skus",
+	"a channel tells nothing new":                                                                                "channel skus",
 	"a part of a delivery makes no sense":                                                                        "channel err",
 	"a channel told of an SKU that no product has":                                                               "channel sku",
 	"the product of an SKU that a channel told of could not be found yet":                                        "channel sku err",

@@ -139,15 +139,12 @@ func (s *Syncer) tell(ctx context.Context, t *target, event channel.Event) error
 	for _, id := range ids {
 		marks = append(marks, Mark{Key: Key{inboxLane, id}, Why: Told, Trace: trace})
 	}
-	level := slog.LevelInfo
 	if len(marks) == 0 {
-		level = slog.LevelDebug
-	}
-	s.logger.LogAttrs(ctx, level, "a channel tells that what it shows has changed", slog.Int("skus", len(event.SKUs)),
-		slog.Int("products", len(ids)), slog.Int("echoes", echoes))
-	if len(marks) == 0 {
+		s.logger.LogAttrs(ctx, slog.LevelDebug, "a channel tells nothing new", slog.Int("skus", len(event.SKUs)), slog.Int("echoes", echoes))
 		return nil
 	}
+	s.logger.LogAttrs(ctx, slog.LevelInfo, "a channel tells that what it shows has changed", slog.Int("skus", len(event.SKUs)),
+		slog.Int("products", len(ids)), slog.Int("echoes", echoes))
 	if err := s.queue.Mark(ctx, marks...); err != nil {
 		return fmt.Errorf("syncer: %w", err)
 	}
