@@ -397,8 +397,11 @@ func (r *reading[T]) end(n int, a answer[T]) (pages int, end bool) {
 	return 0, n > 1 && a.rows < r.size
 }
 
+// came is how many entries there were.
+func (r *reading[T]) came() int { return r.seen.Len() + r.unnamed }
+
 // missing reports whether fewer entries came than ECOSIRE stated.
-func (r *reading[T]) missing() bool { return r.seen.Len()+r.unnamed < r.most }
+func (r *reading[T]) missing() bool { return r.came() < r.most }
 
 // verdict says whether the list is whole.
 func (r *reading[T]) verdict() error {
@@ -406,9 +409,9 @@ func (r *reading[T]) verdict() error {
 	case r.bad != nil:
 		return &shortError{fmt.Sprintf("ecosire: %s: an entry cannot be read: %v", r.path, r.bad)}
 	case r.missing():
-		return &shortError{fmt.Sprintf("ecosire: %s: read %d of %d", r.path, r.seen.Len()+r.unnamed, r.most)}
+		return &shortError{fmt.Sprintf("ecosire: %s: read %d of %d", r.path, r.came(), r.most)}
 	case !r.stated:
-		return &shortError{fmt.Sprintf("ecosire: %s: read %d, and ECOSIRE states no total that fits", r.path, r.seen.Len()+r.unnamed)}
+		return &shortError{fmt.Sprintf("ecosire: %s: read %d, and ECOSIRE states no total that fits", r.path, r.came())}
 	case r.unnamed > 0:
 		return &shortError{fmt.Sprintf("ecosire: %s: %d entries have no name that can be read", r.path, r.unnamed)}
 	}
@@ -421,8 +424,7 @@ func (l list[T]) all(ctx context.Context, c *Client) iter.Seq2[T, error] {
 		var zero T
 		for p, err := range l.pages(ctx, c) {
 			if err != nil {
-				yield(zero, err)
-				return
+				yield(zero, err) // the last pair, and it has no entries
 			}
 			for _, entry := range p.entries {
 				if !yield(entry, nil) {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -13,6 +15,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/channel/channeltest"
 	"github.com/ecosire/stocksync/ecosire/ecosiretest"
 )
 
@@ -72,4 +76,69 @@ func TestNothingNewOnTheLastPage(t *testing.T) {
 	require.ErrorContains(t, err, "read 350 of 351")
 	assert.Len(t, got, 350)
 	assert.Len(t, s.Requests(), 5)
+}
+
+// Who breaks off does not wait for the pages that are on their way.
+func TestBreakingOffEndsWhatIsOnItsWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := server(1000)
+		given := make(chan struct{}, 10)
+		c := client(t, roundTrip(func(r *http.Request) (*http.Response, error) {
+			if page := r.URL.Query().Get("page"); page != "1" && page != "2" {
+				select {
+				case <-time.After(20 * time.Second):
+				case <-r.Context().Done():
+					given <- struct{}{}
+					return nil, r.Context().Err()
+				}
+			}
+			return s.RoundTrip(r)
+		}), io.Discard)
+		began, n := time.Now(), 0
+		for range c.Stock(t.Context()) {
+			if n++; n == 150 {
+				break
+			}
+		}
+		assert.Less(t, time.Since(began), 5*time.Second)
+		assert.NotEmpty(t, given)
+	})
+}
+
+// A number of pages that is one too many leads behind the end, which contradicts
+// nothing.
+func TestAPageBehindTheEnd(t *testing.T) {
+	s, _ := server(250)
+	s.Inject(channeltest.Fault{Times: -1, Rewrite: func(status int, _ http.Header, body []byte) (int, []byte) {
+		return status, bytes.ReplaceAll(body, []byte(`"totalPages":3`), []byte(`"totalPages":4`))
+	}})
+	got, err := collect(client(t, s, io.Discard).Stock(t.Context()))
+	require.NoError(t, err)
+	assert.Len(t, got, 250)
+	assert.Len(t, s.Requests(), 4)
+}
+
+// A page that is read in parts keeps its order, whatever part was asked for
+// first.
+func TestAPageInPartsKeepsItsOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, ids := server(300)
+		slices.Sort(ids)
+		s.Inject(channeltest.Fault{Times: -1, Status: http.StatusInternalServerError, Match: func(r channeltest.Request) bool {
+			q := r.URL.Query()
+			page, _ := strconv.Atoi(q.Get("page"))
+			limit, _ := strconv.Atoi(q.Get("limit"))
+			return page > 0 && (page-1)*limit <= 110 && 110 < page*limit // number 110 is beyond it
+		}})
+		got, err := collect(client(t, s, io.Discard).Stock(t.Context()))
+		require.ErrorIs(t, err, channel.ErrIncomplete, "nobody knows which product that is")
+		require.Len(t, got, 300)
+		for i, p := range got {
+			if i == 110 {
+				assert.Error(t, p.Err)
+			} else {
+				assert.Equal(t, ids[i], p.ProductID)
+			}
+		}
+	})
 }
