@@ -3,6 +3,7 @@ package statuspage
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -147,6 +148,9 @@ func listedOf(l syncer.Listed, down bool) listed {
 	}
 	if l.Trip != nil && l.Held != nil {
 		note(l.Trip.Why())
+	}
+	if l.Pinned != nil {
+		note(fmt.Sprintf("Pinned at %s by %s: %s.", count(l.Pinned.Quantity), l.Pinned.Who, l.Pinned.Why))
 	}
 	if l.Unset {
 		note("It is sold without a quantity.")

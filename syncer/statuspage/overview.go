@@ -176,6 +176,8 @@ func rowOf(h syncer.ChannelHealth, run *syncer.Progress, now time.Time) channelR
 		r.State = state{"look", "Up, and held"}
 	case r.Late:
 		r.State = state{"look", "Up, and behind"}
+	case h.Observing:
+		r.State = state{"paused", "Observed"}
 	default:
 		r.State = state{"ok", "Up"}
 	}

@@ -185,6 +185,7 @@ func TestEveryPageEscapesWhatComesFromOutside(t *testing.T) {
 		w.trip()
 		w.shops[0].Remove(sku(60))
 		w.set(60, 3)
+		require.NoError(t, w.s.Pin(t.Context(), syncer.Pin{ProductID: "p70", Quantity: 1, Who: "bob" + hostile, Why: "a recall" + hostile}))
 		_, _ = w.s.Reconcile(t.Context())
 		for _, path := range []string{
 			"/", "/?did=approved", "/?did=" + url.QueryEscape(hostile), "/held?channel=" + url.QueryEscape(name), "/held?channel=" + url.QueryEscape(hostile),
@@ -198,6 +199,8 @@ func TestEveryPageEscapesWhatComesFromOutside(t *testing.T) {
 		has(t, w.get("/held?channel="+url.QueryEscape(name)), "SKU &#34;&gt;&lt;script&gt;alert(1)")
 		has(t, w.get("/explain?q=p60"), "The channel does not have the SKU")
 		has(t, w.get("/troubles?reason=unknown_sku"), "SKU-60")
+		has(t, w.get("/"), "a recall&#34;&gt;&lt;script&gt;")
+		has(t, w.get("/explain?q=p70"), "Pinned at 1 by bob")
 		has(t, w.get("/"), "troubles?reason=unknown_sku")
 		for _, link := range regexp.MustCompile(`href="(held[^"]*|explain[^"]*)"`).FindAllStringSubmatch(w.get("/"), -1) {
 			hasNot(t, w.get("/"+strings.ReplaceAll(link[1], "&amp;", "&")), "Nothing is held there", "its links lead to what they are about")

@@ -73,11 +73,11 @@ func when(t time.Time) string {
 	d := time.Since(t)
 	switch {
 	case d < -time.Second:
-		return "in " + took(-d)
+		return "in " + took((-d).Truncate(time.Second))
 	case d < time.Second:
 		return "now"
 	}
-	return took(d) + " ago"
+	return took(d.Truncate(time.Second)) + " ago"
 }
 
 // stamp is a time for machines.
@@ -113,7 +113,7 @@ func quota(q *channel.Quota) string {
 	if q == nil || q.Limit <= 0 {
 		return ""
 	}
-	return fmt.Sprintf("%s of %s", plural(int(q.Left), q.Unit), count(int(q.Limit)))
+	return fmt.Sprintf("%s of %s", count(int(q.Left)), count(int(q.Limit)))
 }
 
 // reason says what a class of errors means, for whoever mends the catalogue.
