@@ -121,7 +121,7 @@ func (s *Syncer) keepSchedule(accept context.Context, t *tenure) {
 	}
 	due := s.after(accept, time.Now())
 	since := last.At
-	if t.shared && since.IsZero() { // the first run may be missed, too: its leader may have died
+	if (t.shared || !s.forgets()) && since.IsZero() { // the first run may be missed, too: its process may have ended
 		if s.insist(accept, "Load, Save", func() (err error) { since, err = s.waitingSince(accept); return err }) != nil {
 			return
 		}
