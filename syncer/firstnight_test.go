@@ -13,9 +13,6 @@ import (
 	"github.com/ecosire/stocksync/syncer"
 )
 
-// lasting is a queue that outlives processes, as far as a syncer can tell.
-type lasting struct{ *syncer.MemoryQueue }
-
 // A service that is deployed in the middle of every night comes to an end of the
 // first one, too.
 func TestTheFirstNightIsMadeUpForToo(t *testing.T) {
