@@ -17,6 +17,9 @@
 //	s, err := services.Writer(syncer.Config{})
 //	check(err)
 //	http.Handle("POST /webhooks/ecosire", s.WebhookHandler())
+//	shop, err := s.ChannelHandler("woocommerce:shop.example") // its own webhooks
+//	check(err)
+//	http.Handle("POST /webhooks/shop", shop)
 //	err = s.Run(ctx) // in real time, and the whole catalogue every night
 //
 // # The environment
@@ -34,6 +37,8 @@
 //	SHOPIFY_CLIENT_ID        an app's client credentials,
 //	SHOPIFY_CLIENT_SECRET    both of them,
 //	SHOPIFY_ACCESS_TOKEN     or a token that does not change
+//	SHOPIFY_WEBHOOK_SECRET   of its webhooks, if SHOPIFY_CLIENT_SECRET does not
+//	                         sign them
 //	SHOPIFY_URL              a proxy or a test server
 //
 // A WooCommerce shop:
@@ -41,6 +46,7 @@
 //	WC_SITE_URL              the shop's address
 //	WC_CONSUMER_KEY          a REST API key that may read and write,
 //	WC_CONSUMER_SECRET       and its secret
+//	WC_WEBHOOK_SECRET        of its webhook of the topic product.updated
 //
 // Amazon, a seller's stores in one region:
 //
@@ -59,7 +65,13 @@
 //	SQUARE_LOCATION_ID       the location whose stock is kept
 //	SQUARE_BOOKING_LAG       how long after a sale at the till ECOSIRE has booked
 //	                         it at the latest, such as 15m
+//	SQUARE_WEBHOOK_KEY       the signature key of a subscription to
+//	                         inventory.count.updated,
+//	SQUARE_WEBHOOK_URL       and its notification URL, to the letter
 //	SQUARE_URL               the sandbox, a proxy or a test server
+//
+// During a rotation of one of these webhooks' secrets the next one goes into a
+// variable of its name and _NEXT.
 //
 // How much of the stock a channel shows, with SHOPIFY, WC, AMAZON or SQUARE for
 // PREFIX:
@@ -68,6 +80,10 @@
 //	PREFIX_SHARE             percent of what is available, 1 to 100
 //	PREFIX_BUFFER            units withheld after that
 //	PREFIX_CAP               at most this many units, at least 1
+//
+// and how often it is looked at for sales that no webhook told of:
+//
+//	PREFIX_WATCH             such as 15s; by default never
 //
 // A channel none of whose variables is set is left out; one that is set in part
 // is an error that names what is missing. There is one channel of each kind.

@@ -27,13 +27,16 @@ type shop struct {
 	// build returns the channel and where it is. Both are nil if something
 	// is wrong, which is recorded.
 	build func(e *env) (channel.Channel, *url.URL)
+	// webhooks returns what receives the channel's deliveries, or nil if nothing
+	// is set for that. It is nil for a kind that has none.
+	webhooks func(e *env, c channel.Channel) (channel.Receiver, error)
 }
 
 // shop adds a channel, if the environment names one. It reports whether any
 // variable of the kind is set.
 func (e *env) shop(s *Services, source *url.URL, kind shop) (named bool) {
 	needed, others := kind.variables(e)
-	for _, suffix := range []string{"_WAREHOUSES", "_SHARE", "_BUFFER", "_CAP"} {
+	for _, suffix := range []string{"_WAREHOUSES", "_SHARE", "_BUFFER", "_CAP", "_WATCH"} {
 		others = append(others, kind.prefix+suffix)
 	}
 	named, whole := e.complete(kind.service, needed, others...)
@@ -50,7 +53,9 @@ func (e *env) shop(s *Services, source *url.URL, kind shop) (named bool) {
 			"If it is a proxy, build the clients yourself", source.Host, kind.service, at.Host)
 		return named
 	}
-	s.Targets = append(s.Targets, syncer.Target{Channel: c, Policy: policy})
+	t := syncer.Target{Channel: c, Policy: policy}
+	e.hooked(kind, &t)
+	s.Targets = append(s.Targets, t)
 	s.about = append(s.about, c.Name()+" at "+at.Host+says)
 	return named
 }
@@ -131,8 +136,9 @@ var shopifyShop = shop{
 		case e.get("SHOPIFY_ACCESS_TOKEN") == "":
 			needed = append(needed, "SHOPIFY_CLIENT_ID (with SHOPIFY_CLIENT_SECRET; or SHOPIFY_ACCESS_TOKEN)")
 		}
-		return needed, []string{"SHOPIFY_ACCESS_TOKEN", "SHOPIFY_URL"}
+		return needed, []string{"SHOPIFY_ACCESS_TOKEN", "SHOPIFY_URL", "SHOPIFY_WEBHOOK_SECRET", "SHOPIFY_WEBHOOK_SECRET_NEXT"}
 	},
+	webhooks: shopifyHooks,
 	build: func(e *env) (channel.Channel, *url.URL) {
 		token := shopify.ClientCredentials(e.get("SHOPIFY_CLIENT_ID"), e.get("SHOPIFY_CLIENT_SECRET"))
 		if static := e.get("SHOPIFY_ACCESS_TOKEN"); static != "" {
@@ -156,8 +162,9 @@ var shopifyShop = shop{
 var wooCommerceShop = shop{
 	service: "WooCommerce", prefix: "WC",
 	variables: func(*env) (needed, others []string) {
-		return []string{"WC_SITE_URL", "WC_CONSUMER_KEY", "WC_CONSUMER_SECRET"}, nil
+		return []string{"WC_SITE_URL", "WC_CONSUMER_KEY", "WC_CONSUMER_SECRET"}, []string{"WC_WEBHOOK_SECRET", "WC_WEBHOOK_SECRET_NEXT"}
 	},
+	webhooks: wooCommerceHooks,
 	build: func(e *env) (channel.Channel, *url.URL) {
 		site := e.get("WC_SITE_URL")
 		client, err := woocommerce.New(woocommerce.Config{
@@ -211,8 +218,9 @@ var amazonShop = shop{
 var squareShop = shop{
 	service: "Square", prefix: "SQUARE",
 	variables: func(*env) (needed, others []string) {
-		return []string{"SQUARE_ACCESS_TOKEN", "SQUARE_LOCATION_ID"}, []string{"SQUARE_BOOKING_LAG", "SQUARE_URL"}
+		return []string{"SQUARE_ACCESS_TOKEN", "SQUARE_LOCATION_ID"}, []string{"SQUARE_BOOKING_LAG", "SQUARE_URL", "SQUARE_WEBHOOK_KEY", "SQUARE_WEBHOOK_KEY_NEXT", "SQUARE_WEBHOOK_URL"}
 	},
+	webhooks: squareHooks,
 	build: func(e *env) (channel.Channel, *url.URL) {
 		base := e.get("SQUARE_URL")
 		client, err := square.New(square.Config{
