@@ -11,11 +11,13 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/ecosire/stocksync"
+	"github.com/ecosire/stocksync/ecosire"
 	"github.com/ecosire/stocksync/ecosire/ecosiretest"
+	"github.com/ecosire/stocksync/shopify"
 	"github.com/ecosire/stocksync/shopify/shopifytest"
 	"github.com/ecosire/stocksync/syncer"
 	"github.com/ecosire/stocksync/syncer/statuspage"
+	"github.com/ecosire/stocksync/woocommerce"
 	"github.com/ecosire/stocksync/woocommerce/woocommercetest"
 )
 
@@ -74,17 +76,7 @@ func NewWorld(ctx context.Context, products int, hostile bool) (*World, error) {
 			w.Woo.Add(woocommercetest.Product{SKU: p.SKU, Quantity: p.OnHand})
 		}
 	}
-	env := map[string]string{
-		"ECOSIRE_API_KEY": "eco_live_test", "ECOSIRE_URL": "https://ecosire.example/api",
-		"SHOPIFY_SHOP": "test-shop", "SHOPIFY_LOCATION_ID": w.Shop.Location(), "SHOPIFY_ACCESS_TOKEN": "shpat_test",
-		"WC_SITE_URL": "https://shop.example", "WC_CONSUMER_KEY": "ck_test", "WC_CONSUMER_SECRET": "cs_test",
-	}
-	services, err := stocksync.FromEnv(stocksync.Config{Getenv: func(name string) string { return env[name] }, HTTPClient: &http.Client{Transport: w}})
-	if err != nil {
-		return nil, err
-	}
-	w.Syncer, err = services.Writer(syncer.Config{Journal: 24 * time.Hour})
-	if err != nil {
+	if err := w.connect(); err != nil {
 		return nil, err
 	}
 	run, stop := context.WithCancel(ctx)
@@ -101,6 +93,35 @@ func NewWorld(ctx context.Context, products int, hostile bool) (*World, error) {
 		<-ended
 	}
 	return w, nil
+}
+
+// connect makes the Syncer, whose clients lead to the world's servers.
+func (w *World) connect() error {
+	network := &http.Client{Transport: w}
+	source, err := ecosire.New(ecosire.Config{APIKey: "eco_live_test", BaseURL: "https://ecosire.example/api", HTTPClient: network})
+	if err != nil {
+		return err
+	}
+	shop, err := shopify.New(shopify.Config{Shop: "test-shop", Token: shopify.StaticToken("shpat_test"), HTTPClient: network})
+	if err != nil {
+		return err
+	}
+	location, err := shop.Channel(shopify.ChannelConfig{LocationID: w.Shop.Location()})
+	if err != nil {
+		return err
+	}
+	site, err := woocommerce.New(woocommerce.Config{URL: "https://shop.example", ConsumerKey: "ck_test", ConsumerSecret: "cs_test", HTTPClient: network})
+	if err != nil {
+		return err
+	}
+	store, err := site.Channel(woocommerce.ChannelConfig{})
+	if err != nil {
+		return err
+	}
+	w.Syncer, err = syncer.New(syncer.Config{
+		Source: source, Targets: []syncer.Target{{Channel: location}, {Channel: store}}, Journal: 24 * time.Hour,
+	})
+	return err
 }
 
 func mounted(page http.Handler) http.Handler {

@@ -63,7 +63,7 @@ func run(ctx context.Context, folder string) error {
 		if err != nil {
 			return err
 		}
-		return os.WriteFile(filepath.Join(folder, name+".png"), picture, 0o644) //nolint:gosec // pictures are for everybody
+		return os.WriteFile(filepath.Join(folder, name+".png"), picture, 0o644)
 	}
 	if err := w.Sell(ctx, 20*time.Second); err != nil {
 		return err
@@ -125,7 +125,7 @@ func smaller(data []byte) ([]byte, error) {
 			c := rgba(src.At(x, y))
 			i, ok := near[c]
 			if !ok {
-				i = uint8(palette.Index(c)) //nolint:gosec // a palette has 256 colors
+				i = uint8(palette.Index(c))
 				near[c] = i
 			}
 			dst.SetColorIndex(x, y, i)
