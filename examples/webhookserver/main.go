@@ -5,7 +5,8 @@
 //	go run ./examples/webhookserver -demo
 //
 // simulates all services, sends some seconds of sales over HTTP, measures for
-// each one how long it takes until both shops show it, and ends. Without -demo
+// each one how long it takes until both shops show it, shows what becomes of a
+// sale in a shop that ECOSIRE does not know of yet, and ends. Without -demo
 // it serves a simulated merchant until it is interrupted.
 //
 // Where the environment names real services (the variables are those of package
@@ -17,6 +18,7 @@
 // An environment that is set in part is an error. What else it reads:
 //
 //	ECOSIRE_WEBHOOK_SECRET  of the webhook endpoint; required with -write
+//	WC_WEBHOOK_SECRET, …    of the shops' webhooks, at /webhooks/woocommerce and so on
 //	ADDR                    where to listen; default 127.0.0.1:8080
 //	STATUS_PASSWORD         of the status page, for any user name; without it there is none
 //	QUEUE                   the file of the queue, with real services; default stocksync.db
@@ -33,6 +35,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -120,6 +123,12 @@ func (o options) run(ctx context.Context, getenv func(string) string, out *show.
 		return err
 	}
 	fmt.Fprintf(out, "Listening on http://%s for POST /webhooks/ecosire, and GET /healthz.\n", listener.Addr())
+	for _, t := range services.Targets {
+		kind, _, _ := strings.Cut(t.Channel.Name(), ":")
+		if t.Webhooks != nil {
+			fmt.Fprintf(out, "Webhooks of %s: POST /webhooks/%s.\n", t.Channel.Name(), kind)
+		}
+	}
 	var who login
 	if password := getenv("STATUS_PASSWORD"); password != "" {
 		who = withPassword(password)

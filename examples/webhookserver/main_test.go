@@ -34,6 +34,8 @@ func TestDemo(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, demo(t.Context(), show.To(&out, nothing), 30, time.Second))
 	assert.True(t, strings.HasPrefix(out.String(), "Simulated services:"), out.String())
+	assert.Contains(t, out.String(), "off Shopify, too")
+	assert.Contains(t, out.String(), "It was counted once")
 }
 
 func TestDemoTellsWhatDidNotBecomeVisible(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -33,6 +34,16 @@ func serve(ctx context.Context, listener net.Listener, services *stocksync.Servi
 
 	mux := http.NewServeMux()
 	mux.Handle("/webhooks/ecosire", s.WebhookHandler())
+	for _, t := range services.Targets {
+		if t.Webhooks != nil { // its secret is set
+			kind, _, _ := strings.Cut(t.Channel.Name(), ":")
+			hears, err := s.ChannelHandler(t.Channel.Name())
+			if err != nil {
+				return err
+			}
+			mux.Handle("/webhooks/"+kind, hears)
+		}
+	}
 	mux.Handle("GET /healthz", healthz(s))
 	if who != nil {
 		mux.Handle("/status/", status(s, who))
