@@ -80,6 +80,7 @@ examples: ## build and run the examples on their simulated services
 	$(GO) run ./examples/customchannel
 	cd syncer/pgqueue && $(GO) run ./examples/replicas # on a PostgreSQL of its own, or that of DATABASE_URL
 	$(GO) run ./examples/catalogue >/dev/null
+	dir=$$(mktemp -d) && $(GO) build -o $$dir/golive ./examples/goinglive && cd $$dir && ./golive night >/dev/null 2>&1
 	$(GO) run ./examples/tenants -merchants 5 -products 100 >/dev/null
 
 consumers: ## build, vet and run the programs of others in internal/testdata/consumer
