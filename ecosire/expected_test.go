@@ -98,74 +98,52 @@ func TestWhen(t *testing.T) {
 
 // How long urgent work pauses.
 func TestPause(t *testing.T) {
-	second := func(s ...float64) (ds []time.Duration) {
-		for _, s := range s {
-			ds = append(ds, time.Duration(s*float64(time.Second)))
-		}
-		return ds
-	}
 	for _, tt := range []struct {
 		name     string
 		used     int
 		now      float64 // of a window from 0 to 60 s; the last read was at let
 		let      float64
 		requests int
-		pauses   []time.Duration
 		want     float64
 	}{
-		{"nothing is known", 0, 0, 0, 1, nil, 0},
-		{"short ones are stretched", 1, 0, 0, 1, second(.1, .1), 1},
-		{"a short one among long ones", 1, 0, 0, 1, second(2, 2, .1), 0},
-		{"a long one among short ones", 1, 0, 0, 1, second(.1, 2.2, .1), .4},
-		{"long ones stay", 1, 0, 0, 1, second(1.1, 1.2), 0},
-		{"as long as they must be", 1, 0, 0, 1, second(1, 1), 1},
-		{"half is left", 31, 0, 0, 1, second(.1), 2},
-		{"half of the time is left", 31, 30, 30, 1, second(.1), 1},
-		{"since the last read", 31, 30, 28, 1, second(.1), 32. / 30},
-		{"nothing is left", 60, 10, 5, 1, second(.1), 55},
-		{"one is left", 59, 10, 10, 1, second(.1), 25},
-		{"reads of four requests", 0, 0, 0, 4, second(.1), 60. / 16},
-		{"not enough for a read", 57, 10, 10, 4, second(.1), 50},
-		{"a read long ago", 60, 0, -9999, 1, second(.1), 120},
+		{"nothing is used", 0, 0, 0, 1, 0},
+		{"enough", 2, 0, 0, 1, 0},
+		{"too little", 4, 0, 0, 1, 60. / 57},
+		{"enough for the time that is left", 31, 30, 30, 1, 0},
+		{"half is left", 31, 0, 0, 1, 2},
+		{"since the last read", 32, 30, 28, 1, 32. / 29},
+		{"nothing is left", 60, 10, 5, 1, 55},
+		{"one is left", 59, 10, 10, 1, 25},
+		{"reads of four requests", 4, 0, 0, 4, 60. / 15},
+		{"not enough for a read", 57, 10, 10, 4, 50},
+		{"a read long ago", 60, 0, -9999, 1, 120},
 	} {
 		q := quota(false)
-		q.account.end, q.account.used, q.let, q.pauses = s(60), tt.used, s(tt.let), tt.pauses
+		q.account.end, q.account.used, q.let = s(60), tt.used, s(tt.let)
 		assert.InDelta(t, tt.want, q.pause(s(tt.now), tt.requests).Seconds(), .001, tt.name)
 	}
 }
 
-// What pace remembers of the pauses between urgent work.
-func TestPauses(t *testing.T) {
+// What pace remembers of when urgent work had to wait.
+func TestPaces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := quota(false)
-		var want []time.Duration
+		began := time.Now()
+		q.account.end, q.account.used = began.Add(60*time.Second), 3
 		require.NoError(t, q.pace(t.Context()))
-		for _, p := range []struct{ gap, noted time.Duration }{
-			{company, 0}, {time.Millisecond, company + time.Millisecond}, {2 * spacing, 2 * spacing}, {3 * spacing, 2 * spacing},
-			{4*spacing - 1, 2 * spacing}, {4 * spacing, 0}, {time.Hour, 0}, {time.Second, time.Second},
-		} {
-			time.Sleep(p.gap)
-			before := time.Now()
-			require.NoError(t, q.pace(t.Context()))
-			if p.noted > 0 {
-				want = append(want, p.noted)
-			}
-			assert.Equal(t, want, q.pauses, "after %v", p.gap)
-			assert.Equal(t, spacing < q.let.Sub(before), q.starved.Equal(q.let), "after %v", p.gap)
-		}
-		for range 40 {
-			time.Sleep(time.Second)
-			require.NoError(t, q.pace(t.Context()))
-		}
-		assert.Len(t, q.pauses, 16)
+		assert.Equal(t, began, q.let, "there is enough")
+		// What comes with it waits for nothing, whatever is left.
+		q.account.used = 60
+		time.Sleep(company)
+		require.NoError(t, q.pace(t.Context()))
+		assert.Equal(t, company, time.Since(began))
+		assert.Zero(t, q.starved)
 		// As far apart as spacing is not yet a lack.
-		starved := q.starved
-		q.pauses, q.account.end, q.account.used = nil, q.let.Add(63*time.Second), 11
+		q.account.end, q.account.used = q.let.Add(60*time.Second), 11
 		time.Sleep(60 * time.Millisecond)
-		before := time.Now()
 		require.NoError(t, q.pace(t.Context()))
-		assert.Equal(t, spacing, time.Since(before))
-		assert.Equal(t, starved, q.starved)
+		assert.Equal(t, spacing, time.Since(began))
+		assert.Zero(t, q.starved)
 		// Where nothing is left it waits, and that is noted.
 		now := time.Now()
 		q.account.end, q.account.used = now.Add(5*time.Second), 60

@@ -26,7 +26,6 @@ type scheduler struct {
 	last    time.Time                        // the latest of all
 	starved time.Time                        // when urgent work last had to wait for longer than spacing
 	let     time.Time                        // when pace last let urgent work through, or will
-	pauses  []time.Duration                  // between that and the next work that came
 }
 
 func newScheduler(odd *oddities, ceiling int, sole bool) *scheduler {
@@ -224,10 +223,6 @@ func (s *scheduler) pace(ctx context.Context) error {
 	defer s.mu.Unlock()
 	now := time.Now()
 	if now.Sub(s.let) > company {
-		if pause := now.Sub(s.let); pause < 4*spacing { // else it says nothing about what begins now
-			s.pauses = append(s.pauses, min(pause, 2*spacing))
-			s.pauses = s.pauses[max(0, len(s.pauses)-16):]
-		}
 		if s.let = s.let.Add(s.pause(now, requests)); s.let.Before(now) {
 			s.let = now
 		}
@@ -243,25 +238,15 @@ func (s *scheduler) pace(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// pause is the least time from one urgent read, of so many requests, to the next
-// with which the latest ones would have made what is left last until the window
-// ends, when there is one more: shorter pauses are stretched, longer ones are as
-// they were.
+// pause is the least time from one urgent read, of so many requests, to the
+// next: none as long as enough for much urgent work stays, and then what makes
+// the rest last until the window ends.
 func (s *scheduler) pause(now time.Time, requests int) time.Duration {
 	left, rest := s.account.left(now)
-	left = max(0, left) / requests
-	each := min(rest+now.Sub(s.let), maxWait) / time.Duration(left+1)
-	if left == 0 {
-		return each
+	if left = max(0, left); time.Duration(left)*closest >= rest {
+		return 0
 	}
-	sum, sorted := each*time.Duration(len(s.pauses)), slices.Sorted(slices.Values(s.pauses))
-	for n := len(sorted); n > 0; n-- {
-		if each = sum / time.Duration(n); each >= sorted[n-1] {
-			return each
-		}
-		sum -= sorted[n-1]
-	}
-	return 0
+	return min(rest+now.Sub(s.let), maxWait) / time.Duration(left/requests+1)
 }
 
 // time estimates how long so many requests will take.

@@ -105,7 +105,11 @@ type reader struct {
 	stock    map[string]known
 	reads    []*group // what is in stock, the oldest first
 	fed      map[*target]bool
-	expired  time.Time // the newest mark that a read covered which is no longer fresh
+	total    int             // requests for reads
+	own      map[*target]int // of these a target's
+	seen     map[string]int  // by lane: how many of the others' its last turn knew of
+	often    *rate.Limiter   // of requests for products that are read often
+	expired  time.Time       // the newest mark that a read covered which is no longer fresh
 	failures atomic.Int64
 }
 
@@ -157,7 +161,8 @@ type known struct {
 }
 
 func newReader(s *Syncer) *reader {
-	r := &reader{s: s, token: make(chan struct{}, 1), waiting: make(map[string]bool), stock: make(map[string]known), fed: make(map[*target]bool)}
+	r := &reader{s: s, token: make(chan struct{}, 1), waiting: make(map[string]bool), stock: make(map[string]known), fed: make(map[*target]bool),
+		own: make(map[*target]int), seen: make(map[string]int), often: rate.NewLimiter(rate.Every(againEvery), oftenBurst)}
 	r.token <- struct{}{}
 	return r
 }
@@ -195,6 +200,7 @@ func (r *reader) read(ctx context.Context, t *target, tasks []Task) (reading, er
 	ids, found := r.missing(ctx, tasks)
 	r.mu.Lock()
 	r.fed[t] = len(ids) == 0
+	r.seen[tasks[0].Lane] = r.total - r.own[t]
 	r.mu.Unlock()
 	if len(ids) == 0 {
 		return reading{found: found}, nil
@@ -207,6 +213,8 @@ func (r *reader) read(ctx context.Context, t *target, tasks []Task) (reading, er
 	g := r.s.group(time.Now())
 	r.mu.Lock()
 	seen := len(r.leases)
+	r.total++
+	r.own[t]++
 	r.mu.Unlock()
 	stocks, err := r.s.fetch(ctx, ids)
 	r.reads = append(r.reads, g)
@@ -239,32 +247,38 @@ func (r *reader) read(ctx context.Context, t *target, tasks []Task) (reading, er
 }
 
 const (
-	// againEvery is how often a product that is marked again and again, such as by
-	// a delivery that is sent each second, costs a request: a quarter of ECOSIRE's
-	// quota. With other products it is read at any time, which costs nothing.
+	// againEvery is how often products that are marked again and again, such as by
+	// a delivery that is sent each second, cost a request: a quarter of ECOSIRE's
+	// quota. With other products they are read at any time, which costs nothing.
 	againEvery = 4 * time.Second
-	// againBurst is how often it may come sooner.
+	// againBurst is how often each of them may come sooner, and oftenBurst how
+	// often all of them together may.
 	againBurst = 5
+	oftenBurst = 15
 )
 
 // tooSoon returns how long to wait before a request for the products, if each of
-// them was read a moment ago, and has been read too often. A source that cannot
-// pace its reads is taken to have no quota.
+// them has been read too often, or all such products together. A source that
+// cannot pace its reads is taken to have no quota.
 func (r *reader) tooSoon(ids []string) (wait time.Duration) {
 	if r.s.pacer == nil {
 		return 0
 	}
-	for i, id := range ids {
+	tokens := 0.0
+	for _, id := range ids {
 		k, ok := r.stock[id]
-		if !ok || k.budget == nil || k.budget.Tokens() >= 1 {
+		if !ok || k.budget == nil || k.budget.Tokens() >= againBurst-1 {
+			return 0 // it is not read often
+		}
+		tokens = max(tokens, k.budget.Tokens())
+	}
+	if tokens >= 1 {
+		if r.often.Allow() {
 			return 0
 		}
-		left := time.Duration((1 - k.budget.Tokens()) * float64(againEvery))
-		if i == 0 || left < wait {
-			wait = left
-		}
+		tokens = r.often.Tokens()
 	}
-	return wait + time.Millisecond // tokens are not whole
+	return time.Duration((1-tokens)*float64(againEvery)) + time.Millisecond // tokens are not whole
 }
 
 // keep remembers what was read.
@@ -292,6 +306,36 @@ func (r *reader) feeds(t *target) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.fed[t]
+}
+
+// ahead reports whether something was read for other targets since a lane of this
+// one last had a turn. It may be what the lane is waiting for.
+func (r *reader) ahead(t *target, lane string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	others := r.total - r.own[t]
+	ahead := r.seen[lane] != others
+	r.seen[lane] = others
+	return ahead
+}
+
+// divide divides tasks into those whose products were read since they were
+// marked, and the rest. It waits for a read that is under way.
+func (r *reader) divide(ctx context.Context, tasks []Task) (known, rest []Task) {
+	select {
+	case <-ctx.Done():
+		return nil, tasks
+	case <-r.token:
+	}
+	defer func() { r.token <- struct{}{} }()
+	for _, t := range tasks {
+		if k, ok := r.stock[t.ID]; ok && !k.covers.Before(t.Last) && !r.parted(ctx, t.ID) {
+			known = append(known, t)
+		} else {
+			rest = append(rest, t)
+		}
+	}
+	return known, rest
 }
 
 // missing returns what is known already of the tasks' products, and the ids

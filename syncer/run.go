@@ -110,14 +110,27 @@ func (s *Syncer) labour(accept, work context.Context, t *tenure) {
 	unhurried := channel.WithUrgency(work, channel.Soon)
 	start := func(w *worker) { group.Go(func() error { w.run(accept); return nil }) }
 	for _, t := range s.targets {
-		pace := func(ctx context.Context, waiting int) error {
-			if waiting >= backlogSize+batchSize && urgent.feeds(t) {
-				return nil // what its next turn needs is read
-			}
-			return s.pace(ctx)
-		}
 		for _, lane := range []string{t.dangerLane(), t.eventLane()} {
+			fed := false // the turn is for what was read for others
+			pace := func(ctx context.Context, waiting int) error {
+				if waiting >= backlogSize+batchSize && urgent.feeds(t) {
+					return nil // what its next turn needs is read
+				}
+				if fed = s.pacer != nil && waiting == 0 && urgent.ahead(t, lane); fed {
+					return nil
+				}
+				return s.pace(ctx)
+			}
 			start(&worker{s: s, lane: lane, gather: s.gather, open: t.pause.wait, pace: pace, do: func(tasks []Task) time.Duration {
+				if fed {
+					var rest []Task
+					if tasks, rest = urgent.divide(work, tasks); len(rest) > 0 {
+						_ = s.insist(work, "Retry", func() error { return s.on(work).Retry(work, time.Now(), rest...) })
+					}
+					if len(tasks) == 0 {
+						return 0
+					}
+				}
 				if len(s.targets) > 1 && urgent.forgot(tasks) {
 					// What one channel needs again must not make the others wait.
 					return s.syncMarked(unhurried, quiet, t, tasks, false)

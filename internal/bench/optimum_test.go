@@ -32,12 +32,12 @@ func stream(perSecond float64, d time.Duration, seed uint64) (at []time.Duration
 }
 
 // covered is how many of the events the best choice of reads serves within a
-// delay, with so many reads in each minute. Whoever chooses knows all events
+// delay, with so many reads in each minute, the first ones apart. Whoever chooses knows all events
 // beforehand. A read at the time of an event serves it and those before it.
 //
 // best[i] is the most of the first i events that can be served by the minutes
 // up to that of event i. Within a minute, most[k] is the same with k reads.
-func covered(at []time.Duration, delay time.Duration, reads int) int {
+func covered(at []time.Duration, delay time.Duration, reads int, first ...int) int {
 	best := make([]int, len(at)+1)
 	for begin := 0; begin < len(at); {
 		minute := at[begin] / time.Minute
@@ -45,18 +45,22 @@ func covered(at []time.Duration, delay time.Duration, reads int) int {
 		for end < len(at) && at[end]/time.Minute == minute {
 			end++
 		}
+		reads := reads
+		if minute := int(at[begin] / time.Minute); minute < len(first) {
+			reads = first[minute]
+		}
 		// most[i-begin][k], of which the rows so far are needed.
 		most := make([][]int, end-begin+1)
 		most[0] = slices.Repeat([]int{best[begin]}, reads+1)
 		for i := begin; i < end; i++ {
-			first := max(0, sort.Search(i+1, func(j int) bool { return at[i]-at[j] <= delay }))
+			from := max(0, sort.Search(i+1, func(j int) bool { return at[i]-at[j] <= delay }))
 			row := slices.Clone(most[i-begin])
 			for k := 1; k <= reads; k++ {
-				before := best[min(first, begin)]
-				if first > begin {
-					before = most[first-begin][k-1]
+				before := best[min(from, begin)]
+				if from > begin {
+					before = most[from-begin][k-1]
 				}
-				row[k] = max(row[k], row[k-1], before+i+1-first)
+				row[k] = max(row[k], row[k-1], before+i+1-from)
 			}
 			most[i-begin+1] = row
 			best[i+1] = row[reads]
@@ -68,12 +72,12 @@ func covered(at []time.Duration, delay time.Duration, reads int) int {
 
 // optimum is the least delay within which any scheduler could serve 99 of 100
 // events.
-func optimum(at []time.Duration, reads int) time.Duration {
+func optimum(at []time.Duration, reads int, first ...int) time.Duration {
 	want := (len(at)*99 + 99) / 100
 	low, high := time.Duration(-1), 3*time.Second
 	for high-low > 5*time.Millisecond {
 		middle := (low + high) / 2
-		if covered(at, middle, reads) >= want {
+		if covered(at, middle, reads, first...) >= want {
 			high = middle
 		} else {
 			low = middle
@@ -151,6 +155,22 @@ func TestOptimum(t *testing.T) {
 		assert.LessOrEqual(t, percentile(beside, 99), most.beside, "%v a second beside a run", perSecond)
 	}
 	out.done(t)
+}
+
+// Events that begin when a run has just taken what was left of its last window:
+// 31 s of it and 15 requests are left. No scheduler could do much better then
+// than one that reads as soon as there is a request for each equal part.
+func TestOptimumInARunsLastMinute(t *testing.T) {
+	const left, rest = 15, 31 * time.Second
+	begin := time.Minute - rest
+	at := stream(10, time.Minute, 11)
+	for i := range at {
+		at[i] += begin
+	}
+	best := optimum(at, ecosireLimit, left)
+	even := rest / (left + 1)
+	t.Log("best possible p99", best, "; evenly", even)
+	assert.GreaterOrEqual(t, best, even*8/10)
 }
 
 func TestCovered(t *testing.T) {
