@@ -87,7 +87,7 @@ func TestHowLongEventsWait(t *testing.T) {
 	}{
 		{0.2, false, 0, 300 * time.Millisecond}, {1, false, 100 * time.Millisecond, 1000 * time.Millisecond}, {10, false, 600 * time.Millisecond, 1150 * time.Millisecond},
 		{90, false, 600 * time.Millisecond, 1150 * time.Millisecond},
-		{0.2, true, 0, 500 * time.Millisecond}, {1, true, 600 * time.Millisecond, 1400 * time.Millisecond}, {10, true, 700 * time.Millisecond, 1250 * time.Millisecond},
+		{0.2, true, 0, 500 * time.Millisecond}, {1, true, 700 * time.Millisecond, 1400 * time.Millisecond}, {10, true, 700 * time.Millisecond, 1250 * time.Millisecond},
 	} {
 		t.Run(fmt.Sprint(tt.perSecond, " ", tt.run), func(t *testing.T) {
 			for seed := range uint64(3) {
