@@ -128,6 +128,7 @@ func TestPagesAreSoundInEveryLook(t *testing.T) {
 	v := newVisit(t)
 	v.badDay()
 	require.NoError(t, v.w.Syncer.Pause(t.Context(), browsertest.WooCommerce, "ann"))
+	require.NoError(t, v.w.Syncer.Pin(t.Context(), syncer.Pin{ProductID: v.w.IDs[0], Quantity: 1, Who: browsertest.Hostile, Why: browsertest.Hostile}))
 	for _, width := range []int64{1280, 390} {
 		for _, dark := range []bool{false, true} {
 			require.NoError(t, v.Look(width, 900, dark))

@@ -6,9 +6,10 @@
 //
 // It shows the channels with their delays, what waits for them and what is left
 // of their quotas; the replicas and which one leads; the last, the present and
-// the next reconciliation; what guards hold, line by line; the products that were
-// given up, by reason; and it explains any product's quantity ([syncer.Syncer.Explain]).
-// What happened comes from the journal, so set [syncer.Config].Journal.
+// the next reconciliation; what guards hold, line by line; alarms and pins; the
+// products that were given up, by reason; and it explains any product's quantity
+// ([syncer.Syncer.Explain]). What happened comes from the journal, so set
+// [syncer.Config].Journal.
 //
 // # Who may do what
 //

@@ -83,6 +83,9 @@ func judge(v *view) verdict {
 	if d := len(behind); d > 0 {
 		look = append(look, fmt.Sprintf("%s %s behind by more than a minute.", behind, isAre(d, "is", "are")))
 	}
+	if n := len(h.Alarms); n > 0 {
+		look = append(look, fmt.Sprintf("%s on.", isAre(n, "An alarm is", count(n)+" alarms are")))
+	}
 	if !h.Reconciled.IsZero() && v.At.Sub(h.Reconciled) > unreconciled {
 		look = append(look, fmt.Sprintf("The last complete reconciliation began %s.", when(h.Reconciled)))
 	}

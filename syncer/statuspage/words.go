@@ -15,7 +15,7 @@ import (
 
 // words are the functions of the templates.
 var words = template.FuncMap{
-	"clean": text.Clean, "count": count, "plural": plural, "took": took, "when": when, "stamp": stamp, "day": day,
+	"clean": text.Clean, "upper": upper, "count": count, "plural": plural, "took": took, "when": when, "stamp": stamp, "day": day,
 	"reason": reason, "shown": shown, "error": failure, "asset": address, "quota": quota, "entry": entry, "runError": runError,
 	"first": func(lines []syncer.Line) []syncer.Line { return lines[:min(firstLines, len(lines))] },
 }
@@ -33,6 +33,14 @@ func count(n int) string {
 		return "−" + s
 	}
 	return s
+}
+
+// upper begins a sentence.
+func upper(s string) string {
+	if s == "" {
+		return ""
+	}
+	return text.Clean(strings.ToUpper(s[:1]) + s[1:])
 }
 
 // plural is a number and a noun, such as "1 product" and "2 products".
