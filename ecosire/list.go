@@ -136,6 +136,7 @@ func number(row *strictjson.Row, key string) int {
 func (l list[T]) pages(ctx context.Context, c *Client) iter.Seq2[page[T], error] {
 	return func(yield func(page[T], error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
+		l.cost = max(1, l.cost)
 		r := &reading[T]{list: l, c: c, yield: yield, seen: hashset.New(), ordered: true}
 		// Were two entries ever to have one hash, the count at the end would be
 		// short by one and say so.
@@ -189,7 +190,7 @@ func (r *reading[T]) pass(ctx context.Context) error {
 	ask := func() {
 		asked++
 		if channel.UrgencyOf(ctx) == channel.Background {
-			r.c.quota.plan(r, (pages-asked)*max(1, r.cost))
+			r.c.quota.plan(r, (pages-asked)*r.cost)
 		}
 		got, n := make(chan answer[T], 1), asked
 		coming = append(coming, got)
@@ -234,7 +235,7 @@ func (r *reading[T]) pass(ctx context.Context) error {
 			again, asked, coming = true, n-1, nil
 			n--
 		}
-		for len(coming) < max(1, r.ahead/max(1, r.cost)) && (len(coming) == 0 || asked < pages) {
+		for len(coming) < max(1, r.ahead/r.cost) && (len(coming) == 0 || asked < pages) {
 			ask()
 		}
 	}
