@@ -189,3 +189,14 @@ type Clocked interface {
 	// whether that is known. It asks nobody.
 	Skew() (ahead time.Duration, ok bool)
 }
+
+// A Continuer is a [Source] whose catalogue can be read from a place on, so that a
+// long reading that was cut off goes on where it was.
+type Continuer interface {
+	// StockAfter yields what Stock yields of the whole catalogue behind a product,
+	// in the same order. before is how many products came up to and with it, as a
+	// hint to where it is. Some of these may come again, up to a page. If the place
+	// cannot be found again, the only error matches [errors.ErrUnsupported], and
+	// nothing was yielded. For the rest it is like Stock.
+	StockAfter(ctx context.Context, productID string, before int) iter.Seq2[Stock, error]
+}

@@ -44,6 +44,12 @@ type list[T any] struct {
 	// total is told how many entries the list has, by its first page; it may be nil.
 	total func(int)
 
+	// start is the first page to read, if it is not the first, and after the key of
+	// an entry that is on it or before: what comes up to it is left out. It needs
+	// sorts, and ends with errNoPlace if the list is not so.
+	start int
+	after string
+
 	// A list with unread yields what this makes of the error in the place of an
 	// entry for which ECOSIRE has no answer; one without ends there.
 	unread func(error) T
@@ -145,7 +151,7 @@ func (l list[T]) pages(ctx context.Context, c *Client) iter.Seq2[page[T], error]
 		defer c.quota.done(r)
 		defer cancel()
 		err := r.pass(ctx)
-		if err == nil && r.missing() && !r.ordered {
+		if err == nil && r.missing() && !r.ordered && r.start <= 1 {
 			// What moved to an earlier page meanwhile is found by looking once more.
 			r.joined = true
 			err = r.pass(ctx)
@@ -199,15 +205,19 @@ func (r *reading[T]) pass(ctx context.Context) error {
 	}
 	again := false
 	r.last = ""
-	for n := 1; ; n++ {
+	start := max(1, r.start)
+	for n := start; ; n++ {
 		var a answer[T]
-		if n == 1 {
-			asked, a = 1, r.first(ctx)
+		if n == start {
+			asked, a = n, r.first(ctx)
+			if a.err == nil && !r.found(&a) {
+				return errNoPlace
+			}
 		} else {
 			a, coming = <-coming[0], coming[1:]
 		}
 		if a.err != nil {
-			if n > 1 && ctx.Err() == nil {
+			if n > start && ctx.Err() == nil {
 				a.err = fmt.Errorf("page %d: %w: %w", n, channel.ErrIncomplete, a.err)
 			}
 			return a.err
@@ -223,7 +233,7 @@ func (r *reading[T]) pass(ctx context.Context) error {
 		}
 		var end bool
 		pages, end = r.end(n, a)
-		if n == 1 && r.stated && r.total != nil {
+		if n == start && r.stated && r.total != nil {
 			r.total(a.total)
 		}
 		if end {
@@ -241,7 +251,7 @@ func (r *reading[T]) pass(ctx context.Context) error {
 	}
 }
 
-// first reads page 1, and finds out what the list can be sorted by.
+// first reads the first page, and finds out what the list can be sorted by.
 func (r *reading[T]) first(ctx context.Context) answer[T] {
 	sorts := r.sorts
 	if known, ok := r.c.orders.Load(r.path); ok && len(sorts) > 0 {
@@ -249,7 +259,7 @@ func (r *reading[T]) first(ctx context.Context) answer[T] {
 	}
 	for _, sort := range append(sorts[:len(sorts):len(sorts)], "") {
 		r.sort = sort
-		a := r.fetch(ctx, 1)
+		a := r.fetch(ctx, max(1, r.start))
 		if e, ok := errors.AsType[*Error](a.err); ok && sort != "" &&
 			(e.Status == http.StatusBadRequest || e.Status == http.StatusUnprocessableEntity) {
 			r.c.orders.Delete(r.path)
@@ -375,10 +385,13 @@ func (r *reading[T]) fresh(a answer[T], again bool) ([]T, error) {
 // far as ECOSIRE tells. What an answer says about the list's length counts
 // only if the answer itself does not contradict it.
 func (r *reading[T]) end(n int, a answer[T]) (pages int, end bool) {
-	if n == 1 {
+	if n == max(1, r.start) {
 		r.size = max(a.rows, 1)
+		if n > 1 {
+			r.size = pageSize
+		}
 	}
-	if n == 1 || a.rows > 0 { // behind the end there is nothing to contradict
+	if n == max(1, r.start) || a.rows > 0 { // behind the end there is nothing to contradict
 		r.stated = a.total >= (n-1)*r.size+a.rows
 	}
 	r.most = max(r.most, a.total)
@@ -398,11 +411,34 @@ func (r *reading[T]) end(n int, a answer[T]) (pages int, end bool) {
 	return 0, n > 1 && a.rows < r.size
 }
 
-// came is how many entries there were.
-func (r *reading[T]) came() int { return r.seen.Len() + r.unnamed }
+// came is how many entries there were, with those on the pages before the start.
+func (r *reading[T]) came() int { return max(0, r.start-1)*pageSize + r.seen.Len() + r.unnamed }
 
 // missing reports whether fewer entries came than ECOSIRE stated.
 func (r *reading[T]) missing() bool { return r.came() < r.most }
+
+// errNoPlace says that a list does not go on where it was.
+var errNoPlace = fmt.Errorf("ecosire: the list does not go on where it was: %w", errors.ErrUnsupported)
+
+// found reports whether the place to go on from is on the first page that was
+// read.
+func (r *reading[T]) found(a *answer[T]) bool {
+	if r.start == 0 {
+		return true
+	}
+	last := ""
+	for i := range a.entries {
+		key := r.key(&a.entries[i])
+		if key == "" {
+			continue
+		}
+		if last == "" && r.start > 1 && key > r.after || key < last {
+			return false // it is on an earlier page by now, or there is no order
+		}
+		last = key
+	}
+	return r.sort == r.sorts[0]
+}
 
 // verdict says whether the list is whole.
 func (r *reading[T]) verdict() error {
@@ -411,6 +447,8 @@ func (r *reading[T]) verdict() error {
 		return &shortError{fmt.Sprintf("ecosire: %s: an entry cannot be read: %v", r.path, r.bad)}
 	case r.missing():
 		return &shortError{fmt.Sprintf("ecosire: %s: read %d of %d", r.path, r.came(), r.most)}
+	case r.start > 1 && !r.ordered:
+		return &shortError{fmt.Sprintf("ecosire: %s: not in the order asked for", r.path)}
 	case !r.stated:
 		return &shortError{fmt.Sprintf("ecosire: %s: read %d, and ECOSIRE states no total that fits", r.path, r.came())}
 	case r.unnamed > 0:

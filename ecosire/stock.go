@@ -30,7 +30,7 @@ import (
 // [channel.ErrIncomplete] if ECOSIRE stated more products than it listed.
 func (c *Client) Stock(ctx context.Context, productIDs ...string) iter.Seq2[channel.Stock, error] {
 	if len(productIDs) == 0 {
-		return c.catalogue(ctx)
+		return c.catalogue(ctx, 0, "")
 	}
 	return func(yield func(channel.Stock, error) bool) {
 		n := &naming{Client: c, ctx: ctx, yield: yield}
@@ -48,6 +48,15 @@ func (c *Client) Stock(ctx context.Context, productIDs ...string) iter.Seq2[chan
 			n.read(ids)
 		}
 	}
+}
+
+// StockAfter reads the catalogue behind a product, as Stock reads all of it: it
+// makes Client a [channel.Continuer]. It reads the page again that has the
+// product, and needs ECOSIRE to sort the list by id: where it does not, or where
+// products that were deleted meanwhile have moved the place to an earlier page,
+// the error matches [errors.ErrUnsupported].
+func (c *Client) StockAfter(ctx context.Context, productID string, before int) iter.Seq2[channel.Stock, error] {
+	return c.catalogue(ctx, max(1, (before+pageSize-1)/pageSize), productID)
 }
 
 // Count returns how many products ECOSIRE has. It costs one request.

@@ -218,11 +218,11 @@ func (e *warehouseError) Error() string {
 func (e *warehouseError) Unwrap() error { return e.err }
 
 // catalogue reads all products, with what is in the warehouses that ctx names.
-func (c *Client) catalogue(ctx context.Context) iter.Seq2[channel.Stock, error] {
+func (c *Client) catalogue(ctx context.Context, start int, after string) iter.Seq2[channel.Stock, error] {
 	warehouses, total := channel.Warehouses(ctx)
 	return func(yield func(channel.Stock, error) bool) {
 		l := c.products(ctx)
-		l.cost = 1 + len(warehouses)
+		l.cost, l.start, l.after = 1+len(warehouses), start, after
 		l.total = func(n int) { channel.Expect(ctx, n) }
 		only := ""
 		if len(warehouses) == 1 && !total && c.hasAll(ctx, warehouses[0]) {
@@ -237,6 +237,9 @@ func (c *Client) catalogue(ctx context.Context) iter.Seq2[channel.Stock, error] 
 				return
 			}
 			for _, s := range p.entries {
+				if start > 0 && s.ProductID != "" && s.ProductID <= after {
+					continue // it came before
+				}
 				if only != "" {
 					put(&s, only, s, true)
 				}

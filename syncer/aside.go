@@ -26,6 +26,7 @@ func (n *night) divide(changes []change) (open, shut []change) {
 			a.products, a.skus = make(map[string]bool), make(map[string]bool)
 		}
 		a.products[c.key()], a.skus[c.sku] = true, true
+		n.put = append(n.put, c.products()...)
 		if len(a.changes) < maxListed {
 			stock, seen := *c.stock, *c.seen // the group that they are in shall not stay
 			c.stock, c.seen = &stock, &seen

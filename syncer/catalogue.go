@@ -20,6 +20,7 @@ const maxAhead = 16
 // wait for more products when these are long in coming, as they are when the
 // source's quota is spent.
 func (e *entrance) catalogue(ctx context.Context, f *fan, known *names, p *progress) error {
+	last := ""
 	st := e.s.open(ctx)
 	defer st.close()
 	// What is still to come was asked for after the page before the last few:
@@ -28,7 +29,13 @@ func (e *entrance) catalogue(ctx context.Context, f *fan, known *names, p *progr
 	g := e.s.group(st.began)
 	flush := time.NewTimer(0)
 	defer flush.Stop()
+	number := func() {
+		if f.track != nil && last != "" {
+			g.number = f.track.sent(place{last, e.report.Read, e.report.Unread})
+		}
+	}
 	send := func() {
+		number()
 		next := e.s.group(slices.MinFunc(pages, time.Time.Compare))
 		if len(g.stocks) == groupSize { // so will the next one be
 			next.stocks = make([]channel.Stock, 0, groupSize)
@@ -38,6 +45,7 @@ func (e *entrance) catalogue(ctx context.Context, f *fan, known *names, p *progr
 		p.read(ctx, e.report.Read)
 	}
 	defer func() {
+		number()
 		f.send(g)
 		p.read(ctx, e.report.Read)
 	}()
@@ -55,6 +63,9 @@ func (e *entrance) catalogue(ctx context.Context, f *fan, known *names, p *progr
 			return it.err
 		}
 		stock := &it.stock
+		if f.track != nil && stock.ProductID != "" {
+			last = stock.ProductID
+		}
 		taken, err := known.claim(ctx, stock)
 		switch {
 		case err != nil:
@@ -170,19 +181,23 @@ func (d *doubled) forget() {
 	d.read, d.skus = false, nil
 }
 
-// keep keeps what a complete run has found, and forgets the rest.
-func (d *doubled) keep(ctx context.Context, q Queue) error {
+// keep keeps what a complete run has found, and forgets the rest, unless the run
+// went on with another one and has not met all products itself.
+func (d *doubled) keep(ctx context.Context, q Queue, whole bool) error {
 	d.mu.Lock()
 	var records []Record
 	for k := range d.skus {
-		if !d.finding[k] {
+		if whole && !d.finding[k] {
 			records = append(records, Record{Key: doubledKey(k.Lane, k.ID)})
 		}
 	}
 	for k := range d.finding {
 		records = append(records, Record{doubledKey(k.Lane, k.ID), []byte(k.Lane)})
 	}
-	d.skus, d.finding = d.finding, nil
+	if whole {
+		d.skus = d.finding
+	}
+	d.finding = nil
 	d.mu.Unlock()
 	if len(records) == 0 {
 		return nil

@@ -40,6 +40,7 @@ type group struct {
 	stocks []channel.Stock
 	chosen func(Listing) bool // the kits that it was read for; nil means any
 	ends   []func()           // by target: the lane may forget the group
+	number int                // in a run that keeps a checkpoint; from 1
 }
 
 // group begins the reading of a group. No quantity in it is older than began.
@@ -97,6 +98,7 @@ type fan struct {
 	// ended is called when a target has done all its groups; it may be nil, and
 	// is set before the first group is sent.
 	ended  func(target int)
+	track  *tracker // of a run that keeps a checkpoint, or nil
 	mu     sync.Mutex
 	behind [][]string // by target: the products that it was left with
 }
@@ -164,6 +166,7 @@ func (f *fan) send(g *group) {
 
 // leave remembers what a target has to read again.
 func (f *fan) leave(target int, g *group) {
+	f.track.did(target, g.number, stride{again: idsOfStocks(g.stocks)})
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(f.behind[target]) <= maxMissed { // beyond it the run is not whole in any case

@@ -34,8 +34,9 @@ type night struct {
 	aside   [gain + 1]aside
 	written [gain + 1]bool
 	watched [gain + 1]watched
-	whole   bool // everything was compared
-	rounds  int  // of catching up, while the channel worked
+	whole   bool     // everything was compared
+	put     []string // products that were put aside
+	rounds  int      // of catching up, while the channel worked
 	// kitting is the kind of listings that are looked at now: the kits come
 	// last. left are those that must be looked at again, by SKU.
 	kitting kitting

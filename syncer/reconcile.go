@@ -62,11 +62,13 @@ func (s *Syncer) Reconcile(ctx context.Context) (*Report, error) {
 	if s.asks(ctx) {
 		return s.ask(ctx, request{Kind: "reconcile"})
 	}
-	r, _, err := s.reconcile(ctx)
+	r, _, err := s.reconcile(ctx, nil)
 	return r, err
 }
 
-func (s *Syncer) reconcile(ctx context.Context) (r *Report, complete bool, err error) {
+// reconcile makes a run. One of the schedule's reads until reading is done, keeps
+// a checkpoint, and may go on from one.
+func (s *Syncer) reconcile(ctx, reading context.Context) (r *Report, complete bool, err error) {
 	if !s.reconciling.CompareAndSwap(false, true) {
 		return nil, false, ErrReconciling
 	}
@@ -90,13 +92,34 @@ func (s *Syncer) reconcile(ctx context.Context) (r *Report, complete bool, err e
 	}
 	known := s.newNames(ctx)
 	defer known.close()
-	f := s.fanOut(ctx, windowGroups, func(ctx context.Context, i int, g *group) { nights[i].take(ctx, g) }, preloaded...)
+	var f *fan
+	f = s.fanOut(ctx, windowGroups, func(ctx context.Context, i int, g *group) {
+		if st := nights[i].stride(ctx, g); ctx.Err() == nil { // else it was cut off
+			f.track.did(i, g.number, st)
+		}
+	}, preloaded...)
 	f.spill = true
-	failed = e.catalogue(ctx, f, known, progress)
+	var cp *checkpoint
+	if reading != nil {
+		if cp, failed = s.goOn(ctx); failed != nil {
+			f.wait()
+			r, err := e.end(failed)
+			return r, false, err
+		}
+		f.track = e.track(cp)
+	}
+	failed = e.readAll(reading, f, known, progress, cp, nights)
 	f.wait()
 
+	rested := reading != nil && reading.Err() != nil && ctx.Err() == nil && failed != nil
 	whole := failed == nil && ctx.Err() == nil
-	plausible := whole && s.plausible(ctx, e.report)
+	f.track.ended(whole, rested && s.closed())
+	if rested {
+		e.report.Rested = true
+		r, err = e.end(nil)
+		return r, false, err
+	}
+	plausible := whole && s.plausible(ctx, e.report) && e.report.Resumed.IsZero()
 	var wg sync.WaitGroup
 	for i, n := range nights {
 		n.miss(f.behind[i])
@@ -110,7 +133,9 @@ func (s *Syncer) reconcile(ctx context.Context) (r *Report, complete bool, err e
 	wg.Wait()
 	failed = errors.Join(failed, e.followUp(ctx))
 	if whole && ctx.Err() == nil {
-		s.index.ran()
+		if e.report.Resumed.IsZero() {
+			s.index.ran()
+		}
 		failed = s.conclude(ctx, e)
 		complete = true
 	}
@@ -122,6 +147,9 @@ func (s *Syncer) reconcile(ctx context.Context) (r *Report, complete bool, err e
 	}
 	if complete {
 		s.keep(ctx)
+	}
+	if ctx.Err() == nil { // what is left of this run, or of an older one, is nothing to go on from
+		failed = errors.Join(failed, s.on(ctx).Save(ctx, stateSet, Record{Key: checkpointName}))
 	}
 	s.journal.prune(ctx)
 	if complete {
@@ -191,6 +219,9 @@ func (s *Syncer) conclude(ctx context.Context, e *entrance) error {
 	last, err := s.recall(ctx)
 	errs = append(errs, err)
 	now := reconciled{At: e.report.Started, Products: read}
+	if began := e.report.Resumed; !began.IsZero() {
+		now.At = began // of what was compared first
+	}
 	switch {
 	case read == 0:
 		errs = append(errs, ErrEmpty)
@@ -208,7 +239,7 @@ func (s *Syncer) conclude(ctx context.Context, e *entrance) error {
 			now.Products, now.SmallSince = read, time.Time{}
 		}
 	}
-	errs = append(errs, s.remember(ctx, now), s.doubled.keep(ctx, s.on(ctx)))
+	errs = append(errs, s.remember(ctx, now), s.doubled.keep(ctx, s.on(ctx), e.report.Resumed.IsZero()))
 	for _, a := range e.accounts {
 		if c := &a.report; c.Checked >= 20 && c.Unknown == c.Checked {
 			errs = append(errs, fmt.Errorf("%s: %w", c.Channel, ErrForeign))
@@ -274,4 +305,23 @@ func (s *Syncer) recall(ctx context.Context) (run reconciled, err error) {
 		}
 	}
 	return run, nil
+}
+
+// readAll reads the catalogue, or what is left of it behind a checkpoint. A source
+// that does not find the place again is read from the beginning.
+func (e *entrance) readAll(reading context.Context, f *fan, known *names, p *progress, cp *checkpoint, nights []*night) error {
+	if reading == nil {
+		return e.catalogue(e.ctx, f, known, p)
+	}
+	ctx, cancel := context.WithCancel(e.ctx)
+	defer cancel()
+	defer context.AfterFunc(reading, cancel)()
+	if cp == nil {
+		return e.catalogue(ctx, f, known, p)
+	}
+	e.resume(cp, nights)
+	if cp.All {
+		return nil
+	}
+	return e.catalogue(context.WithValue(ctx, placeKey{}, cp), f, known, p)
 }

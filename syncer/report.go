@@ -24,6 +24,13 @@ type Report struct {
 	// Started and Duration say when the run was.
 	Started  time.Time     `json:"started"`
 	Duration time.Duration `json:"duration"`
+	// Resumed is when the run began that this one went on with, after a restart or
+	// where its hours had ended, or zero. The counts are of both; the lists, and
+	// Requests, of this one. What is retired is not looked for then.
+	Resumed time.Time `json:"resumed,omitzero"`
+	// Rested reports that the hours of the schedule have ended, or Run has: what
+	// was not compared yet is when the run goes on. See [Between].
+	Rested bool `json:"rested,omitempty"`
 	// Read is the number of products whose stock was read.
 	Read int `json:"read"`
 	// Requests counts what the run cost, by the name of the channel, or "" for

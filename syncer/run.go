@@ -181,7 +181,7 @@ func (s *Syncer) labour(accept, work context.Context, t *tenure) {
 	group.Go(func() error { s.keepAlarms(accept); return nil })
 	group.Go(func() error { s.heedPauses(accept); return nil })
 	group.Go(func() error { s.tendFlights(accept, work); return nil })
-	group.Go(func() error { s.keepSchedule(accept, t); return nil })
+	group.Go(func() error { s.keepSchedule(accept, work, t); return nil })
 	if t.shared {
 		s.shareWork(accept, work, t, &group)
 	}

@@ -61,6 +61,8 @@ func checkSchedule(s Schedule) error {
 		if s.hour < 0 || s.hour > 23 || s.minute < 0 || s.minute > 59 {
 			return fmt.Errorf("Daily(%d, %d) is no time of day", s.hour, s.minute)
 		}
+	case between:
+		return s.check()
 	case jitter:
 		if nothing(s.Schedule) {
 			return errors.New("Jitter has no schedule")
@@ -114,7 +116,7 @@ func (s *Syncer) after(ctx context.Context, t time.Time) (next time.Time) {
 // keepSchedule reconciles when the schedule says so, and at once what was
 // missed while nobody ran or the last leader died. One at a time: what becomes
 // due during a run is made up after it.
-func (s *Syncer) keepSchedule(accept context.Context, t *tenure) {
+func (s *Syncer) keepSchedule(accept, work context.Context, t *tenure) {
 	var last reconciled
 	if s.insist(accept, "Load", func() (err error) { last, err = s.recall(accept); return err }) != nil {
 		return
@@ -134,10 +136,16 @@ func (s *Syncer) keepSchedule(accept context.Context, t *tenure) {
 	if s.atStart && (!t.shared || last.At.Before(s.started)) || t.newChannels {
 		due = time.Now()
 	}
+	if cp, _ := s.goOn(accept); cp != nil { // a run was cut off moments ago, or rests
+		due = time.Now()
+	}
 	retry := retryReconcile
 	for {
 		if !due.IsZero() && s.owesRun() { // a channel was resumed that runs have passed by
 			due = time.Now()
+		}
+		if !due.IsZero() && !time.Now().Before(due) {
+			due = s.within(time.Now())
 		}
 		s.next.Store(&due)
 		if due.IsZero() {
@@ -150,10 +158,22 @@ func (s *Syncer) keepSchedule(accept context.Context, t *tenure) {
 			}
 			continue
 		}
-		// A reconciliation is long, and can be cut off anywhere: it gets no grace.
-		r, complete, err := s.reconcile(accept)
+		// A reconciliation is long, and can be cut off anywhere: only what it has
+		// read gets a grace.
+		reading, cancel := s.untilClosed(accept)
+		r, complete, err := s.reconcile(work, reading)
+		cancel()
 		if accept.Err() != nil {
 			return
+		}
+		if r != nil && !r.Resumed.IsZero() && errors.Is(err, errors.ErrUnsupported) {
+			continue // the source does not find the place again: from the beginning
+		}
+		if r != nil && r.Rested {
+			due, retry = s.within(time.Now()), retryReconcile
+			s.logger.LogAttrs(channel.WithRun(accept, r.Run), slog.LevelInfo, "the run rests until its hours begin again", slog.Time("next", due))
+			s.hooks.reconciled(accept, s, r, err)
+			continue
 		}
 		next := s.after(accept, time.Now())
 		if complete { // whatever else is wrong, another attempt would find the same

@@ -61,7 +61,7 @@ func (s *Syncer) open(ctx context.Context, ids ...string) *stream {
 	go func() { // ends when the source's iterator does, or with the next thing that it yields after close
 		defer st.end()
 		err := s.safely(inner, "the source", func() error {
-			for stock, err := range s.source.Stock(inner, ids...) {
+			for stock, err := range s.reads(inner, ids) {
 				_ = heeded(err)
 				if stock.Err == nil && !(sound(stock.Available) && sound(stock.OnHand) && sound(stock.Reserved)) {
 					stock.Err = fmt.Errorf("%w: available %d, on hand %d, reserved %d are no quantities", channel.ErrInvalid, stock.Available, stock.OnHand, stock.Reserved)
