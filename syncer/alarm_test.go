@@ -340,7 +340,9 @@ func TestAlarmWhenClocksDisagree(t *testing.T) {
 // weekly is a schedule.
 type weekly struct{}
 
-func (weekly) Next(t time.Time) time.Time { return t.Truncate(7 * 24 * time.Hour).Add(7 * 24 * time.Hour) }
+func (weekly) Next(t time.Time) time.Time {
+	return t.Truncate(7 * 24 * time.Hour).Add(7 * 24 * time.Hour)
+}
 
 func TestAlarmWhenNotReconciled(t *testing.T) {
 	if testing.Short() {

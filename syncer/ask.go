@@ -333,6 +333,11 @@ func (s *Syncer) perform(ctx context.Context, req *request) (*Report, error) {
 		return s.SyncProducts(ctx, req.ProductIDs...)
 	case "reconcile":
 		return s.Reconcile(ctx)
+	case "once": // the rest is what the leader does anyway
+		if s.watcher == nil {
+			return nil, nil
+		}
+		return nil, s.askChanges(ctx)
 	case "apply":
 		return s.Apply(ctx, req.Plan)
 	}

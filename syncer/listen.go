@@ -46,6 +46,9 @@ func (w Watch) check() error {
 // listen watches a channel. Its trouble is logged and is nobody else's.
 func (s *Syncer) listen(ctx context.Context, t *target) {
 	every := max(t.Watch.Every, minWatchChannel)
+	if o := onceOf(ctx); o != nil {
+		o.did("look "+t.name, s.look(ctx, t))
+	}
 	for wait := every; sleep(ctx, wait) == nil; {
 		err := s.look(ctx, t)
 		switch {

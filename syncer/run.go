@@ -161,7 +161,9 @@ func (s *Syncer) labour(accept, work context.Context, t *tenure) {
 			return 0
 		}})
 	}
+	o := onceOf(accept)
 	if s.watcher != nil {
+		o.await("watch")
 		group.Go(func() error { s.watch(accept); return nil })
 	}
 	for _, r := range []*reader{urgent, quiet} {
@@ -170,9 +172,11 @@ func (s *Syncer) labour(accept, work context.Context, t *tenure) {
 	for _, t := range s.targets {
 		t.sayObserved(accept, s)
 		if t.Watch.Every > 0 {
+			o.await("look " + t.name)
 			group.Go(func() error { s.listen(accept, t); return nil })
 		}
 		if r, ok := channel.As[channel.Resumer](t.Channel); ok && !t.quiet() {
+			o.await("resume " + t.name)
 			group.Go(func() error { s.resume(accept, work, t, r); return nil })
 		}
 	}
@@ -181,7 +185,11 @@ func (s *Syncer) labour(accept, work context.Context, t *tenure) {
 	group.Go(func() error { s.keepAlarms(accept); return nil })
 	group.Go(func() error { s.heedPauses(accept); return nil })
 	group.Go(func() error { s.tendFlights(accept, work); return nil })
+	o.await("schedule")
 	group.Go(func() error { s.keepSchedule(accept, work, t); return nil })
+	if o != nil {
+		group.Go(func() error { s.untilIdle(accept, work, o); return nil })
+	}
 	if t.shared {
 		s.shareWork(accept, work, t, &group)
 	}
@@ -328,10 +336,15 @@ func (w *worker) run(ctx context.Context) {
 		}
 		full = len(tasks) == n
 		w.s.alarms.lanes.leased(w.lane, tasks)
+		if len(tasks) > 0 {
+			onceOf(ctx).works(1)
+		}
 		if len(tasks) == 0 {
 			continue
 		}
-		if sleep(ctx, w.do(tasks)) != nil {
+		wait := w.do(tasks)
+		onceOf(ctx).works(-1)
+		if sleep(ctx, wait) != nil {
 			return
 		}
 	}
@@ -403,6 +416,7 @@ func (s *Syncer) resume(ctx, work context.Context, t *target, r channel.Resumer)
 		if t.outcomes(ctx, s, got.skus) != nil {
 			return
 		}
+		onceOf(ctx).did("resume "+t.name, nil)
 		if sleep(ctx, wait) != nil {
 			return
 		}

@@ -123,7 +123,8 @@ func (s *Syncer) keepSchedule(accept, work context.Context, t *tenure) {
 	}
 	due := s.after(accept, time.Now())
 	since := last.At
-	if (t.shared || !s.forgets()) && since.IsZero() { // the first run may be missed, too: its process may have ended
+	o := onceOf(accept)
+	if (t.shared || o != nil || !s.forgets()) && since.IsZero() { // the first run may be missed, too: its leader may have died
 		if s.insist(accept, "Load, Save", func() (err error) { since, err = s.waitingSince(accept); return err }) != nil {
 			return
 		}
@@ -133,11 +134,14 @@ func (s *Syncer) keepSchedule(accept, work context.Context, t *tenure) {
 			due = missed // which may have passed
 		}
 	}
-	if s.atStart && (!t.shared || last.At.Before(s.started)) || t.newChannels {
+	if s.atStart && (!t.shared && o == nil || last.At.Before(s.started) && (o == nil || last.At.IsZero())) || t.newChannels {
 		due = time.Now()
 	}
 	if cp, _ := s.goOn(accept); cp != nil { // a run was cut off moments ago, or rests
 		due = time.Now()
+	}
+	if o != nil {
+		due = s.notBefore(accept, due)
 	}
 	retry := retryReconcile
 	for {
@@ -148,6 +152,9 @@ func (s *Syncer) keepSchedule(accept, work context.Context, t *tenure) {
 			due = s.within(time.Now())
 		}
 		s.next.Store(&due)
+		if due.IsZero() || nap(due) > 0 {
+			o.did("schedule", nil)
+		}
 		if due.IsZero() {
 			<-accept.Done()
 			return
@@ -168,6 +175,10 @@ func (s *Syncer) keepSchedule(accept, work context.Context, t *tenure) {
 		}
 		if r != nil && !r.Resumed.IsZero() && errors.Is(err, errors.ErrUnsupported) {
 			continue // the source does not find the place again: from the beginning
+		}
+		if o != nil {
+			s.attempted(accept, complete || r != nil && r.Rested)
+			o.did("schedule", err)
 		}
 		if r != nil && r.Rested {
 			due, retry = s.within(time.Now()), retryReconcile

@@ -23,6 +23,7 @@ func (s *Syncer) watch(ctx context.Context) {
 	wait := s.watchEvery
 	for first := true; ; first = false {
 		err := s.askChanges(ctx)
+		onceOf(ctx).did("watch", err)
 		switch {
 		case ctx.Err() != nil:
 			return
