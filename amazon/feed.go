@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/internal/text"
 )
 
 // The limits of a feed.
@@ -150,6 +151,9 @@ func (f *feeds) load(ctx context.Context) error {
 	}
 	list := make([]*feed, len(states))
 	for i, s := range states {
+		if !slices.Contains([]phase{gathering, creating, sent, stuck, landing, released}, s.Phase) {
+			return fmt.Errorf("a feed is %q, which this version does not know: a newer one has worked with it; go back to that until no feed is under way", text.Clean(string(s.Phase)))
+		}
 		n := newFeed(s)
 		if k := slices.IndexFunc(f.list, func(o *feed) bool { return o.ID == s.ID }); k >= 0 {
 			n.changed = f.list[k].changed
