@@ -189,7 +189,7 @@ func runDay(t *testing.T, cfg squaretest.Config, lag time.Duration, elsewhere bo
 		require.NoError(t, err)
 		ch, err := client.Channel(square.ChannelConfig{LocationID: "LMAIN", BookingLag: lag})
 		require.NoError(t, err)
-		s, err := syncer.New(syncer.Config{Source: d, Targets: []syncer.Target{{Channel: ch}}, WatchEvery: -1, Schedule: syncer.Daily(2, 0, time.UTC)})
+		s, err := syncer.New(syncer.Config{Source: d, Targets: []syncer.Target{{Channel: ch}}, WatchEvery: -1, Settle: -1, Schedule: syncer.Daily(2, 0, time.UTC)})
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
