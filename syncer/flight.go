@@ -156,9 +156,8 @@ func (l *ledger) position(s *channel.Stock, booked map[string]int) (pos position
 
 // see compares what a listing shows with what it was last known to show. It
 // returns how many of it were sold, less than 0 if it shows more again, and how
-// long it had not been looked at. uncertain says that a write of it may not show
-// yet.
-func (l *ledger) see(g *glance, pos *position, w *want, level *channel.Level, uncertain bool) (sold int, quiet time.Duration) {
+// long it had not been looked at.
+func (l *ledger) see(g *glance, pos *position, w *want, level *channel.Level, m *memory) (sold int, quiet time.Duration) {
 	b := pos.base(g.at, w.sku)
 	switch {
 	case level == nil || level.Err != nil || level.Unset:
@@ -169,12 +168,21 @@ func (l *ledger) see(g *glance, pos *position, w *want, level *channel.Level, un
 		return 0, 0
 	}
 	v, before := level.Quantity, *b
-	if v < b.low {
-		sold = b.low - v
-	} else if v > b.high {
-		sold = b.high - v
+	written, open := b.high, false
+	if b.low < b.high {
+		if last, known, still := m.lastWrite(w.sku, v); known {
+			written, open = last, still
+		}
 	}
-	if uncertain {
+	switch {
+	case v < b.low:
+		sold = b.low - v
+	case v > b.high:
+		sold = b.high - v
+	case !open && v > b.low && v < written: // it shows by now, and was sold from
+		sold = written - v
+	}
+	if open {
 		b.low, b.high = min(b.low, v), max(b.high, v)
 	} else {
 		b.low, b.high = v, v

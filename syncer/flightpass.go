@@ -182,7 +182,7 @@ func (p *pass) sight(l *ledger, g *glance, wants []want, levels levelIndex, book
 		var quiet time.Duration
 		if g.looked {
 			level := levels.only(w.sku)
-			sold, quiet = l.see(g, &pos, w, level, level != nil && p.t.memory.uncertain(w.sku, level.Quantity))
+			sold, quiet = l.see(g, &pos, w, level, &p.t.memory)
 			if p.t.memory.unsettling(w.sku) { // what it has deducted may be booked
 				pos.drop(g.at, w.sku)
 				sold = 0

@@ -158,13 +158,16 @@ func (m *memory) last(sku string) (quantity int, known bool) {
 	return e.quantity, ok
 }
 
-// uncertain reports whether another quantity than the one that is shown was
-// accepted, and may show yet.
-func (m *memory) uncertain(sku string, shows int) bool {
+// lastWrite returns what was written last, if that is known, and whether it may
+// show yet where something else is shown.
+func (m *memory) lastWrite(sku string, shows int) (quantity int, known, open bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	e, ok := m.get(sku)
-	return ok && e.quantity != shows && e.awaited()
+	if !ok || e.wrote.IsZero() {
+		return 0, false, false
+	}
+	return e.quantity, true, e.quantity != shows && e.awaited()
 }
 
 // unsettling reports whether the channel deducts its sales, and what it shows may
