@@ -284,7 +284,7 @@ func TestLatency(t *testing.T) {
 			assert.LessOrEqual(t, p99(d.shopify), l.most, "%v a second, %s", l.perSecond, l.way)
 		}
 		if l.perSecond == 10 && l.most > 0 {
-			assert.LessOrEqual(t, worstMinute(d.shopify), l.most, "the worst minute, %s", l.way)
+			assert.LessOrEqual(t, worstMinute(d.shopify), l.most+100*time.Millisecond, "the worst minute, %s", l.way)
 		}
 	}
 	out.done(t)
