@@ -16,7 +16,8 @@ type laneWatch struct {
 type laneState struct {
 	leased time.Time     // when tasks were leased last
 	oldest time.Duration // of a first attempt among them
-	due    int           // looks in a row at which something was due, and nothing leased since the last one
+	waits  bool          // its worker waits until something is due
+	due    int           // looks in a row at which it does not, and has leased nothing since the last one
 	behind int           // looks in a row at which the backlog was old
 }
 
@@ -26,8 +27,6 @@ const (
 	// stalledFor and behindFor are looks.
 	stalledFor = 10
 	behindFor  = 3
-	// probe is how long a look waits for a task that is due.
-	probe = 200 * time.Millisecond
 )
 
 func (w *laneWatch) lane(name string) *laneState {
@@ -38,6 +37,13 @@ func (w *laneWatch) lane(name string) *laneState {
 		w.by[name] = new(laneState)
 	}
 	return w.by[name]
+}
+
+// waiting notes that a lane's worker waits until something is due, or no longer.
+func (w *laneWatch) waiting(lane string, waits bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lane(lane).waits = waits
 }
 
 // leased notes that tasks of a lane were leased.
@@ -65,7 +71,7 @@ func (s *Syncer) checkLanes(ctx context.Context, began time.Time) {
 			}
 			tasks += d.Tasks
 			old = old || d.Tasks > 0 && time.Since(d.Oldest) >= oldAfter
-			said := s.oldIn(ctx, lane, d)
+			said := s.oldIn(lane, d)
 			if said != "" && why == "" {
 				why, oldest = said, d.Oldest
 			}
@@ -92,19 +98,13 @@ func (s *Syncer) checkLanes(ctx context.Context, began time.Time) {
 }
 
 // oldIn says why what waits in a lane is too old, or "".
-func (s *Syncer) oldIn(ctx context.Context, lane string, d Depth) string {
+func (s *Syncer) oldIn(lane string, d Depth) string {
 	w := &s.alarms.lanes
 	old := d.Tasks > 0 && time.Since(d.Oldest) >= oldAfter
-	due := false
-	if old { // of those that are old some may only be tried again
-		within, cancel := context.WithTimeout(ctx, probe)
-		due = s.on(ctx).Wait(within, lane) == nil
-		cancel()
-	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	l := w.lane(lane)
-	if due {
+	if old && !l.waits { // of those that are old some may only be tried again: then the worker waits
 		l.due++
 	} else {
 		l.due = 0

@@ -306,7 +306,10 @@ type worker struct {
 
 func (w *worker) run(ctx context.Context) {
 	for full := false; ; {
-		if w.s.insist(ctx, "Wait", func() error { return w.s.on(ctx).Wait(ctx, w.lane) }) != nil {
+		w.s.alarms.lanes.waiting(w.lane, true)
+		err := w.s.insist(ctx, "Wait", func() error { return w.s.on(ctx).Wait(ctx, w.lane) })
+		w.s.alarms.lanes.waiting(w.lane, false)
+		if err != nil {
 			return
 		}
 		if w.open != nil && w.open(ctx) != nil {
