@@ -76,8 +76,8 @@ func TestEveryOptionalInterfaceReadsOrIsShadowed(t *testing.T) {
 			}
 		}
 	}
-	sources := []string{"Source", "Watcher", "OrderSource", "Pacer", "Counter", "Finder", "Receiver"}
-	read := []string{"Reader", "Sizer", "Preloader", "Lister", "ChangeLister", "Lagger", "Keeper", "Deductor", "Comparer", "Meter", "Limited"}
+	sources := []string{"Source", "Watcher", "OrderSource", "Pacer", "Counter", "Finder", "Receiver", "Continuer"}
+	read := []string{"Reader", "Sizer", "Preloader", "Lister", "ChangeLister", "Lagger", "Keeper", "Deductor", "Comparer", "Meter", "Limited", "Subscriber", "Clocked"}
 	shadowed := []string{"Channel", "Unsetter", "Resumer"}
 	assert.ElementsMatch(t, slices.Concat(sources, read, shadowed), all)
 }
