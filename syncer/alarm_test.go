@@ -22,13 +22,11 @@ import (
 
 // bell hears alarms.
 type bell struct {
-	mu   sync.Mutex
-	all  []syncer.Alarm
-	from time.Time
+	mu  sync.Mutex
+	all []syncer.Alarm
 }
 
 func (b *bell) hooks() syncer.Hooks {
-	b.from = time.Now()
 	return syncer.Hooks{Alarm: func(_ context.Context, a syncer.Alarm) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
@@ -59,11 +57,9 @@ func (b *bell) last() syncer.Alarm {
 // moves is a source that tells what moved.
 type moves struct {
 	*stock
-	mu    sync.Mutex
-	ids   []string
-	skew  atomic.Int64
-	dumb  atomic.Bool
-	guard atomic.Bool
+	mu   sync.Mutex
+	ids  []string
+	skew atomic.Int64
 }
 
 func (m *moves) move(ids ...string) {
