@@ -56,7 +56,8 @@ type flight struct {
 	earlyAt time.Duration
 	// Edits are listings that somebody has set lower: they are not raised until
 	// a time, and nobody else is concerned.
-	Edits []edit `json:"edits,omitempty"`
+	Edits []edit    `json:"edits,omitempty"`
+	due   time.Time // when the product was last marked because it is
 	// taken are the channels that were made to show what is in flight by now.
 	taken []bool
 	lazy  map[int]time.Time // since when a channel puts off what it should show
@@ -91,6 +92,9 @@ const (
 	// many of the same; in a catalogue of 10,000 twenty times as many.
 	fewFlights = 50
 	unitsEach  = 10
+	// unreadFor is how much longer units are in flight if the source cannot be
+	// read.
+	unreadFor = 24 * time.Hour
 )
 
 // A glance is what a pass saw of one channel.
@@ -248,8 +252,10 @@ func (l *ledger) cancel(g *glance, id, sku string, units int) {
 }
 
 // book ends the oldest entries when the source has booked units, of whichever
-// channel. The rest may be sales of a channel that was not looked at since.
-func (l *ledger) book(g *glance, id string, pos *position, units int) {
+// channel. The rest may be sales of a channel that was not looked at since. What
+// has been in flight for too long when the source was read ends then, too: not
+// before, or a booking that nobody has read yet would be taken for another one's.
+func (l *ledger) book(g *glance, id string, pos *position, units int, read time.Time) {
 	f := l.flights[id]
 	if f != nil && g.looked && g.began >= f.earlyAt {
 		if i := slices.Index(f.Unseen, l.names[g.at]); i >= 0 {
@@ -285,7 +291,21 @@ func (l *ledger) book(g *glance, id string, pos *position, units int) {
 			}
 		}
 	}
+	if f = l.flights[id]; f != nil {
+		l.expire(f, read, l.settle, func(s sale) {
+			l.late.expired(id, s.Units)
+			g.event(Flight{Channel: s.Channel, ProductID: id, Units: s.Units, What: "expired", Age: time.Since(s.Since)})
+		})
+	}
 	l.clear(id)
+}
+
+// expire ends what had been in flight for so long at a time.
+func (l *ledger) expire(f *flight, at time.Time, after time.Duration, ended func(sale)) {
+	if l.end(f, f.units(), func(s sale) bool { return at.Sub(s.Since) >= after }, ended) > 0 {
+		f.due = time.Time{}
+		f.turned()
+	}
 }
 
 // end ends entries that are chosen, the oldest first, by amount, and returns how
@@ -311,24 +331,25 @@ func (l *ledger) end(f *flight, units int, chosen func(sale) bool, ended func(sa
 	return n
 }
 
-// expire ends what has been in flight for too long, and edits: nothing explains
-// any more why a channel shows less. It returns the products.
-func (l *ledger) expire(now time.Time) (ids []string, events []Flight) {
+// due returns the products of which units have been in flight for too long, or
+// that were edited long ago: nothing explains any more why a channel shows less.
+// A product comes again if nobody has read it meanwhile, until it is given up.
+func (l *ledger) due(now time.Time) (ids []string, events []Flight) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for id, f := range l.flights {
-		ended := l.end(f, f.units(), func(s sale) bool { return now.Sub(s.Since) >= l.settle }, func(s sale) {
+		l.expire(f, now, l.settle+unreadFor, func(s sale) {
 			events = append(events, Flight{Channel: s.Channel, ProductID: id, Units: s.Units, What: "expired", Age: now.Sub(s.Since)})
-			l.late.expired(id, s.Units)
 		})
 		edits := len(f.Edits)
 		f.Edits = slices.DeleteFunc(f.Edits, func(e edit) bool { return !now.Before(e.Till) })
-		if ended == 0 && edits == len(f.Edits) {
-			continue
+		old := slices.ContainsFunc(f.Entries, func(s sale) bool { return now.Sub(s.Since) >= l.settle })
+		if edits != len(f.Edits) || old && now.Sub(f.due) >= l.settle {
+			f.due = now
+			f.turned()
+			l.dirty[id] = true
+			ids = append(ids, id)
 		}
-		f.turned()
-		l.dirty[id] = true
-		ids = append(ids, id)
 		l.clear(id)
 	}
 	slices.Sort(ids)

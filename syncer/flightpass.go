@@ -154,11 +154,12 @@ func (p *pass) sight(l *ledger, g *glance, wants []want, levels levelIndex, book
 	var id string // whose position is at hand
 	var pos position
 	var now int
+	var read time.Time
 	put := func() {
 		if id == "" {
 			return
 		}
-		l.book(g, id, &pos, now)
+		l.book(g, id, &pos, now, read)
 		if pos.changed {
 			l.table.put(id, &pos)
 		}
@@ -167,7 +168,7 @@ func (p *pass) sight(l *ledger, g *glance, wants []want, levels levelIndex, book
 	open := func(s *channel.Stock) {
 		if s.ProductID != id {
 			put()
-			id = s.ProductID
+			id, read = s.ProductID, s.AsOf
 			pos, now = l.position(s, booked)
 		}
 	}

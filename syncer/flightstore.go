@@ -231,7 +231,7 @@ func (l *ledger) unkept(only []string, targets []*target) (pieces [][]Record, id
 	return pieces, ids, buckets
 }
 
-// tendFlights ends what has been in flight for too long, and keeps what changes,
+// tendFlights marks what has been in flight for too long, and keeps what changes,
 // until ctx is done.
 func (s *Syncer) tendFlights(accept, work context.Context) {
 	kept := time.Now()
@@ -251,10 +251,9 @@ func (s *Syncer) tendFlights(accept, work context.Context) {
 // flightTick is how often it is looked what has been in flight for too long.
 const flightTick = 5 * time.Second
 
-// expireFlights ends what has been in flight for too long, and marks it if Run
-// runs.
+// expireFlights marks what has been in flight for too long, if Run runs.
 func (s *Syncer) expireFlights(ctx context.Context) {
-	ids, events := s.ledger.expire(time.Now())
+	ids, events := s.ledger.due(time.Now())
 	s.flew(ctx, events)
 	if n := s.ledger.tooLate(); n > 0 {
 		s.logger.LogAttrs(ctx, slog.LevelWarn, "units in flight expired and were booked later: Config.Settle is shorter than the import of orders takes",
