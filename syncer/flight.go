@@ -126,6 +126,13 @@ func (l *ledger) inFlight(id string) int {
 	return l.flights[id].units()
 }
 
+// soldBy is how many units of all products a channel has in flight.
+func (l *ledger) soldBy(channel string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.tallies[slices.Index(l.names, channel)].units
+}
+
 // of is how many of them a channel has sold.
 func (f *flight) of(channel string) (n int) {
 	for _, s := range f.Entries {

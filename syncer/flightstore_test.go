@@ -89,6 +89,9 @@ func TestFlightsSurviveARestart(t *testing.T) {
 		l.a.Set("SKU-0", 8) // sold
 		l.notify()
 		l.shown(8)
+		h, err := l.s.Health(l.Context())
+		require.NoError(t, err)
+		assert.Equal(t, []int{2, 0}, []int{h.Channels[0].InFlight, h.Channels[1].InFlight})
 		l.stop()
 		l.b.Set("SKU-0", 7) // sold while nobody looks
 

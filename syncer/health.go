@@ -90,6 +90,9 @@ type ChannelHealth struct {
 	// many lines it holds then; see [Syncer.Held].
 	Guard *Trip `json:"guard,omitempty"`
 	Held  int   `json:"held,omitempty"`
+	// InFlight is how many units the channel has sold that the source has not
+	// booked; see Config.Settle.
+	InFlight int `json:"inFlight,omitempty"`
 	// Quota is what the service has left, as the process that leads knows it; nil
 	// if its client does not tell.
 	Quota *channel.Quota `json:"quota,omitempty"`
@@ -180,7 +183,7 @@ func (s *Syncer) Health(ctx context.Context) (Health, error) {
 		for _, seen := range v.Channels {
 			if seen.Channel == t.name {
 				c.DownSince, c.Err, c.Stuck, c.Quota = seen.DownSince, seen.Err, seen.Stuck, seen.Quota
-				c.Delays = seen.Delays
+				c.Delays, c.InFlight = seen.Delays, seen.InFlight
 			}
 		}
 		depth(&c.Depth, append(t.lanes(), inboxLane, noticedLane)...)

@@ -33,6 +33,7 @@ func (s *Syncer) view(ctx context.Context) view {
 	for _, t := range s.targets {
 		c := ChannelHealth{Channel: t.name, Quota: s.quotaOf(ctx, t.name, t.Channel)}
 		c.DownSince, c.Err = t.state.down()
+		c.InFlight = s.ledger.soldBy(t.name)
 		c.Delays = t.late.lastHour(v.At)
 		if stuck := t.calls.left(); stuck != nil {
 			c.Stuck = stuck.op
