@@ -87,11 +87,11 @@ const (
 	editUnits = 10
 	// fewFlights and unitsEach bound what one channel puts in flight, so that a
 	// fault in one shop does not empty the others: a tenth of the products that it
-	// lists, or fewFlights, and ten units of each. With an import that takes 15
-	// minutes these are orders of 200 different products an hour, or ten times as
-	// many of the same; in a catalogue of 10,000 twenty times as many.
+	// lists, or fewFlights, and 40 units of each. With an import that takes 15
+	// minutes these are orders of 200 different products an hour, in a catalogue of
+	// 10,000 twenty times as many; and a flash sale of two units a second.
 	fewFlights = 50
-	unitsEach  = 10
+	unitsEach  = 40
 	// unreadFor is how much longer units are in flight if the source cannot be
 	// read.
 	unreadFor = 24 * time.Hour
