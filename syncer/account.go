@@ -56,6 +56,15 @@ func (a *account) add(ctx context.Context, o *outcome) {
 	a.t.troubles.cleared(ctx, a.s, a.t, o.results)
 }
 
+// addAgain adds what came of listings that were counted before.
+func (a *account) addAgain(ctx context.Context, o *outcome) {
+	r := &a.report
+	checked := r.Checked
+	a.add(ctx, o)
+	r.Unchanged -= min(r.Unchanged, r.Checked-checked)
+	r.Checked = checked
+}
+
 func (a *account) result(ctx context.Context, res *result) {
 	r := &a.report
 	r.Checked++

@@ -66,8 +66,8 @@ func (e *entrance) followUp(ctx context.Context) error {
 				p := e.s.realtime(ctx, t, nil, e.s.readNow)
 				p.chosen = g.chosen
 				o := p.take(ctx, g.stocks).uncounted()
-				o.results = slices.DeleteFunc(o.results, func(r result) bool { return r.state == agreed }) // counted before
-				e.accounts[i].add(ctx, o)
+				o.results = slices.DeleteFunc(o.results, func(r result) bool { return r.state == agreed })
+				e.accounts[i].addAgain(ctx, o)
 			}
 			g.endAll()
 		}
