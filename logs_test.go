@@ -142,11 +142,11 @@ func texts(body *ast.FuncDecl, e ast.Expr) []string {
 
 var documentedLine = regexp.MustCompile("(?m)^\\| `([^`]+)` \\| (debug|info|warn|error|warn or error|info or warn) \\| [^|]+ \\| [^|]+ \\|$")
 
-// documentedLines are the levels of the log lines that docs/operations.md
+// documentedLines are the levels of the log lines that docs/reference.md
 // explains.
 func documentedLines(t *testing.T) map[string]string {
 	t.Helper()
-	data, err := os.ReadFile("docs/operations.md")
+	data, err := os.ReadFile("docs/reference.md")
 	require.NoError(t, err)
 	all := make(map[string]string)
 	for _, m := range documentedLine.FindAllStringSubmatch(string(data), -1) {
@@ -164,13 +164,13 @@ func TestEveryLogLineIsDocumented(t *testing.T) {
 		for _, l := range lines {
 			delete(unused, l.message)
 			level, ok := documented[l.message]
-			assert.True(t, ok, "%s: docs/operations.md does not explain %q (%s)", l.at, l.message, l.level)
+			assert.True(t, ok, "%s: docs/reference.md does not explain %q (%s)", l.at, l.message, l.level)
 			if slices.Contains([]string{"debug", "info", "warn", "error"}, l.level) && ok {
 				assert.Contains(t, level, l.level, "%s: %q", l.at, l.message)
 			}
 		}
 	}
-	assert.Empty(t, unused, "docs/operations.md explains lines that nobody logs")
+	assert.Empty(t, unused, "docs/reference.md explains lines that nobody logs")
 }
 
 // The run and the channel are in the context, and so is much else: a line that

@@ -25,7 +25,7 @@ const (
 // fails if the unit was on sale elsewhere when ECOSIRE booked it, or was counted
 // twice after that.
 func (w *world) saleInAShop(ctx context.Context, base string, second time.Duration) error {
-	// The shops tell the service of what changes: see docs/operations.md for where
+	// The shops tell the service of what changes: see docs/setup.md for where
 	// this is set up in a real one.
 	unsubscribe := w.shopify.Subscribe(shopifytest.Subscription{
 		Handler: forward(base + "/webhooks/shopify"), Delay: func() time.Duration { return second / 2 },

@@ -415,8 +415,8 @@ func TestMigrated(t *testing.T) {
 }
 
 // Whoever greps the page for an error finds it: by its name and by its text.
-func TestOperationsListsEveryError(t *testing.T) {
-	page, err := os.ReadFile("../../docs/operations.md")
+func TestTroubleshootingListsEveryError(t *testing.T) {
+	page, err := os.ReadFile("../../docs/troubleshooting.md")
 	require.NoError(t, err)
 	for name, err := range map[string]error{
 		"channel.ErrUnknownSKU": channel.ErrUnknownSKU, "channel.ErrAmbiguousSKU": channel.ErrAmbiguousSKU,
