@@ -59,7 +59,7 @@ bench: ## measure speed at real quotas, in virtual time, and our own cost
 	STOCKSYNC_BENCH=short $(GO) test -count 1 -v ./internal/bench
 
 bench-full: ## the same for larger catalogues, into docs/performance.md; all benchmarks
-	STOCKSYNC_BENCH=full $(GO) test -count 1 -timeout 30m -v ./internal/bench -update
+	STOCKSYNC_BENCH=full $(GO) test -count 1 -timeout 90m -v ./internal/bench -update
 	$(GO) run ./internal/bench/charts
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 

@@ -5,197 +5,335 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"math/rand/v2"
-	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/syncer"
 )
 
-// The model of a day of sales. Each customer wants one unit of one product.
-//
-//   - There are 500 products: of a fifth there are 1 to 3 units, of the
-//     others 20 to 60.
-//   - Over the day 3,000 customers come, at random moments whose rate follows
-//     a sine with its peak at 18:00 and its trough, a tenth of that, at 06:00.
-//     What they want follows Zipf's law, with a weight of (20+rank)^-1.1, over
-//     a random order of the products.
-//   - At 18:00 there is a flash sale of ten products with 120 units each: for
-//     ten minutes four more customers come every second for one of them.
-//   - 45 in a hundred come to Shopify, 45 to WooCommerce, and 10 to ECOSIRE
-//     itself, such as over the counter.
-//   - A shop sells what it shows, and shows one less from then on. ECOSIRE
-//     hears of the order after two seconds, reserves the unit and sends its
-//     event. At ECOSIRE itself only what is available is sold.
-//   - Nothing is received or returned.
-//
-// A unit is oversold when more of a product are reserved than there are.
-const (
-	dayProducts = 500
-	dayOrders   = 3_000
-	flashItems  = 10
-	flashOrders = 2_400
-	orderDelay  = 2 * time.Second
-	daySeed     = 20
-)
+// daySeed is the seed of a day that is lived through once. Those of the days of
+// which a mean is taken are 0, 1 and so on.
+const daySeed = 20
 
-type sale struct {
-	at      time.Duration // since midnight
-	product int
-	where   Channels // 0 is ECOSIRE itself
+// A fakesTrade is a day's trade on the in-memory services.
+type fakesTrade struct {
+	w        *World
+	midnight time.Time
+	event    func(id string)
 }
 
-// day returns the stock at midnight and who wants what, in order.
-func day(seed uint64) (stock []int, wanted []sale) {
-	random := rand.New(rand.NewPCG(seed, 1))
-	stock = make([]int, dayProducts)
-	for i := range stock {
-		stock[i] = 20 + random.IntN(41)
-		if random.IntN(5) == 0 {
-			stock[i] = 1 + random.IntN(3)
-		}
-		if i < flashItems {
-			stock[i] = 120
-		}
+func (f *fakesTrade) until(at time.Duration) { time.Sleep(time.Until(f.midnight.Add(at))) }
+
+func (f *fakesTrade) shows(shop, product int) int {
+	show := f.w.Shopify.Available
+	if shop == 1 {
+		show = f.w.WooCommerce.Quantity
 	}
-	order := random.Perm(dayProducts)
-	zipf := rand.NewZipf(random, 1.1, 20, dayProducts-1)
-	where := func() Channels {
-		switch n := random.IntN(100); {
-		case n < 45:
-			return Shopify
-		case n < 90:
-			return WooCommerce
-		}
-		return 0
-	}
-	for len(wanted) < dayOrders {
-		at := time.Duration(random.Int64N(int64(24 * time.Hour)))
-		rate := 0.55 + 0.45*math.Cos(2*math.Pi*(at-18*time.Hour).Hours()/24)
-		if random.Float64() < rate {
-			wanted = append(wanted, sale{at, order[zipf.Uint64()], where()})
-		}
-	}
-	for range flashOrders {
-		at := 18*time.Hour + time.Duration(random.Int64N(int64(10*time.Minute)))
-		wanted = append(wanted, sale{at, random.IntN(flashItems), where()})
-	}
-	slices.SortFunc(wanted, func(a, b sale) int { return cmp.Compare(a.at, b.at) })
-	return stock, wanted
+	n, _ := show(SKU(product))
+	return n
 }
 
-// A shopDay says what became of a day.
-type shopDay struct {
-	sold, lost int // units sold, and customers who found nothing
-	oversold   int // units
-	products   int // with units oversold
+func (f *fakesTrade) set(shop, product, units int, sale bool) {
+	by := f.shows(shop, product) - units
+	switch {
+	case shop == 0 && sale:
+		f.w.Shopify.Sell(SKU(product), by)
+	case shop == 0:
+		f.w.Shopify.Set(SKU(product), units)
+	case sale:
+		f.w.WooCommerce.Sell(SKU(product), by)
+	default:
+		f.w.WooCommerce.Set(SKU(product), units)
+	}
 }
 
-// live lives through the day. event is called, in a goroutine of its own,
-// when ECOSIRE sends an event.
-func live(t *testing.T, stock []int, wanted []sale, policy syncer.Policy, buffered bool,
-	start func(ctx context.Context, w *World, run func(func())), event func(ctx context.Context, w *World, id string)) (d shopDay) {
+func (f *fakesTrade) change(product, onHand, reserved int) {
+	id := f.w.IDs[product]
+	p, _ := f.w.Ecosire.Product(id)
+	f.w.Ecosire.Set(id, p.OnHand+onHand, p.Reserved+reserved)
+	f.event(id)
+}
+
+// A fakesWay is a way to keep the in-memory services in step.
+type fakesWay struct {
+	edit  func(*syncer.Config)
+	start func(ctx context.Context, w *World, run func(func()))
+	// tells makes the shops deliver what changes, a second later.
+	tells bool
+	// event is called, in a goroutine of its own, when ECOSIRE sends an event.
+	event func(ctx context.Context, w *World, id string)
+}
+
+func runs(ctx context.Context, w *World, run func(func())) { run(func() { _ = w.Syncer.Run(ctx) }) }
+
+func notifies(ctx context.Context, w *World, id string) { _ = w.Syncer.Notify(ctx, id) }
+
+// onFakes lives through a day on the in-memory services.
+func onFakes(t *testing.T, stock []int, script []incident, delay time.Duration, way fakesWay) (d dayResult) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
+		var used syncer.Config
 		w, err := NewWorld(dayProducts, Both, Agreed, func(i int) int { return stock[i] }, func(cfg *syncer.Config) {
 			cfg.Schedule = syncer.Never
 			cfg.WatchEvery = -1 // nothing happens without an event
-			cfg.ReconcileAtStart = buffered
-			for i := range cfg.Targets {
-				cfg.Targets[i].Policy = policy
+			receives(cfg)
+			if way.edit != nil {
+				way.edit(cfg)
 			}
+			used = *cfg
 		})
 		require.NoError(t, err)
+		_, err = w.Syncer.Reconcile(t.Context())
+		require.NoError(t, err)
+		if way.tells {
+			w.subscribe(t, &used, time.Second)
+		}
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
-		if start != nil {
-			start(ctx, w, wg.Go)
+		if way.start != nil {
+			way.start(ctx, w, wg.Go)
 		}
-		midnight := time.Now()
-		for _, s := range wanted {
-			time.Sleep(time.Until(midnight.Add(s.at)))
-			if !w.buy(s) {
-				d.lost++
-				continue
+		w.Requests()
+		trade := &fakesTrade{w: w, midnight: time.Now().Add(time.Minute), event: func(id string) {
+			if way.event != nil {
+				wg.Go(func() { way.event(ctx, w, id) })
 			}
-			d.sold++
-			wg.Go(func() {
-				if s.where != 0 {
-					time.Sleep(orderDelay)
-				}
-				w.Ecosire.Sell(w.IDs[s.product], 1)
-				if event != nil {
-					event(ctx, w, w.IDs[s.product])
-				}
-			})
-		}
+		}}
+		d = live(trade, stock, script, delay)
 		time.Sleep(time.Hour)
+		d.asked, d.reads, d.writes = w.Requests()
 		cancel()
 		wg.Wait()
-		for _, p := range w.Ecosire.Products() {
-			if over := p.Reserved - p.OnHand; over > 0 {
-				d.oversold += over
-				d.products++
-			}
-		}
 	})
 	return d
 }
 
-// buy reports whether the customer finds a unit.
-func (w *World) buy(s sale) bool {
-	sku := SKU(s.product)
-	switch s.where {
-	case Shopify:
-		n, _ := w.Shopify.Available(sku)
-		if n > 0 {
-			w.Shopify.Set(sku, n-1)
-		}
-		return n > 0
-	case WooCommerce:
-		n, _ := w.WooCommerce.Quantity(sku)
-		if n > 0 {
-			w.WooCommerce.Sell(sku, 1)
-		}
-		return n > 0
-	}
-	p, _ := w.Ecosire.Product(w.IDs[s.product])
-	return p.OnHand > p.Reserved
-}
-
-func TestOversell(t *testing.T) {
+// TestOversellOfWays compares ways of keeping shops in step, on one day.
+func TestOversellOfWays(t *testing.T) {
 	measured(t)
-	stock, wanted := day(daySeed)
-	out := newTable("oversell", "way", "units sold", "customers sent away", "units oversold", "products oversold", "per 10,000 units")
-	record := func(way string, d shopDay) {
-		out.row(way, number(d.sold), number(d.lost), d.oversold, d.products, fmt.Sprintf("%.0f", 1e4*float64(d.oversold)/float64(d.sold)))
+	stock, script := counterDay.script(daySeed)
+	out := newTable("oversell-ways", "way", "units sold", "customers sent away", "units oversold", "per 10,000 units")
+	record := func(way string, d dayResult) {
+		out.row(way, number(d.sold), number(d.away), d.oversold, fmt.Sprintf("%.0f", 1e4*float64(d.oversold)/float64(d.sold)))
 	}
-	record("a push that takes no time", live(t, stock, wanted, syncer.Available(), false, nil, func(_ context.Context, w *World, id string) {
-		p, _ := w.Ecosire.Product(id)
-		w.Shopify.Set(p.SKU, max(0, p.OnHand-p.Reserved))
-		w.WooCommerce.Set(p.SKU, max(0, p.OnHand-p.Reserved))
-	}))
-	run := func(ctx context.Context, w *World, run func(func())) { run(func() { w.Syncer.Run(ctx) }) }
-	notify := func(ctx context.Context, w *World, id string) { _ = w.Syncer.Notify(ctx, id) }
-	record("push on event", live(t, stock, wanted, syncer.Available(), false, run, notify))
-	record("push on event, a buffer of one", live(t, stock, wanted, syncer.Available().Buffer(1), true, run, notify))
-	var guide *Guide
-	record("the guide's handler", live(t, stock, wanted, syncer.Available(), false,
-		func(_ context.Context, w *World, _ func(func())) { guide = NewGuide(w) },
-		func(ctx context.Context, _ *World, id string) { _ = guide.OnChange(ctx, id) }))
-	record("polling every 15 minutes", live(t, stock, wanted, syncer.Available(), false,
-		func(ctx context.Context, w *World, run func(func())) {
+	today := func(policy syncer.Policy) func(*syncer.Config) {
+		return func(cfg *syncer.Config) {
+			withoutFlight(cfg)
+			for i := range cfg.Targets {
+				cfg.Targets[i].Policy = policy
+			}
+		}
+	}
+	record("no sync at all", onFakes(t, stock, script, 2*time.Second, fakesWay{}))
+	record("polling every 15 minutes", onFakes(t, stock, script, 2*time.Second, fakesWay{
+		edit: today(syncer.Available()),
+		start: func(ctx context.Context, w *World, run func(func())) {
 			run(func() {
 				for wait(ctx, 15*time.Minute) {
 					_, _ = w.Syncer.Reconcile(ctx)
 				}
 			})
-		}, nil))
-	record("no sync at all", live(t, stock, wanted, syncer.Available(), false, nil, nil))
+		}}))
+	var guide *Guide
+	record("the guide's handler", onFakes(t, stock, script, 2*time.Second, fakesWay{
+		start: func(_ context.Context, w *World, _ func(func())) { guide = NewGuide(w) },
+		event: func(ctx context.Context, _ *World, id string) { _ = guide.OnChange(ctx, id) },
+	}))
+	record("push on event", onFakes(t, stock, script, 2*time.Second, fakesWay{edit: today(syncer.Available()), start: runs, event: notifies}))
+	record("push on event, a buffer of one", onFakes(t, stock, script, 2*time.Second, fakesWay{edit: today(syncer.Available().Buffer(1)), start: runs, event: notifies}))
+	record("units in flight, webhooks", onFakes(t, stock, script, 2*time.Second, fakesWay{tells: true, start: runs, event: notifies}))
+	record("a push that takes no time", live(newIdeal(stock), stock, script, 2*time.Second))
 	out.done(t)
 }
+
+// The shops of TestOversell speak no HTTP. That changes what a day takes to
+// compute, and little else.
+func TestOversellOnTheFakes(t *testing.T) {
+	measured(t)
+	for _, k := range []dayKind{cleanDay, disturbedDay} {
+		stock, script := k.script(0)
+		slow := onFakes(t, stock, script, 5*time.Minute, fakesWay{tells: true, start: runs, event: notifies})
+		quick := quickly(t, stock, script, 5*time.Minute, hooksWay)
+		t.Logf("%s: on the fakes %+v, without HTTP %+v", k.name, slow, quick)
+		assert.InDelta(t, slow.oversold, quick.oversold, 10)
+		assert.InDelta(t, slow.wrongly, quick.wrongly, 20)
+	}
+}
+
+// withoutFlight switches units in flight off.
+func withoutFlight(cfg *syncer.Config) { cfg.Settle = -1 }
+
+// The ways of TestOversell. Shops deliver a second after a change.
+var (
+	todayWay  = dayWay{name: "push on event", edit: withoutFlight}
+	eventsWay = dayWay{name: "units in flight, events alone"}
+	watchWay  = dayWay{name: "units in flight, a watch each 15 s", edit: func(cfg *syncer.Config) {
+		cfg.Targets[0].Watch = syncer.Watch{Every: 15 * time.Second}
+		cfg.Targets[1].Watch = syncer.Watch{Every: 15 * time.Second, AtOnce: dayProducts} // WooCommerce lists all that has changed
+	}}
+	hooksWay  = dayWay{promises: true, name: "units in flight, webhooks", delivers: time.Second}
+	cronWay   = dayWay{name: "units in flight, webhooks, WooCommerce's each 10 s", delivers: time.Second, cron: 10 * time.Second}
+	casWay    = dayWay{promises: true, name: "units in flight, webhooks, both shops compare and set", delivers: time.Second, comparing: true}
+	bookedWay = dayWay{promises: true, name: "units in flight, webhooks, and Booked knows the counter's sales", delivers: time.Second, edit: func(cfg *syncer.Config) {
+		cfg.Booked = func(before, after channel.Stock) int { return max(0, after.Reserved-before.Reserved) }
+	}}
+)
+
+// imports are the delays of ECOSIRE's import.
+var imports = []time.Duration{2 * time.Second, 30 * time.Second, 5 * time.Minute, 15 * time.Minute}
+
+// days is how many days are lived through in a way: of those that promise
+// something, more.
+func (way dayWay) days() uint64 {
+	switch {
+	case way.name == "":
+		return 20
+	case mode != "full":
+		return 1
+	case way.promises:
+		return 20
+	}
+	return 5
+}
+
+// livedThrough has what came of days, since two tests want the same ones.
+var livedThrough = make(map[string]sum)
+
+// lived lives through days 0, 1 and so on, and takes the mean. One without a name is a push that
+// takes no time.
+func (k dayKind) lived(t *testing.T, delay time.Duration, way dayWay) (s sum) {
+	t.Helper()
+	key := fmt.Sprint(k.name, delay, way.name)
+	if s, again := livedThrough[key]; again {
+		return s
+	}
+	defer func() { livedThrough[key] = s }()
+	for seed := range way.days() {
+		stock, script := k.script(seed)
+		if way.name == "" {
+			s.add(live(newIdeal(stock), stock, script, delay))
+		} else {
+			s.add(quickly(t, stock, script, delay, way))
+		}
+	}
+	return s
+}
+
+// TestOversell measures what is oversold by what ECOSIRE does not know yet.
+func TestOversell(t *testing.T) {
+	measured(t)
+	head := []string{"day", "way"}
+	delays := imports
+	if mode != "full" {
+		delays = []time.Duration{imports[0], imports[3]}
+	}
+	for _, d := range delays {
+		head = append(head, "import "+strings.TrimSuffix(d.String(), "0s"))
+	}
+	over, away := newTable("oversell", head...), newTable("oversell-away", head...)
+	cost := newTable("oversell-cost", "way", "requests to ECOSIRE a day", "reads of the shops", "writes to the shops")
+	for _, k := range []dayKind{disturbedDay, cleanDay, scarceDay, counterDay} {
+		ways := []dayWay{{}, todayWay, eventsWay, watchWay, cronWay, hooksWay}
+		switch {
+		case k == counterDay:
+			ways = append(ways, bookedWay)
+		case k == cleanDay, k == disturbedDay:
+			ways = append(ways, casWay)
+		}
+		for _, way := range ways {
+			name := cmp.Or(way.name, "a push that takes no time")
+			overs, aways := []any{k.name, name}, []any{k.name, name}
+			for _, delay := range delays {
+				s := k.lived(t, delay, way)
+				overs, aways = append(overs, s.String()), append(aways, fmt.Sprintf("%.2f %%", s.refused()))
+				if k == disturbedDay && delay == delays[len(delays)/2] && way.name != "" {
+					cost.row(name, s.perDay(s.asked), s.perDay(s.reads), s.perDay(s.writes))
+				}
+			}
+			over.row(overs...)
+			away.row(aways...)
+		}
+	}
+	over.done(t)
+	away.done(t)
+	cost.done(t)
+}
+
+// What units in flight promise. An ordinary test lives through one day of each
+// kind, and a full one through twenty.
+func TestOversellKeepsItsPromises(t *testing.T) {
+	delays := imports
+	if mode == "" {
+		delays = imports[3:]
+	}
+	for _, k := range []dayKind{disturbedDay, scarceDay, cleanDay, counterDay} {
+		bound := k.lived(t, 2*time.Second, dayWay{})
+		for _, delay := range delays {
+			ways := []dayWay{hooksWay}
+			switch {
+			case k == cleanDay:
+				ways = append(ways, casWay)
+			case k == counterDay:
+				ways = []dayWay{bookedWay}
+			}
+			for _, way := range ways {
+				t.Run(fmt.Sprintf("%s day, import %v, %s", k.name, delay, way.name), func(t *testing.T) {
+					s := k.lived(t, delay, way)
+					t.Logf("%v oversold, %.2f %% sent away; a push that takes no time oversells %v at 2 s", &s, s.refused(), &bound)
+					allowed := bound.mean()
+					if k == cleanDay && !way.comparing || k == counterDay {
+						allowed = 20
+					}
+					if s.days == 1 {
+						allowed += 3 * bound.deviation()
+					}
+					assert.LessOrEqual(t, s.mean(), allowed)
+					most := 0.8 // of a hundred
+					if !k.disturbed {
+						most = 0.1
+					}
+					assert.LessOrEqual(t, s.refused(), most)
+				})
+			}
+		}
+	}
+}
+
+// A sum is of several days.
+type sum struct {
+	days                     int
+	oversold, squares        float64
+	wrongly, customers, sold float64
+	asked, reads, writes     int
+}
+
+func (s *sum) add(d dayResult) {
+	s.days++
+	s.oversold += float64(d.oversold)
+	s.squares += float64(d.oversold) * float64(d.oversold)
+	s.wrongly += float64(d.wrongly)
+	s.customers += float64(d.customers)
+	s.sold += float64(d.sold)
+	s.asked, s.reads, s.writes = s.asked+d.asked, s.reads+d.reads, s.writes+d.writes
+}
+
+// mean and deviation are of the units oversold in a day.
+func (s *sum) mean() float64 { return s.oversold / float64(s.days) }
+
+func (s *sum) deviation() float64 {
+	return math.Sqrt(max(0, s.squares/float64(s.days)-s.mean()*s.mean()))
+}
+
+// refused is how many of a hundred customers are wrongly sent away.
+func (s *sum) refused() float64 { return 100 * s.wrongly / s.customers }
+
+func (s *sum) String() string { return fmt.Sprintf("%.1f ± %.1f", s.mean(), s.deviation()) }
+
+func (s *sum) perDay(n int) string { return number(n / s.days) }
