@@ -162,7 +162,7 @@ func (d *trade) push(ctx context.Context, shop int, next channel.Channel, update
 	if doubt == 1 {
 		return channel.ErrUnavailable
 	}
-	refused, _ := err.(channel.Errors) //nolint:errorlint // what Memory returns
+	refused, _ := err.(channel.Errors)
 	for _, u := range updates {
 		if refused[u.SKU] == nil && u.Quantity > before[u.SKU] && !d.wild {
 			product := int(u.SKU[len("SKU-")] - '0')

@@ -125,7 +125,11 @@ func (s *Syncer) labour(accept, work context.Context, t *tenure) {
 				if fed {
 					var rest []Task
 					if tasks, rest = urgent.divide(work, tasks); len(rest) > 0 {
-						_ = s.insist(work, "Retry", func() error { return s.on(work).Retry(work, time.Now(), rest...) })
+						back := &settlement{s: s, channel: t.name}
+						for _, task := range rest {
+							back.putBack(task, 0)
+						}
+						back.settle(work)
 					}
 					if len(tasks) == 0 {
 						return 0

@@ -19,8 +19,6 @@ type run struct {
 	took                          time.Duration
 }
 
-func (r run) requests() int { return r.ecosire + r.shopify + r.woocommerce }
-
 // reconcile measures one reconciliation, by the Syncer or by the guide's way.
 func reconcile(t *testing.T, n int, channels Channels, fill Fill, guide bool) run {
 	t.Helper()

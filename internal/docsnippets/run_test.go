@@ -434,3 +434,15 @@ func TestTroubleshootingListsEveryError(t *testing.T) {
 		assert.Contains(t, string(page), strings.TrimPrefix(err.Error(), "syncer: "))
 	}
 }
+
+func TestPauses(t *testing.T) {
+	shop := channeltest.NewMemory("shopify:acme")
+	_, source, _ := newECOSIRE(t, 1)
+	s, err := syncer.New(syncer.Config{Source: source, Targets: []syncer.Target{{Channel: shop}}})
+	require.NoError(t, err)
+	require.NoError(t, pauses(t.Context(), s))
+	h, err := s.Health(t.Context())
+	require.NoError(t, err)
+	require.NotNil(t, h.Channels[0].Paused)
+	assert.Equal(t, "ann", h.Channels[0].Paused.Who)
+}
