@@ -6,8 +6,8 @@
 //
 //	client, err := woocommerce.New(woocommerce.Config{
 //		URL:            "https://shop.example",
-//		ConsumerKey:    os.Getenv("WOOCOMMERCE_KEY"),
-//		ConsumerSecret: os.Getenv("WOOCOMMERCE_SECRET"),
+//		ConsumerKey:    os.Getenv("WC_CONSUMER_KEY"),
+//		ConsumerSecret: os.Getenv("WC_CONSUMER_SECRET"),
 //	})
 //	shop, err := client.Channel(woocommerce.ChannelConfig{})
 //

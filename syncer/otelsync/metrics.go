@@ -81,7 +81,7 @@ func newMetrics(m metric.Meter) metrics {
 		held:          gauge("stocksync.held", "{line}", "Lines that the guard of the channel holds."),
 		waiting:       gauge("stocksync.waiting", "{product}", "Products marked as changed that the channel does not show yet."),
 		waitingAge:    measure("stocksync.waiting.age", "s", "Age of the channel's oldest mark; 0 if none waits."),
-		orders:        gauge("stocksync.orders.waiting", "{order}", "Orders whose products are still to be found."),
+		orders:        gauge("stocksync.orders.waiting", "{order}", "The backlog of orders not yet resolved to products."),
 		ordersAge:     measure("stocksync.orders.waiting.age", "s", "Age of the oldest of these orders; 0 if none waits."),
 		alarms:        gauge("stocksync.alarms", "", "1 while an alarm is on, and 0 when it is over."),
 		pinned:        gauge("stocksync.pinned", "{product}", "Products that somebody has pinned."),
