@@ -200,21 +200,21 @@ func (p *position) encode(b []byte) []byte {
 
 func (p *position) decode(b []byte) error {
 	var err error
-	varint := func() int {
+	varint := func() int64 {
 		v, n := binary.Varint(b)
 		if n <= 0 {
 			err, b = errPosition, nil
 			return 0
 		}
 		b = b[n:]
-		return int(v)
+		return v
 	}
-	p.available, p.reserved, p.asOf = varint(), varint(), time.Duration(varint())
+	p.available, p.reserved, p.asOf = int(varint()), int(varint()), time.Duration(varint())
 	for len(b) > 5 {
 		s := base{at: int(b[0]), sku: binary.LittleEndian.Uint16(b[1:]), ref: binary.LittleEndian.Uint16(b[3:])}
 		b = b[5:]
-		s.low = varint()
-		s.high = s.low + varint()
+		s.low = int(varint())
+		s.high = s.low + int(varint())
 		m, n := binary.Uvarint(b)
 		if n <= 0 || m > 1<<40 {
 			return errPosition

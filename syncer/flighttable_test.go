@@ -52,7 +52,7 @@ func TestTableRefusesWhatIsTooLong(t *testing.T) {
 	p := position{available: 5}
 	require.True(t, table.put("a", &p))
 	for n := range 40 {
-		p.shows = append(p.shows, base{at: n, low: 1 << 40, high: 1 << 41, minute: 1 << 26})
+		p.shows = append(p.shows, base{at: n, low: -1 << 30, high: 1 << 30, minute: 1 << 26})
 	}
 	assert.False(t, table.put("b", &p))
 	require.True(t, table.put("c", &position{available: 7}))
