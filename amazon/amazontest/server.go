@@ -122,6 +122,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	if !wait(r, s.cfg.Latency) {
 		return
 	}
+	w.Header().Set("Date", time.Now().UTC().Format(http.TimeFormat))
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return

@@ -104,6 +104,7 @@ type Client struct {
 	sent   *atomic.Int64
 	redact func(string) string
 	noisy  atomic.Bool // noise was logged
+	clock  clock
 }
 
 // Requests is how many requests were sent so far, repeated ones included.
@@ -308,6 +309,7 @@ func (a *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
 		a.client.observe(ctx, req, sent, nil, err)
 		return nil, err
 	}
+	a.client.clock.note(resp.Header, sent, time.Now())
 	body, err := readAll(io.LimitReader(resp.Body, a.client.cfg.MaxBody+1))
 	resp.Body.Close()
 	if err == nil && int64(len(body)) > a.client.cfg.MaxBody {

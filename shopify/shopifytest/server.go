@@ -109,6 +109,7 @@ func New(cfg Config) *Server {
 			return
 		}
 		w.Header().Set("X-Request-Id", s.requestID())
+		w.Header().Set("Date", time.Now().UTC().Format(http.TimeFormat))
 		if r.Host == storageHost && !strings.HasPrefix(r.URL.Path, bulkPath) {
 			http.NotFound(w, r)
 			return

@@ -1,0 +1,14 @@
+package square
+
+import (
+	"time"
+
+	"github.com/ecosire/stocksync/channel"
+)
+
+var _ channel.Clocked = (*Channel)(nil)
+
+// Skew implements [channel.Clocked] by the Date headers of the last three answers
+// within the hour. It is exact to a second and the time that a request took, and
+// errs towards zero.
+func (ch *Channel) Skew() (ahead time.Duration, ok bool) { return ch.client.http.Skew() }
