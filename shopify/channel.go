@@ -54,6 +54,8 @@ type Channel struct {
 	place      place
 	refused    memory[error]    // items that can never be written, and why
 	switched   memory[prepared] // items that were made ready
+
+	subscription subscription
 }
 
 var (

@@ -32,6 +32,7 @@ func TestOperationsMatchTheSchema(t *testing.T) {
 		{deactivateLevel, deactivateLevelVars{"gid://shopify/InventoryLevel/1?inventory_item_id=1"}},
 		{findLocation, findLocationVars{ID: location, After: &cursor}},
 		{ping, struct{}{}},
+		{findSubscription, struct{}{}},
 		{cancelBulk, pollBulkVars{"gid://shopify/BulkOperation/1"}},
 		{activateItem, activateItemVars{item, location, "k"}},
 		{startBulk, startBulkVars{everyItem}},

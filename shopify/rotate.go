@@ -99,7 +99,6 @@ func (ch *Channel) RotatingWebhooks(secrets func(context.Context) ([]string, err
 	if secrets == nil {
 		return nil, errors.New("shopify: RotatingWebhooks: no function")
 	}
-	ch.client.names.used.Store(true)
 	source := rotate.New("shopify: RotatingWebhooks", ch.client.logger, secrets, rotate.All, rotate.NotBlank)
-	return &Webhooks{channel: ch, rotating: rotate.CheckOf(source)}, nil
+	return ch.receiver(nil, rotate.CheckOf(source)), nil
 }

@@ -44,8 +44,7 @@ func (ch *Channel) Webhooks(secrets ...string) (*Webhooks, error) {
 		switch g, _ := ch.client.tokens.(*grant); {
 		case g == nil:
 		case g.rotating != nil:
-			ch.client.names.used.Store(true)
-			return &Webhooks{channel: ch, rotating: g.rotating.check}, nil
+			return ch.receiver(nil, g.rotating.check), nil
 		default:
 			_, secret := g.credentials()
 			secrets = []string{secret}
@@ -61,8 +60,13 @@ func (ch *Channel) Webhooks(secrets ...string) (*Webhooks, error) {
 		}
 		all = append(all, []byte(s))
 	}
+	return ch.receiver(func() [][]byte { return all }, nil), nil
+}
+
+func (ch *Channel) receiver(secrets func() [][]byte, rotating rotate.Check) *Webhooks {
 	ch.client.names.used.Store(true)
-	return &Webhooks{channel: ch, secrets: func() [][]byte { return all }}, nil
+	ch.subscription.expect()
+	return &Webhooks{channel: ch, secrets: secrets, rotating: rotating}
 }
 
 // SignWebhook returns the signature of a body, as Shopify puts it into the
@@ -100,6 +104,7 @@ func (w *Webhooks) Receive(ctx context.Context, header http.Header, body []byte)
 		return channel.Event{}, fmt.Errorf("shopify: webhook: of another shop: %w", channel.ErrUnauthorized)
 	}
 	topic := header.Get("X-Shopify-Topic")
+	w.channel.subscription.heard(topic)
 	e := channel.Event{ID: text.Cut(header.Get("X-Shopify-Webhook-Id"), maxCode), Type: text.Cut(topic, maxCode)}
 	kind, _, _ := strings.Cut(topic, "/")
 	if kind != "inventory_levels" && topic != "inventory_items/create" && topic != "inventory_items/update" {

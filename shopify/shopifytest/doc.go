@@ -41,6 +41,7 @@
 //     bulkOperation and currentBulkOperation
 //   - inventorySetQuantities, inventoryActivate, inventoryDeactivate, and
 //     inventoryItemUpdate of tracked
+//   - webhookSubscriptions, which are those of [Server.Subscribe]
 //   - with [Config].ReadProducts an item's variant, its product's status
 //
 // Whatever else the schema has ends with status 501 and an error that says so,

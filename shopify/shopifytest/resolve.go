@@ -65,6 +65,8 @@ func typeName(v any) string {
 		return "Shop"
 	case bulkState:
 		return "BulkOperation"
+	case *Subscription:
+		return "WebhookSubscription"
 	}
 	panic(fmt.Sprintf("shopifytest: %T is no node", v))
 }
@@ -176,6 +178,7 @@ func init() {
 		resolvers["Product."+name] = withProducts(of(value))
 	}
 	maps.Copy(resolvers, bulkResolvers)
+	maps.Copy(resolvers, subscriptionResolvers)
 	maps.Copy(resolvers, inventoryResolvers)
 }
 

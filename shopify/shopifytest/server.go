@@ -77,6 +77,7 @@ type Server struct {
 	told    []delivery // not delivered yet
 
 	subscriptions []*Subscription
+	subscribed    int64 // how many there ever were
 }
 
 // New returns an empty shop.

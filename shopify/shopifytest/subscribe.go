@@ -20,6 +20,9 @@ type Subscription struct {
 	// Copies is how often a delivery is made, asked for each; nil means once.
 	// Shopify loses some (0) and makes some twice (2).
 	Copies func() int
+
+	number int64
+	made   time.Time
 }
 
 const (
@@ -38,7 +41,8 @@ func repeatAfter(failures int) time.Duration { return time.Minute << (failures -
 // [Config].Deliver gets it and as Shopify does: later, and again up to eight
 // times in about four hours if the answer is not 2xx or does not come within
 // five seconds. After the last of these the subscription is deleted. unsubscribe
-// deletes it, too; what is under way is then dropped.
+// deletes it, too; what is under way is then dropped. The query
+// webhookSubscriptions shows what there is.
 //
 // Deliveries are made by timers: in a testing/synctest bubble they come in
 // virtual time.
@@ -46,6 +50,8 @@ func (s *Server) Subscribe(sub Subscription) (unsubscribe func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	one := &sub
+	s.subscribed++
+	one.number, one.made = s.subscribed, time.Now()
 	s.subscriptions = append(s.subscriptions, one)
 	return func() { s.unsubscribe(one) }
 }
