@@ -98,7 +98,7 @@ release-check: ## whether VERSION can be released after BASE; see docs/releasing
 	@for m in $(RELEASED); do case $$m in ./internal/*) continue;; esac; test $$m = . || grep -q 'github.com/ecosire/stocksync $(VERSION)' $$m/go.mod || \
 		{ echo "$$m/go.mod does not require github.com/ecosire/stocksync $(VERSION)"; exit 1; }; done
 	$(GO) run ./internal/notices -check
-	$(GO) test -run '^(TestDocument|Example)' ./...
+	$(GO) test -run '^(TestDocument|TestReadme|TestReleasing|TestMigrating|TestSnippets|TestTroubleshooting|TestEveryLogLine|Example)' ./...
 	test $(BASE) = none || bash .ci/api-diff $(BASE) $(VERSION)
 
 .PHONY: help test race lint vuln pgtest browser pictures storm bench bench-full fuzz mutate examples consumers tidy release-check

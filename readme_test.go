@@ -3,6 +3,7 @@ package stocksync_test
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -68,4 +69,20 @@ func TestReadmeNamesItsTests(t *testing.T) {
 	assert.Greater(t, rows, 10)
 	assert.Equal(t, []string{"no test is named"}, testsOfRow("| a | b |"))
 	assert.Equal(t, []string{"readme_test.go has no TestNone"}, testsOfRow("[TestNone](readme_test.go)"))
+}
+
+// A new module is released, or said to be for tests only.
+func TestReleasingKnowsEveryModule(t *testing.T) {
+	data, err := os.ReadFile("docs/releasing.md")
+	require.NoError(t, err)
+	modules := 0
+	err = filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Name() == "go.mod" {
+			modules++
+			assert.Contains(t, string(data), "`"+filepath.ToSlash(filepath.Dir(path))+"`")
+		}
+		return err
+	})
+	require.NoError(t, err)
+	assert.Greater(t, modules, 3)
 }
