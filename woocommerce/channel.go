@@ -47,6 +47,7 @@ type ChannelConfig struct {
 type Channel struct {
 	client *Client
 	cfg    ChannelConfig
+	hook   *hook
 }
 
 var (
@@ -63,7 +64,7 @@ func (c *Client) Channel(cfg ChannelConfig) (*Channel, error) {
 		return nil, errors.New("woocommerce: ChannelConfig.Duplicates is none of package channel's")
 	}
 	cfg.Name = cmp.Or(cfg.Name, "woocommerce:"+c.base.Host+c.base.Path)
-	return &Channel{client: c, cfg: cfg}, nil
+	return &Channel{client: c, cfg: cfg, hook: new(hook)}, nil
 }
 
 // Name returns the channel's name.

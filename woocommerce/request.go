@@ -7,7 +7,7 @@ import (
 )
 
 // words are those of the paths of WooCommerce's API that this package uses.
-var words = httpx.Words("products variations batch")
+var words = httpx.Words("products variations batch webhooks")
 
 // operation names requests to whoever listens to them.
 func operation(base string) func(context.Context, string, string) string {

@@ -71,6 +71,7 @@ func (ch *Channel) Webhooks(secrets ...string) (*Webhooks, error) {
 func (ch *Channel) receiver(secrets func() [][]byte, rotating rotate.Check) *Webhooks {
 	w := &Webhooks{channel: ch, secrets: secrets, rotating: rotating, asking: make(chan struct{}, 1), known: new(memory[int64, brood])}
 	w.asking <- struct{}{}
+	ch.hook.expected.Store(true)
 	return w
 }
 
@@ -108,6 +109,7 @@ func (w *Webhooks) Receive(ctx context.Context, header http.Header, body []byte)
 		return channel.Event{}, fmt.Errorf("woocommerce: webhook: wrong signature: %w", channel.ErrUnauthorized)
 	}
 	topic := header.Get("X-WC-Webhook-Topic")
+	w.channel.hook.heard(topic, header.Get("X-WC-Webhook-ID"))
 	e := channel.Event{ID: text.Cut(header.Get("X-WC-Webhook-Delivery-ID"), 100), Type: text.Cut(topic, 100)}
 	if topic != "product.updated" && topic != "product.created" && topic != "product.restored" {
 		return e, nil

@@ -188,6 +188,9 @@ func (s *Server) dispatch(c *call, route []string) reply {
 		return noRoute()
 	}
 	route = route[2:]
+	if len(route) == 1 && route[0] == "webhooks" && c.Method == http.MethodGet {
+		return s.listWebhooks(c)
+	}
 	if elsewhere[route[0]] || len(route) > 1 && route[0] == "products" && elsewhere["products/"+route[1]] {
 		return notImplemented("the route /wc/v3/" + strings.Join(route, "/")).reply()
 	}

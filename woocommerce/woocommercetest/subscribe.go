@@ -34,8 +34,9 @@ type Subscription struct {
 // A Webhook is a subscription that the shop has.
 type Webhook struct {
 	Subscription
-	s  *Server
-	id int
+	s    *Server
+	id   int
+	made time.Time
 	// These are the server's to lock.
 	pinged   bool
 	failures int // in a row
@@ -60,7 +61,7 @@ const (
 // writes, also those that change nothing, and [Server.Set], [Server.Sell] and
 // the like. A delivery has the product as it is when the queue runs, so that
 // several changes are one delivery. One that fails is never made again, and
-// the seventh in a row that fails disables the webhook.
+// the seventh in a row that fails disables the webhook. GET /webhooks shows that.
 //
 // Deliveries are made by timers: in a testing/synctest bubble they come in
 // virtual time.
@@ -69,7 +70,7 @@ func (s *Server) Subscribe(sub Subscription) *Webhook {
 		sub.Source = "https://shop.test/"
 	}
 	s.mu.Lock()
-	h := &Webhook{Subscription: sub, s: s, id: len(s.webhooks) + 1}
+	h := &Webhook{Subscription: sub, s: s, id: len(s.webhooks) + 1, made: time.Now()}
 	s.webhooks = append(s.webhooks, h)
 	s.mu.Unlock()
 	h.ping()
