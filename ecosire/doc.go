@@ -5,7 +5,7 @@
 // # Stock
 //
 // [Client.Stock] reads named products, a hundred to a request, or the whole
-// catalogue. Of a product's three figures only Available, which is what is on
+// catalogue. Of a product's three quantities only Available, which is what is on
 // hand less what is reserved for confirmed orders, may be published.
 //
 // Each row of an answer is checked by itself before anybody sees it. A quantity
@@ -55,7 +55,7 @@
 // # Events
 //
 // [Webhooks] authenticates and reads what ECOSIRE sends; [Client.Changes] finds
-// what moved without an event. Neither carries figures: read them.
+// what moved without an event. Neither carries quantities: read them.
 //
 // # Errors
 //

@@ -19,7 +19,7 @@ import (
 // named: it is the [channel.Source] of a syncer. A hundred products cost one
 // request.
 //
-// Available is ECOSIRE's own figure, or OnHand less Reserved where that is
+// Available is ECOSIRE's own quantity, or OnHand less Reserved where that is
 // smaller; such a disagreement is logged once for each product. A product
 // whose entry is not as documented, such as one with a quantity that is missing
 // or no whole number, is yielded with its Err set and with as much of a name as

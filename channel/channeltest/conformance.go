@@ -21,7 +21,7 @@ type Subject struct {
 	// Channel is the channel under test.
 	Channel channel.Channel
 	// Shown asks the service itself what it shows for an SKU. ok is false if
-	// it has no such item, or several, or shows no figure. nil means that the
+	// it has no such item, or several, or shows no quantity. nil means that the
 	// channel's own Levels are believed.
 	Shown func(sku string) (quantity int, ok bool)
 	// Set changes what the service shows, as a sale or somebody's edit would.
@@ -43,8 +43,8 @@ type Subject struct {
 // to t.Cleanup.
 //
 // Most levels have an SKU and a quantity. A level may be Unset: an item
-// without a figure yet. It may have an Err, [channel.ErrNotTracked]: an item
-// that cannot be given a figure, for whatever reason the service knows. And
+// without a quantity yet. It may have an Err, [channel.ErrNotTracked]: an item
+// that cannot be given a quantity, for whatever reason the service knows. And
 // several may have one SKU. A Maker skips what its service cannot have:
 //
 //	t.Skip("a till has each SKU once")
@@ -405,7 +405,7 @@ func batches[T any](s []T, size int) func(yield func([]T) bool) {
 
 func figure(n int, ok bool) string {
 	if !ok {
-		return "no figure"
+		return "no quantity"
 	}
 	return fmt.Sprint(n)
 }

@@ -43,7 +43,7 @@ func Hostile() []Fault {
 // it must hold that:
 //
 //   - what Push reports as done is shown,
-//   - every item shows its old figure or its new one,
+//   - every item shows its old quantity or its new one,
 //   - no SKU is blamed: an error is not [channel.Permanent],
 //   - Levels is right or an error, and nothing is missing from it,
 //   - when the fault is gone, another Push converges.

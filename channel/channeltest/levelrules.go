@@ -58,7 +58,7 @@ var levelRules = []rule{
 	},
 	{
 		name:    "LevelsOfUnwritableSKUs",
-		promise: "an item that can be given no figure has a Level whose Err is channel.Permanent",
+		promise: "an item that can be given no quantity has a Level whose Err is channel.Permanent",
 		advice:  "set Level.Err to channel.ErrNotTracked, ErrNotStocked, ErrShared or ErrInvalid; if only a write can tell, leave it nil",
 		run: func(k *kit) {
 			k.open(channel.Level{SKU: "FIXED", Err: channel.ErrNotTracked}, level("A-1", 1))
@@ -119,7 +119,7 @@ var levelRules = []rule{
 				updates = append(updates, u)
 			}
 			k.done(updates...)
-			// The figures of a second round were never read by it.
+			// The quantities of a second round were never read by it.
 			for i := range updates {
 				seen := *updates[i].Seen
 				seen.Quantity, updates[i].Seen, updates[i].Quantity = 5, &seen, 6
@@ -130,7 +130,7 @@ var levelRules = []rule{
 	{
 		name:    "PushOnTopOfSomethingElse",
 		promise: "a channel that can compare and set refuses an update with channel.ErrConflict if it shows something else than Seen, and does the others; a channel.Deductor shows at most what was pushed, or answers channel.ErrNotApplied",
-		advice:  "pass Seen.Quantity on as the expected figure; map the refusal onto channel.ErrConflict",
+		advice:  "pass Seen.Quantity on as the expected quantity; map the refusal onto channel.ErrConflict",
 		run: func(k *kit) {
 			k.open(level("A-1", 1), level("A-2", 2))
 			k.readable()

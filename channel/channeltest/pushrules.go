@@ -31,7 +31,7 @@ var pushRules = []rule{
 	{
 		name:    "PushIsShown",
 		promise: "a nil error means that every update is shown, and nothing else has changed",
-		advice:  "write the quantities as absolute figures, and compare what the service answers with what was sent: 200 is not applied",
+		advice:  "write absolute quantities, and compare what the service answers with what was sent: 200 is not applied",
 		run: func(k *kit) {
 			k.open(level("A-1", 1), level("A-2", 2), level("A-3", 3))
 			k.done(update("A-1", 10), update("A-3", 0))
@@ -55,7 +55,7 @@ var pushRules = []rule{
 	{
 		name:    "PushTwice",
 		promise: "pushing the same updates twice is harmless",
-		advice:  "set figures, never add to them; a write that changes nothing is a success",
+		advice:  "set quantities, never add to them; a write that changes nothing is a success",
 		run: func(k *kit) {
 			k.open(level("A-1", 1), level("A-2", 2))
 			for range 2 {
@@ -65,7 +65,7 @@ var pushRules = []rule{
 	},
 	{
 		name:    "ZeroAndBack",
-		promise: "0 is a figure like any other: the item is shown as sold out, and can be filled again",
+		promise: "0 is a quantity like any other: the item is shown as sold out, and can be filled again",
 		advice:  "do not leave a zero out of the request (omitempty), and do not delete the item",
 		run: func(k *kit) {
 			k.open(level("A-1", 5))
@@ -130,7 +130,7 @@ var pushRules = []rule{
 	},
 	{
 		name:    "UnwritableSKUIsNamed",
-		promise: "an item that can be given no figure is named with an error that is channel.Permanent, and the others are done",
+		promise: "an item that can be given no quantity is named with an error that is channel.Permanent, and the others are done",
 		advice:  "map the service's refusal onto channel.ErrNotTracked, ErrNotStocked, ErrShared or ErrInvalid; " + naming,
 		run: func(k *kit) {
 			k.open(level("A-1", 1), channel.Level{SKU: "FIXED", Err: channel.ErrNotTracked})
@@ -147,7 +147,7 @@ var pushRules = []rule{
 	},
 	{
 		name:    "UnsetItemIsFilled",
-		promise: "an item without a figure can be given one, and is Unset until then",
+		promise: "an item without a quantity can be given one, and is Unset until then",
 		advice:  "return Level.Unset rather than a quantity of 0, and accept an update whose Seen is Unset",
 		run: func(k *kit) {
 			k.open(channel.Level{SKU: "NEW", Unset: true})

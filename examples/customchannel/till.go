@@ -71,8 +71,8 @@ func (t *Till) Name() string { return t.cfg.Name }
 //
 // Without an answer Push ends in [channel.ErrUnavailable]: it never reports as
 // shown what only lies in a directory. The file is then withdrawn, so that a
-// till that is back after hours does not find this morning's figures; whoever
-// called Push does it again, with the figures of then. If the till has just
+// till that is back after hours does not find this morning's quantities; whoever
+// called Push does it again, with the quantities of then. If the till has just
 // taken the file, nobody knows what became of it, which is the same error: the
 // quantities are absolute, so doing it again is harmless.
 func (t *Till) Push(ctx context.Context, updates []channel.Update) error {

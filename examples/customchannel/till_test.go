@@ -43,7 +43,7 @@ func newSubject(t *testing.T, levels []channel.Level) channeltest.Subject {
 		}
 		switch {
 		case l.Unset:
-			t.Skip("a till shows a figure for every article that it counts")
+			t.Skip("a till shows a quantity for every article that it counts")
 		case l.Err != nil:
 			s.open[l.SKU] = true
 		default:
@@ -102,7 +102,7 @@ func TestOfflineIsUnavailableAndLeavesNoFile(t *testing.T) {
 		assert.ErrorIs(t, err, channel.ErrUnavailable)
 		assert.ErrorContains(t, err, "it is offline")
 		assert.Equal(t, 10*time.Second, time.Since(began))
-		assert.Empty(t, files(t, s, "delta-*"), "a till that comes back must not find an old figure")
+		assert.Empty(t, files(t, s, "delta-*"), "a till that comes back must not find an old quantity")
 		require.NoError(t, s.look())
 		n, _ := s.quantity("A")
 		assert.Equal(t, 1, n)

@@ -36,14 +36,14 @@ const (
 	badImport  kind = "bad import" // the shop is right, and ECOSIRE says 0
 )
 
-// A drift is one figure that is wrong.
+// A drift is one quantity that is wrong.
 type drift struct {
 	kind          kind
 	shown, wanted int
 	now           string // the SKU that a renamed item has now
 }
 
-// A place is where a figure is shown.
+// A place is where a quantity is shown.
 type place struct{ channel, sku string }
 
 // A world is an ECOSIRE with two shops, and what is wrong in them.
@@ -63,7 +63,7 @@ type shop struct {
 	set    func(sku string, quantity int)
 	rename func(sku, to string)
 	look   func(id string) item
-	writes func() int // figures written over the API so far
+	writes func() int // quantities written over the API so far
 
 	items   []string        // ids
 	before  map[string]item // by id, when last checked
@@ -386,7 +386,7 @@ func (w *world) shown(mended map[place]int) error {
 			}
 		}
 		if n := s.writes(); n != want {
-			return fmt.Errorf("%w: %s: %d figures were written, and not %d", errDemo, s.name, n-s.written, want-s.written)
+			return fmt.Errorf("%w: %s: %d quantities were written, and not %d", errDemo, s.name, n-s.written, want-s.written)
 		}
 		s.remember()
 	}

@@ -62,7 +62,7 @@ func (w *world) writing() int {
 		})
 }
 
-// healthy is an SKU that both shops have once, with the right figure.
+// healthy is an SKU that both shops have once, with the right quantity.
 func (w *world) healthy() string {
 	for _, p := range w.ecosire.Products() {
 		_, drifted := w.drift[place{w.shops[0].name, p.SKU}]
@@ -202,10 +202,10 @@ func TestApplyForcesNothing(t *testing.T) {
 
 func TestVerificationNoticesWhatWasNotInjected(t *testing.T) {
 	for name, tamper := range map[string]func(w *world){
-		"a figure more": func(w *world) {
+		"a quantity more": func(w *world) {
 			w.woo.Set(w.healthy(), 99)
 		},
-		"a figure less": func(w *world) {
+		"a quantity less": func(w *world) {
 			for at, d := range w.drift {
 				if d.kind == wiped && at.channel == "shopify:test-shop" {
 					w.shopify.Set(at.sku, d.wanted)
@@ -256,7 +256,7 @@ func TestVerificationCountsWrites(t *testing.T) {
 		w.woo.Inject(channeltest.Fault{Match: channeltest.On("POST", ""), Twice: true})
 		code, _, errOut := try(t, w)
 		assert.Equal(t, exitFailed, code)
-		assert.Contains(t, errOut, "figures were written, and not 9")
+		assert.Contains(t, errOut, "quantities were written, and not 9")
 	})
 }
 
