@@ -5,6 +5,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -111,4 +112,16 @@ func TestDocumentedNamesAreThere(t *testing.T) {
 		}
 	}
 	assert.Greater(t, looked, 200)
+}
+
+func TestDocumentedAlarmsAreAll(t *testing.T) {
+	page, err := os.ReadFile("docs/operations.md")
+	require.NoError(t, err)
+	source, err := os.ReadFile("syncer/alarm.go")
+	require.NoError(t, err)
+	classes := regexp.MustCompile(`AlarmClass = "(.+)"`).FindAllStringSubmatch(string(source), -1)
+	require.NotEmpty(t, classes)
+	for _, m := range classes {
+		assert.Contains(t, string(page), "\n| `"+m[1]+"` | ")
+	}
 }
