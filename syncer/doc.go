@@ -35,6 +35,22 @@
 // leaves products out altogether. A [Listing] shows a product under another
 // name, as a pack, or several products as a kit.
 //
+// # What channels sell
+//
+// What a channel has sold is in flight until the source has booked it, or for
+// Config.Settle at most: it is off every other channel at once. The channel's own
+// webhooks tell of a sale (Target.Webhooks, [Syncer.ChannelHandler]), or a watch
+// notices it (Target.Watch). No write undoes a sale that was noticed; one between
+// a read and a write is safe where the channel is a [channel.Comparer].
+//
+// # By hand
+//
+// [Syncer.Coverage] says which products each channel has, before anything is
+// written. Target.Observe does all but write, and Target.Pilot chooses products
+// that are written all the same. [Syncer.Pause] stops a channel, [Syncer.Pin]
+// fixes a product's quantity, [Syncer.Approve] lets pass what a guard holds, and
+// [Report.Undo] puts back what a run wrote.
+//
 // # What can be relied on
 //
 //   - A channel that can be read is read before it is written, and only
@@ -55,6 +71,7 @@
 // [Hooks] tell a host of every event, push, retry and change, to be counted as
 // it likes; [Syncer.Health] is cheap enough for a readiness probe; the Logger
 // gets a line for each run and each trouble, with the keys run, channel, sku,
-// product and err. [Syncer.Explain] says why a channel shows what it shows, and
+// product and err. Hooks.Alarm is called for trouble that no product shows.
+// [Syncer.Explain] says why a channel shows what it shows, and
 // [Syncer.Troubles] what does not work.
 package syncer
