@@ -54,7 +54,8 @@ const (
 	// A product that is tried again and again does not count.
 	QueueOld AlarmClass = "queue old"
 	// ClocksDisagree: the clock of a service differs from this machine's by more
-	// than two minutes ([channel.Clocked]). Within six minutes.
+	// than two minutes ([channel.Clocked]). Within six minutes of the answers that
+	// show it.
 	ClocksDisagree AlarmClass = "clocks disagree"
 	// NotReconciled: no reconciliation was complete for 26 hours; or, where
 	// Config.Schedule has longer pauses, since two hours after its time.
