@@ -31,11 +31,9 @@ type day struct {
 	source  channel.Source
 	queue   syncer.Queue // stands for one that survives
 	feeds   *store
-	// restarted is when a process ended and another one began.
-	restarted time.Time
-	syncer    atomic.Pointer[syncer.Syncer]
-	ids       map[string]string // of the products, by SKU
-	skus      []string          // those that the merchant ships
+	syncer  atomic.Pointer[syncer.Syncer]
+	ids     map[string]string // of the products, by SKU
+	skus    []string          // those that the merchant ships
 
 	mu     sync.Mutex
 	sales  map[string][]time.Time // on Amazon
@@ -167,7 +165,6 @@ func TestADay(t *testing.T) {
 				running.Wait()
 				process, end = context.WithCancel(ctx)
 				d.start(process, &running)
-				d.restarted = time.Now()
 			}
 			switch minute {
 			case 2 * 60: // the nightly run, with some drift
@@ -243,7 +240,7 @@ func (d *day) raised() (n int) {
 }
 
 // once wants no quantity to be written again only because it does not show
-// yet, but for what a restart forgets. A request whose answer was lost is repeated soon, and what was written
+// yet. A request whose answer was lost is repeated soon, and what was written
 // while a feed had the listing is written again when the feed is done.
 func (d *day) once(t *testing.T) {
 	last := make(map[string]amazontest.Change)
@@ -253,8 +250,7 @@ func (d *day) once(t *testing.T) {
 		if !ok || was.Quantity != c.Quantity || c.Accepted.Sub(was.Accepted) < 2*time.Minute {
 			continue
 		}
-		// Who starts anew does not know what is pending.
-		again := was.Accepted.Before(d.restarted) && c.Accepted.After(d.restarted)
+		again := false
 		for _, f := range d.seller.Feeds() {
 			again = again || c.By == "feed" && f.Created.Before(was.Accepted) // it was on its way
 			again = again || was.Accepted.After(f.Created) && !was.Accepted.After(f.Done) && c.Accepted.After(f.Done)

@@ -197,6 +197,11 @@ func (s *Syncer) serve(ctx context.Context, t *tenure) {
 	}()
 	if s.prepareTerm(accept, t) == nil {
 		s.labour(accept, work, t)
+		if t.Left() > 0 {
+			last, cancel := outlive(work, lastWord)
+			defer cancel()
+			s.keepPending(last)
+		}
 	}
 }
 
@@ -222,6 +227,9 @@ func (s *Syncer) prepareTerm(accept context.Context, t *tenure) error {
 		if err := s.insist(accept, "Save", func() error { return s.inherit(accept, t) }); err != nil {
 			return err
 		}
+	}
+	if err := s.insist(accept, "load", func() error { return s.recallPending(accept) }); err != nil {
+		return err
 	}
 	s.recollect(accept)
 	return s.insist(accept, "lanes", func() error { return s.adopt(accept) })

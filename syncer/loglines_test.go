@@ -45,6 +45,7 @@ var lineKeys = map[string]string{
 	"channel paused":            "channel who",
 	"channel resumed":           "channel after",
 	"whether a channel is paused is not known; what was known goes on": "err",
+	"what is pending is not kept; the next process writes it again":    "channel err",
 	"units in flight": "channel product what units age",
 	"what is in flight cannot be kept; a restart may undo sales":                                              "err",
 	"what is in flight was kept by another version, and is not read":                                          "",
