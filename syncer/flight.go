@@ -43,6 +43,8 @@ type ledger struct {
 	// What is kept of it: see flightstore.go.
 	keeping        sync.Mutex
 	loaded, headed bool
+	doubted        bool // keeping guards it
+	bulks          int  // writes under way of which no products are kept
 	generation     uint32
 }
 
@@ -107,6 +109,9 @@ type glance struct {
 	moved  []string // products of which more or less is in flight now
 	sold   map[string]int
 	events []Flight
+	// since has how many units fewer the source has of a product by now than what
+	// the pass has read: bookings of these have ended what was in flight.
+	since map[string]int
 }
 
 // units is how many units of a product are in flight.
@@ -394,5 +399,12 @@ func (f *flight) turned() { f.taken = nil }
 
 // minute is now, as positions count it.
 func (l *ledger) minute() int { return int(time.Now().Unix() / 60) }
+
+func (g *glance) fewer(id string, units int) {
+	if g.since == nil {
+		g.since = make(map[string]int)
+	}
+	g.since[id] = units
+}
 
 func (g *glance) event(f Flight) { g.events = append(g.events, f) }

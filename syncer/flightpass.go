@@ -170,6 +170,9 @@ func (p *pass) sight(l *ledger, g *glance, wants []want, levels levelIndex, book
 			put()
 			id, read = s.ProductID, s.AsOf
 			pos, now = l.position(s, booked)
+			if fewer := s.Available - pos.available; fewer > 0 && s.AsOf.Sub(l.start) < pos.asOf {
+				g.fewer(s.ProductID, fewer)
+			}
 		}
 	}
 	for i := range wants {
@@ -237,7 +240,7 @@ func (l *ledger) peek(g *glance, wants []want, levels levelIndex) (unseen map[st
 // lower says which wants are to be lowered, and notes that the channel is made to
 // show it.
 func (l *ledger) lower(g *glance, wants []want, levels levelIndex, unseen map[string]int) (lower []lowering) {
-	if len(l.flights) == 0 && len(unseen) == 0 {
+	if len(l.flights) == 0 && len(unseen) == 0 && len(g.since) == 0 {
 		return nil
 	}
 	for i := range wants {
@@ -246,7 +249,7 @@ func (l *ledger) lower(g *glance, wants []want, levels levelIndex, unseen map[st
 		any := false
 		for _, s := range w.stocks() {
 			f := l.flights[s.ProductID]
-			n := f.units() + unseen[s.ProductID]
+			n := f.units() + unseen[s.ProductID] + g.since[s.ProductID]
 			o.units = append(o.units, n)
 			any = any || n > 0
 			if f == nil {

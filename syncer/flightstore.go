@@ -15,9 +15,8 @@ import (
 
 // What products were known to be, and what of them is in flight, is kept in the
 // queue's store. What is kept of one product is of one moment: so it may be
-// older than the truth, as if the process had slept since. Only what lowers a
-// channel because of units in flight is kept before it is written: that the
-// channel shows less is no sale then.
+// older than the truth, as if the process had slept since. Only what is going to
+// be written is kept before, since that a channel shows less is no sale then.
 
 // flightSet has a head, a record for each bucket of the table, and one for each
 // flight.
@@ -26,6 +25,7 @@ const (
 	flightHead    = "" // it comes first
 	bucketPrefix  = "b/"
 	aloftPrefix   = "f/"
+	flightDoubt   = "!" // before all buckets and flights
 	flightVersion = 1
 	// keepFlights is how often what has changed is kept at most.
 	keepFlights = 30 * time.Second
@@ -75,6 +75,10 @@ func (s *Syncer) loadFlights(ctx context.Context, anew bool) error {
 		switch {
 		case err != nil:
 			return err
+		case rec.Key == flightDoubt: // some of what was kept was written over since
+			clear(at)
+			fresh.doubted = true
+			continue
 		case rec.Key != flightHead:
 			fresh.restore(rec, note.generation(), at)
 			continue
@@ -91,7 +95,7 @@ func (s *Syncer) loadFlights(ctx context.Context, anew bool) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.table, l.flights, l.tallies, l.dirty = fresh.table, fresh.flights, fresh.tallies, fresh.dirty
-	l.loaded, l.headed = true, false
+	l.loaded, l.headed, l.doubted = true, false, fresh.doubted
 	return nil
 }
 
@@ -162,7 +166,11 @@ func (s *Syncer) keepFlights(ctx context.Context, only []string) error {
 	defer l.keeping.Unlock()
 	l.mu.Lock()
 	pieces, ids, buckets := l.unkept(only, s.targets)
+	sure := only == nil && l.doubted && l.bulks == 0
 	l.mu.Unlock()
+	if sure {
+		pieces = append(pieces, []Record{{Key: flightDoubt}})
+	}
 	for _, records := range pieces {
 		if err := s.on(ctx).Save(ctx, flightSet, records...); err != nil {
 			l.mu.Lock()
@@ -176,7 +184,26 @@ func (s *Syncer) keepFlights(ctx context.Context, only []string) error {
 			return err
 		}
 	}
+	if sure {
+		l.doubted = false
+	}
 	return nil
+}
+
+// doubtFlights keeps that more is written than is kept, until all is kept.
+func (s *Syncer) doubtFlights(ctx context.Context) error {
+	l := s.ledger
+	if s.forgets() {
+		return nil
+	}
+	l.keeping.Lock()
+	defer l.keeping.Unlock()
+	if l.doubted {
+		return nil
+	}
+	err := s.on(ctx).Save(ctx, flightSet, Record{flightDoubt, []byte{}})
+	l.doubted = err == nil
+	return err
 }
 
 // unkept returns what is to be saved, in pieces, and takes it for saved. The

@@ -128,9 +128,13 @@ func (p *pass) wrote(c *change, how fate) {
 	}
 }
 
-// foresee keeps, before it is written, what is lowered because of units in
-// flight. After a crash it would be taken for another sale.
-func (p *pass) foresee(ctx context.Context, changes []change) {
+// maxForeseen is how many changes are kept by product. Of more it is kept only
+// that they are under way, so that after a crash nothing is known.
+const maxForeseen = 200
+
+// foresee keeps what is going to be written: after a crash a channel that was
+// lowered is not to be taken for one that has sold.
+func (p *pass) foresee(ctx context.Context, changes []change) (end func()) {
 	l := p.s.ledger
 	var ids []string
 	l.mu.Lock()
@@ -138,7 +142,7 @@ func (p *pass) foresee(ctx context.Context, changes []change) {
 	for i := range changes {
 		c := &changes[i]
 		of := c.stocks()
-		if len(l.flights) == 0 || !slices.ContainsFunc(of, func(s *channel.Stock) bool { return l.flights[s.ProductID] != nil }) {
+		if len(of) == 0 || of[0].ProductID == "" {
 			continue
 		}
 		pos, _ := l.table.get(of[0].ProductID)
@@ -148,13 +152,22 @@ func (p *pass) foresee(ctx context.Context, changes []change) {
 		}
 		ids = append(ids, c.products()...)
 	}
-	l.mu.Unlock()
-	if len(ids) == 0 {
-		return
+	keep := func() error { return p.s.keepFlights(ctx, ids) }
+	end = func() {}
+	if len(changes) > maxForeseen {
+		keep = func() error { return p.s.doubtFlights(ctx) }
+		l.bulks++
+		end = func() {
+			l.mu.Lock()
+			l.bulks--
+			l.mu.Unlock()
+		}
 	}
-	if err := p.s.keepFlights(ctx, ids); err != nil && ctx.Err() == nil {
+	l.mu.Unlock()
+	if err := keep(); err != nil && ctx.Err() == nil {
 		p.s.once.warn(ctx, p.s, "what is in flight cannot be kept; a restart may undo sales", slog.Any("err", err))
 	}
+	return end
 }
 
 const (

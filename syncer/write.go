@@ -24,7 +24,7 @@ func (p *pass) write(ctx context.Context, changes []change, out *outcome, again 
 		return nil, err
 	}
 	defer end()
-	p.foresee(ctx, changes)
+	defer p.foresee(ctx, changes)()
 	var together, suspects []change
 	for _, c := range changes {
 		if p.t.memory.isAlone(c.sku) {
