@@ -62,7 +62,8 @@ type Update struct {
 //
 // What else a channel can do is found by type with [As], also through
 // wrappers: [Reader], [Sizer], [Preloader], [Lister], [ChangeLister],
-// [Unsetter], [Lagger], [Deductor], [Comparer], [Resumer], [Meter], [Receiver].
+// [Unsetter], [Lagger], [Deductor], [Comparer], [Resumer], [Keeper], [Meter],
+// [Receiver], [Subscriber], [Clocked], [Limited].
 type Channel interface {
 	// Name is stable, and unique among the channels that are used together,
 	// such as "shopify:acme". It appears in reports and logs.
@@ -148,7 +149,7 @@ type Unsetter interface {
 // the channel shows something else than [Update].Seen: nothing is written on top
 // of a sale that nobody saw.
 type Comparer interface {
-	// ComparesAndSets does nothing. It says that the channel does.
+	// ComparesAndSets only marks the type: it does nothing, and nobody calls it.
 	ComparesAndSets()
 }
 

@@ -80,7 +80,7 @@ func (s Stock) In(warehouses ...string) (Quantity, error) {
 //
 // What else a source can do is found by type with [As], also through wrappers:
 // [Watcher], [OrderSource], [Pacer], [Counter], [Finder], [Meter], [Continuer],
-// [Subscriber], [Clocked].
+// [Subscriber], [Clocked], [Limited].
 type Source interface {
 	// Stock reads the named products, or every product when none is named. Of
 	// the named ones it yields only those that exist, in any order; a product

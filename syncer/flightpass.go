@@ -11,21 +11,28 @@ import (
 	"github.com/ecosire/stocksync/channel"
 )
 
-// A Flight is something that happened to units in flight, which a channel has
-// sold and the source had not booked. See Config.Settle.
+// A Flight is an event about units in flight: those that a channel has sold and
+// the source has not booked. See Config.Settle.
 type Flight struct {
 	Channel   string `json:"channel"` // that sold them
 	ProductID string `json:"productID"`
 	SKU       string `json:"sku,omitempty"` // of the listing, where that is known
 	Units     int    `json:"units"`         // of the product
-	// What is "noticed" when the channel shows fewer; "booked" when the source
-	// has that many fewer, too; "cancelled" when the channel shows all of its own
-	// again; "expired" when neither has happened within Config.Settle; and
-	// "edited" when so many are gone at once, or from so many products, that it
-	// is taken for an edit: then nothing is taken off other channels, and this one
-	// is not raised for as long.
+	// What is one of
+	//   - "noticed": the channel shows fewer than it did;
+	//   - "booked": the source has that many fewer, too;
+	//   - "cancelled": the channel shows all of its own again;
+	//   - "expired": neither has happened within Config.Settle;
+	//   - "edited": too many are missing for sales, so somebody is taken to have
+	//     lowered the listing. Other channels keep theirs, and this listing is
+	//     not raised for the length of Config.Settle.
+	//
+	// Too many are more than 10 of the listing for each delivery of the channel
+	// about it, or, without one, for each minute since it was last read. A channel may also have
+	// no more in flight than a tenth of all products, or 50 if that is more, and
+	// 40 units for each of these: what it shows less beyond that is edited, too.
 	What string `json:"what"`
-	// Age is how long they were in flight.
+	// Age is how long they were in flight; 0 for "noticed" and "edited".
 	Age time.Duration `json:"age,omitempty"`
 }
 

@@ -16,8 +16,8 @@ import (
 // webhooks told of. The zero Watch is none.
 type Watch struct {
 	// Every is how often [Syncer.Run] looks; 0 means never, and less than 5
-	// seconds counts as 5. 15 seconds find most of what webhooks would have told;
-	// a minute finds little in time.
+	// seconds counts as 5. A look every 15 seconds finds most sales in time, one
+	// every minute only a few.
 	//
 	// A channel that is a [channel.ChangeLister] is asked what has changed: of
 	// WooCommerce a look is a request, and one more for each product with

@@ -99,12 +99,12 @@ const (
 	Evented  Cause = "event"   // the source sent an event
 	Ordered  Cause = "order"   // the source sent an event about an order
 	Notified Cause = "notify"  // the host called Notify
-	Watched  Cause = "watch"   // it was noticed by watching
+	Watched  Cause = "watch"   // watching the source found it, or watching a channel that it was not known of
 	Retried  Cause = "retry"   // earlier work is to be done again
 	Asked    Cause = "asked"   // somebody waits for the outcome
-	Told     Cause = "told"    // a channel said that what it shows has changed, or its watch found so
-	Sold     Cause = "sold"    // a channel was seen to have sold it, or to show all of it again
-	Settled  Cause = "settled" // what was in flight was not booked in time
+	Told     Cause = "told"    // a channel shows another quantity: its webhook said so, or Target.Watch found it
+	Sold     Cause = "sold"    // another channel has sold some of it, or shows all of it again
+	Settled  Cause = "settled" // Config.Settle has passed for units in flight, or for an edit; see [Flight]
 	Pinning  Cause = "pin"     // the product was pinned, or is no longer
 )
 

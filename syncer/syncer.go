@@ -78,26 +78,31 @@ type Config struct {
 	// Observe makes every target observe, as if it said so itself: a host that
 	// runs beside what it is to replace sets it for the first week, and nothing is
 	// written to any shop but for what a Target's Pilot chooses. All replicas on a
-	// SharedQueue must agree; those of who leads count. See [Target].Observe.
+	// SharedQueue must agree; what the leader's Config says counts. See [Target].Observe.
 	Observe bool
-	// Settle is how long units that a channel has sold are taken off every other
-	// channel before the source has booked them; 0 means 30 minutes, and a
-	// negative time that they are not. What a channel shows below what it was last
-	// known to show, is taken for sold: these units are in flight. They end when
-	// the source has as many fewer, of whichever channel; when the channel shows
-	// all of them again; or after Settle, when nothing explains them any more, and
-	// the channel is raised again. Choose twice the longest usual delay with which
-	// orders are imported: with less, what the shop has sold is put on sale again.
+	// Settle is how long the source may take to book what a channel has sold; 0
+	// means 30 minutes. A listing that shows less than it was last known to show
+	// has sold the difference. Those units are in flight: they are taken off
+	// the stock that every Policy sees, and so off every other channel, until
+	//   - the source has as many fewer (they are booked, oldest first, whichever
+	//     channel sold them),
+	//   - the channel shows all of them again (cancelled), or
+	//   - Settle has passed (expired): then the channel is raised again.
+	// Choose twice the longest usual delay of your order import. With less, what
+	// a shop has sold is put on sale again. A negative time takes nothing off
+	// other channels before the source has booked it.
 	//
-	// Of a product that a channel has not shown before nothing is known, and so
-	// nothing is in flight. What a [channel.Deductor] shows soon after a write is
-	// taken for booked. See [Flight] for what is taken for an edit.
+	// The first time that a channel is seen to show a product nothing is in flight,
+	// since there is nothing to compare with. What a [channel.Deductor] lacks within
+	// Deducts of a write counts as booked. See [Flight] for what counts as an edit.
 	Settle time.Duration
-	// Booked says how many of the units by which a product has become fewer at the
-	// source are orders of the channels; nil means all: the drop of what is
-	// available or the rise of what is reserved, whichever is more. A host that can
-	// tell them from the source's own sales does, and oversells less. It is called
-	// with what was known before and what was read, without names of warehouses.
+	// Booked returns how many units of a product the source has booked for orders
+	// of the channels, between what was known of it (before) and what was read
+	// (after). They end as many units in flight; see Settle. nil means the drop of
+	// Available or the rise of Reserved, whichever is more. Set it if the source
+	// sells by itself, too, and you can tell those sales apart: taking them for
+	// the channels' oversells. before has no Warehouses. It may be called by
+	// several goroutines at once.
 	Booked func(before, after channel.Stock) int
 	// Hooks are called as things happen.
 	Hooks Hooks

@@ -49,8 +49,8 @@ type Target struct {
 	// [Syncer.ChannelHandler] gets, such as a *shopify.Webhooks; nil means that
 	// the Channel does, if it is a [channel.Receiver].
 	Webhooks channel.Receiver
-	// Watch says how the channel is watched for sales of which no delivery of its
-	// webhooks told. It is off by default: it takes of the channel's quota.
+	// Watch makes [Syncer.Run] look at the channel from time to time, for sales that
+	// no webhook told of. Its zero value is off, since looking costs quota.
 	Watch Watch
 	// Guard limits what may be done to the channel before anybody has looked.
 	Guard Guard
