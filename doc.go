@@ -63,20 +63,20 @@
 //
 //	SQUARE_ACCESS_TOKEN      a personal access token, or an application's
 //	SQUARE_LOCATION_ID       the location whose stock is kept
-//	SQUARE_BOOKING_LAG       how long after a sale at the till ECOSIRE has booked
-//	                         it at the latest, such as 15m
+//	SQUARE_BOOKING_LAG       how long ECOSIRE takes at most to book a sale of the
+//	                         till, such as 15m; by default 0
 //	SQUARE_WEBHOOK_KEY       the signature key of a subscription to
 //	                         inventory.count.updated,
 //	SQUARE_WEBHOOK_URL       and its notification URL, to the letter
 //	SQUARE_URL               the sandbox, a proxy or a test server
 //
-// During a rotation of one of these webhooks' secrets the next one goes into a
-// variable of its name and _NEXT.
+// While the secret of a webhook is rotated, the next one goes into the variable
+// of the same name with _NEXT behind it, such as ECOSIRE_WEBHOOK_SECRET_NEXT.
 //
 // How much of the stock a channel shows, with SHOPIFY, WC, AMAZON or SQUARE for
 // PREFIX:
 //
-//	PREFIX_WAREHOUSES        the stock of these alone: ids with a comma between each two
+//	PREFIX_WAREHOUSES        the stock of these alone: ids, separated by commas
 //	PREFIX_SHARE             percent of what is available, 1 to 100
 //	PREFIX_BUFFER            units withheld after that
 //	PREFIX_CAP               at most this many units, at least 1

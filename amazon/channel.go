@@ -47,7 +47,8 @@ type ChannelConfig struct {
 
 // A Channel shows stock in the stores of one seller in one region. It is a
 // [channel.Channel], a [channel.Reader], a [channel.Lagger], a
-// [channel.Resumer] and a [channel.Lister]. It takes any number of updates and
+// [channel.Resumer], a [channel.Lister], a [channel.Meter], a
+// [channel.Limited] and a [channel.Clocked]. It takes any number of updates and
 // SKUs, and is safe for concurrent use.
 type Channel struct {
 	client      *Client

@@ -79,7 +79,8 @@ type Channel interface {
 	// updates: the caller asks again with parts of them to find out which. Any
 	// other error means that nothing is known of any of them: they may have been
 	// applied or not.
-	// Errors joined to an Errors mean the same as without it.
+	// An Errors joined with another error counts as any other error, too: nothing
+	// is known of any update.
 	//
 	// Pushing the same updates twice is harmless. Push returns soon after ctx
 	// is done.
@@ -219,8 +220,8 @@ type Resumer interface {
 // missing may be ones that the source has booked already. A push after that
 // time gives these back. A level above the quantity has another cause.
 type Deductor interface {
-	// Deducts is how long before Update.AsOf the moment is; 0 means that it is
-	// AsOf itself.
+	// Deducts is how long before Update.AsOf that earlier moment is; 0 means AsOf
+	// itself.
 	Deducts() time.Duration
 }
 

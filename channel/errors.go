@@ -141,9 +141,9 @@ func RetryAfter(err error) (wait time.Duration, ok bool) {
 	return wait, wait > 0
 }
 
-// LagOf finds out how long the update that err, which matches [ErrPending], is
-// about may take to show, where that is longer than its channel's [Lagger]
-// says: it looks in err's tree for an error with a method Lag() time.Duration.
+// LagOf returns how long an update that ended in err, an [ErrPending], may take
+// to show, where that is longer than the channel's [Lagger] says: it looks in
+// err's tree for an error with a method Lag() time.Duration.
 func LagOf(err error) (lag time.Duration, ok bool) {
 	if e, found := errors.AsType[interface {
 		error

@@ -41,8 +41,10 @@ type ChannelConfig struct {
 
 // A Channel shows stock at one location of a shop. It is a [channel.Channel],
 // a [channel.Reader], a [channel.Preloader], a [channel.Lister], a
-// [channel.Unsetter], a [channel.Keeper] and a [channel.Meter]. It takes any
-// number of SKUs, and splits them into calls of 250.
+// [channel.Comparer], a [channel.Unsetter], a [channel.Keeper], a
+// [channel.Meter], a [channel.Limited], a [channel.Subscriber] and a
+// [channel.Clocked]. It takes any number of SKUs, and splits them into calls of
+// 250. Several goroutines may use it at once.
 type Channel struct {
 	client     *Client
 	name       string

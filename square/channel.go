@@ -27,13 +27,12 @@ type ChannelConfig struct {
 	LocationID string
 	// Name is the channel's name; empty means "square:" and the location's id.
 	Name string
-	// BookingLag is how long after a sale at the till the source has booked it
-	// at the latest, up to maxBookingLag; 0 means that it is booked at once. A
-	// count is sent as one of so long before the source was read, and Square
-	// deducts what the till has sold since then: units that the source may not
-	// know of yet are not shown again, except after [channel.ErrNotApplied]: see
-	// Push. Of what it does know of, the sales of that time are deducted twice,
-	// until a later count.
+	// BookingLag is how long the source takes at most to book a sale at the till,
+	// up to 22 hours; 0 means that it books at once. A count is dated that long
+	// before the source was read, and Square deducts what the till has sold since
+	// that date. So units that the source may not know of yet are not shown again,
+	// except after [channel.ErrNotApplied]: see Push. Sales of that time that the
+	// source has booked are deducted twice, until a later count.
 	BookingLag time.Duration
 }
 
@@ -42,8 +41,9 @@ const maxBookingLag = 22 * time.Hour
 
 // A Channel shows stock at one location of a seller. It is a
 // [channel.Channel], a [channel.Reader], a [channel.Preloader], a
-// [channel.Lister] and a [channel.Deductor]. It takes any number of SKUs and
-// updates, and is safe for concurrent use.
+// [channel.Lister], a [channel.Deductor], a [channel.Meter] and a
+// [channel.Clocked]. It takes any number of SKUs and updates, and is safe for
+// concurrent use.
 type Channel struct {
 	client   *Client
 	name     string

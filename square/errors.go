@@ -27,7 +27,7 @@ type Error struct {
 	Op string
 	// Status is the HTTP status.
 	Status int
-	// Details are Square's errors, at most maxDetails of them.
+	// Details are Square's errors, at most 100 of them.
 	Details []Detail
 	// Message says what the answer was where it had no errors of Square's.
 	Message string

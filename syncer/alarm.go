@@ -39,9 +39,9 @@ const (
 	// third. It needs Config.Webhooks, or events that came before. The first event
 	// ends it.
 	EventsStopped AlarmClass = "events stopped"
-	// SecretFails: deliveries are signed with another secret: three within an hour,
-	// over a minute at least, and no genuine one since. At once with the next. A
-	// genuine one ends it.
+	// SecretFails: three or more deliveries in a row were signed with another
+	// secret, never an hour apart, and the last a minute or more after the first.
+	// At once with that one. A genuine delivery ends it.
 	SecretFails AlarmClass = "secret fails"
 	// CredentialsRefused: a service, or for "" the source, refuses the credentials.
 	// Within a minute of the first refusal.

@@ -28,9 +28,9 @@ type Flight struct {
 	//     not raised for the length of Config.Settle.
 	//
 	// Too many are more than 10 of the listing for each delivery of the channel
-	// about it, or, without one, for each minute since it was last read. A channel may also have
-	// no more in flight than a tenth of all products, or 50 if that is more, and
-	// 40 units for each of these: what it shows less beyond that is edited, too.
+	// about it, or, without one, for each minute since it was last read. A channel
+	// may also have no more in flight than a tenth of all products, or 50 if that
+	// is more, and 40 units for each of these: what is beyond that is edited, too.
 	What string `json:"what"`
 	// Age is how long they were in flight; 0 for "noticed" and "edited".
 	Age time.Duration `json:"age,omitempty"`

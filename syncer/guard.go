@@ -56,8 +56,8 @@ type Guard struct {
 	// Times is how many times as much as before a product must show to count
 	// as a gain; 0 means 10.
 	Times int
-	// Window is the time in which the limits count in real time; 0 means 10
-	// minutes.
+	// Window is how long losses and gains in real time add up towards the limits; 0
+	// means 10 minutes.
 	Window time.Duration
 }
 

@@ -22,10 +22,10 @@ type Health struct {
 	Role Role `json:"role,omitempty"`
 	// Leader is who leads on a SharedQueue, or nil if nobody does.
 	Leader *LeaderInfo `json:"leader,omitempty"`
-	// ViewAge is how old that is which only the leader knows of the channels:
-	// DownSince, Err, Stuck and Delays; Reconciling and Next. It is 0 in the leader itself, about
-	// five seconds elsewhere, by the clocks of the two machines, and grows while
-	// nobody leads. It is negative if no leader has told yet.
+	// ViewAge is the age of what only the leader knows: DownSince, Err, Stuck and
+	// Delays of the channels, Reconciling and Next. It is 0 in the leader itself,
+	// about five seconds elsewhere, by the clocks of the two machines, and grows
+	// while nobody leads. It is negative if no leader has told yet.
 	ViewAge time.Duration `json:"viewAge,omitempty"`
 	// Inbox is the backlog of marks that are not yet with the channels. It
 	// counts among what waits for each of them, too.

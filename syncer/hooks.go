@@ -35,15 +35,15 @@ type Hooks struct {
 	Down func(ctx context.Context, channel string, err error)
 	// Up: a channel works again.
 	Up func(ctx context.Context, channel string, after time.Duration)
-	// Paused: a channel is paused. It is called in each process that finds out,
-	// also when that starts: in the one that works within five seconds.
+	// Paused: a channel is paused. Each process calls it when it finds out, or
+	// starts; the one that works finds out within five seconds.
 	Paused func(ctx context.Context, p Pause)
 	// Resumed: a channel is paused no longer; otherwise it is like Paused.
 	Resumed func(ctx context.Context, channel string, after time.Duration)
 	// Tripped: a guard has tripped; see [Syncer.Held].
 	Tripped func(ctx context.Context, channel string, t Trip)
-	// InFlight: a channel has sold units that the source has not booked, or that
-	// ends; see [Flight].
+	// InFlight: units that a channel has sold are in flight, or no longer, or were
+	// taken for an edit; see [Flight].
 	InFlight func(context.Context, Flight)
 	// Changed is called for every quantity written, including those beyond a
 	// report's list.
@@ -59,8 +59,8 @@ type Hooks struct {
 	// Leading: on a [SharedQueue], this process has begun to lead.
 	Leading func(context.Context, LeaderInfo)
 	// Deposed: on a [SharedQueue], this process has ceased to lead, and all its
-	// work has ended. Lost reports that it lost the term, which another process
-	// ends or the database out of reach; otherwise it resigned, as Run ends.
+	// work has ended. lost is set if another process took over or the database was
+	// out of reach; otherwise this process resigned, since Run ends.
 	Deposed func(ctx context.Context, term uint64, lost bool)
 	// Reconciled: a reconciliation that Run made has ended. The report is nil if
 	// it could not begin.

@@ -99,7 +99,7 @@ const (
 	Evented  Cause = "event"   // the source sent an event
 	Ordered  Cause = "order"   // the source sent an event about an order
 	Notified Cause = "notify"  // the host called Notify
-	Watched  Cause = "watch"   // watching the source found it, or watching a channel that it was not known of
+	Watched  Cause = "watch"   // a look at the source found it, or a look at a channel whose last quantity was not known
 	Retried  Cause = "retry"   // earlier work is to be done again
 	Asked    Cause = "asked"   // somebody waits for the outcome
 	Told     Cause = "told"    // a channel shows another quantity: its webhook said so, or Target.Watch found it

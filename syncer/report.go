@@ -24,12 +24,13 @@ type Report struct {
 	// Started and Duration say when the run was.
 	Started  time.Time     `json:"started"`
 	Duration time.Duration `json:"duration"`
-	// Resumed is when the run began that this one went on with, after a restart or
-	// where its hours had ended, or zero. The counts are of both; the lists, and
-	// Requests, of this one. What is retired is not looked for then.
+	// Resumed is set if this run continues an earlier one, which a restart or the
+	// end of the schedule's hours had stopped: it is when that one began. The
+	// counts then are of both, the lists and Requests of this one, and nothing
+	// retired is looked for.
 	Resumed time.Time `json:"resumed,omitzero"`
-	// Rested reports that the hours of the schedule have ended, or Run has: what
-	// was not compared yet is when the run goes on. See [Between].
+	// Rested reports that the run stopped early, as the schedule's hours or Run
+	// had ended. The rest is compared when it goes on. See [Between].
 	Rested bool `json:"rested,omitempty"`
 	// Read is the number of products whose stock was read.
 	Read int `json:"read"`

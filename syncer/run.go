@@ -37,8 +37,8 @@ var ErrRunning = errors.New("syncer: Run is running already")
 // the channel show them. What fails is tried again on that channel alone, with
 // growing waits; a channel that fails as a whole is probed with one product until
 // it works again. Products that the channel does not have, and the like, are
-// given up until they are marked again. What a guard holds is kept in the
-// queue's store until somebody approves or it is over.
+// given up until they are marked again or the next reconciliation. What a guard
+// holds is kept in the queue's store until somebody approves or it is over.
 //
 // Beside that Run reconciles on Config.Schedule, and at once if it finds that
 // it missed a time while it did not run, which needs a durable queue; it asks a

@@ -78,7 +78,8 @@ type Config struct {
 	// Observe makes every target observe, as if it said so itself: a host that
 	// runs beside what it is to replace sets it for the first week, and nothing is
 	// written to any shop but for what a Target's Pilot chooses. All replicas on a
-	// SharedQueue must agree; what the leader's Config says counts. See [Target].Observe.
+	// SharedQueue must agree; what the leader's Config says counts. See
+	// [Target].Observe.
 	Observe bool
 	// Settle is how long the source may take to book what a channel has sold; 0
 	// means 30 minutes. A listing that shows less than it was last known to show

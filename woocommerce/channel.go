@@ -42,7 +42,8 @@ type ChannelConfig struct {
 }
 
 // A Channel shows stock in one shop. It is a channel.Channel, a channel.Reader,
-// a channel.Unsetter, and a channel.Lister; it takes any number of updates and
+// a channel.Unsetter, a channel.Lister, a channel.ChangeLister, a channel.Meter,
+// a channel.Subscriber and a channel.Clocked; it takes any number of updates and
 // SKUs, and is safe for concurrent use.
 type Channel struct {
 	client *Client

@@ -32,10 +32,9 @@ type Options struct {
 	// values may be mixed: each term has that of its leader.
 	Lease time.Duration
 
-	// Poll is how often is asked for marks, and for the end of the leader's term
-	// by those who stand by; 100 milliseconds if it is 0, and at least 1. It is
-	// what a mark made by another process waits for at most, but for the work
-	// itself.
+	// Poll is how often the leader asks for marks, and those who stand by for the
+	// end of its term; 100 milliseconds if it is 0, and at least 1 millisecond. A
+	// mark made by another process is noticed within that time.
 	Poll time.Duration
 
 	// Logger is told of terms and of outages; nil means nobody is.
