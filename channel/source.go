@@ -159,7 +159,7 @@ type Event struct {
 	ProductIDs []string
 	// OrderIDs are orders whose products the event does not name.
 	OrderIDs []string
-	// SKUs are what a channel's event is about, which knows no product ids.
+	// SKUs are what a channel's event is about: channels know no product ids.
 	SKUs []string
 	// Shows is what a channel says that it shows, for some of SKUs, or nil. It is
 	// never believed. It only tells the echo of one's own write: if the channel

@@ -29,8 +29,9 @@ const DefaultBaseURL = "https://api.ecosire.com/api"
 // Config configures a [Client].
 type Config struct {
 	// APIKey is an API key ("eco_live_…") or the access token of an OAuth
-	// flow. It or RotatingKey is required. Printing a Config does not show it, but fmt asks no String
-	// method in an unexported field: pass a Config on to New rather than keep it.
+	// flow. It or RotatingKey is required. Printing a Config does not show it, but
+	// printing a struct that holds one in an unexported field does: pass a Config
+	// on to New rather than keep it.
 	APIKey string
 	// RotatingKey returns the API key, in place of one that stays the same: for a
 	// key that somebody replaces while the process runs. What it returns is used

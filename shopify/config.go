@@ -28,7 +28,8 @@ type Config struct {
 	// credentials go to this host and to no other.
 	Shop string
 	// Token gives the access token: [StaticToken], [ClientCredentials],
-	// [RotatingToken], [RotatingCredentials], or the host's own. The app needs the scopes read_inventory and write_inventory.
+	// [RotatingToken], [RotatingCredentials], or the host's own. The app needs the
+	// scopes read_inventory and write_inventory.
 	Token TokenSource
 
 	// BaseURL is where the API is, for a proxy or a test server: https, or

@@ -27,13 +27,15 @@ import (
 //
 // A run over the catalogue puts losses and gains aside until everything was
 // compared. Then those within the limits are written, and the others held: all
-// of them or none. In real time the limits are for each Window of the times at
-// which the products were marked, each of which counts once, and a product that
-// would show less than half is no loss as long as it stays on sale: holding it
-// would sell what is gone. A guard that has held something has tripped, which is
-// kept in the queue's [Store]: from then on it holds every loss or
-// gain, in every kind of run, until somebody approves ([Syncer.Approve]), or a
-// run over the whole catalogue is within the limits by itself.
+// of them or none. In real time, when single products are marked or synced, the
+// limits are for each Window: a product counts once in it, by when it was marked.
+// A product that would show less than half is no loss then as long as it stays on
+// sale, since holding it would sell what is gone.
+//
+// A guard that has held something has tripped, which is kept in the queue's
+// [Store]: from then on it holds every loss or gain, in every kind of run, until
+// somebody approves ([Syncer.Approve]), or a run over the whole catalogue is
+// within the limits by itself.
 //
 // The limits for a channel with that many products on sale:
 //

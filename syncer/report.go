@@ -39,8 +39,8 @@ type Report struct {
 	// meanwhile is included.
 	Requests map[string]int64 `json:"requests,omitempty"`
 	// Unread is the number of products that could not be read, or that share
-	// their SKU with an earlier one of the catalogue, and Problems are those, with
-	// no Channel; the run changed none of them anywhere.
+	// their SKU with an earlier one of the catalogue. Problems lists them, with no
+	// Channel. The run changed none of them anywhere.
 	Unread   int       `json:"unread"`
 	Problems []Problem `json:"problems,omitempty"`
 	// Channels has one entry for each target, in the order of Config.Targets.
@@ -145,8 +145,9 @@ type Change struct {
 	Wanted int `json:"wanted"`
 	// AsOf is when the source was asked for the quantity.
 	AsOf time.Time `json:"asOf"`
-	// State is "" for what shows, "observed" for what was not written, "pending" for what was accepted and does not
-	// show yet, and "unclear" for what was sent and may or may not be applied.
+	// State is "" for what shows, "observed" for what was not written, "pending"
+	// for what was accepted and does not show yet, and "unclear" for what was sent
+	// and may or may not be applied.
 	State string `json:"state,omitempty"`
 	// Pinned reports that a [Pin] says so.
 	Pinned bool `json:"pinned,omitempty"`

@@ -7,7 +7,8 @@ import (
 )
 
 var (
-	// ErrDeposed: what was called needs a term, and there is none or it is over.
+	// ErrDeposed: the call needs a [Term], and this process has none, or its term
+	// is over.
 	ErrDeposed = errors.New("does not lead, or no longer")
 	// ErrNoLeader: no process leads.
 	ErrNoLeader = errors.New("no process leads")

@@ -50,7 +50,8 @@ type Config struct {
 	// [channel.Pacer], and a negative time none.
 	Gather time.Duration
 	// Grace is how long the work in flight may go on after Run's context is
-	// done; 0 means 10 seconds, and a negative time none.
+	// done; 0 means 10 seconds, and a negative time none. A reconciliation reads
+	// nothing more then, and finishes what it has read.
 	Grace time.Duration
 	// WatchEvery is how often Run asks a source that is a [channel.Watcher] for what
 	// changed without an event; 0 means 30 seconds, and a negative time never.
