@@ -102,9 +102,9 @@ type Config struct {
 	// of the channels, between what was known of it (before) and what was read
 	// (after). They end as many units in flight; see Settle. nil means the drop of
 	// Available or the rise of Reserved, whichever is more. Set it if the source
-	// sells by itself, too, and you can tell those sales apart: taking them for
-	// the channels' oversells. before has no Warehouses. It may be called by
-	// several goroutines at once.
+	// sells by itself, too, and you can tell those sales apart: otherwise they end
+	// what is in flight too early, and it is sold twice. before has no Warehouses.
+	// Booked may be called by several goroutines at once.
 	Booked func(before, after channel.Stock) int
 	// Hooks are called as things happen.
 	Hooks Hooks
