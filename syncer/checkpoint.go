@@ -3,6 +3,7 @@ package syncer
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"iter"
 	"log/slog"
 	"slices"
@@ -48,6 +49,13 @@ type checkpoint struct {
 type channelsRemain struct {
 	Report ChannelReport `json:"report"`
 	Again  []string      `json:"again,omitempty"`
+	// Is what the channel was then: its policy, and whether it is only observed.
+	Is string `json:"is"`
+}
+
+// means is what must be as it was for a run to go on.
+func (t *target) means() string {
+	return fmt.Sprintf("%s\n%t %t", t.identity(), t.Observe, t.Pilot != nil)
 }
 
 // A place is where a group ends in the catalogue.
@@ -92,7 +100,7 @@ func (s *Syncer) goOn(ctx context.Context) (*checkpoint, error) {
 		return nil, nil // another version's, or of other channels
 	}
 	for i, t := range s.targets {
-		if cp.Channels[i].Report.Channel != t.name {
+		if cp.Channels[i].Report.Channel != t.name || cp.Channels[i].Is != t.means() {
 			return nil, nil
 		}
 	}
@@ -120,7 +128,7 @@ func (e *entrance) track(cp *checkpoint) *tracker {
 	} else {
 		t.cp = checkpoint{Run: e.report.Run, Began: e.report.Started}
 		for _, target := range e.s.targets {
-			t.cp.Channels = append(t.cp.Channels, channelsRemain{Report: ChannelReport{Channel: target.name}})
+			t.cp.Channels = append(t.cp.Channels, channelsRemain{Report: ChannelReport{Channel: target.name}, Is: target.means()})
 		}
 	}
 	for _, c := range t.cp.Channels {

@@ -126,8 +126,8 @@ func (e *entrance) end(failed error) (*Report, error) {
 	for _, a := range e.accounts {
 		a.log(e.ctx, r)
 	}
-	if !e.s.running.Load() && r.Read > 0 { // else Run does, now and then
-		if err := e.s.keepFlights(e.ctx, nil); err != nil && e.ctx.Err() == nil {
+	if !e.s.running.Load() && e.s.shared == nil { // else Run does, now and then
+		if err := e.s.keepFlights(context.WithoutCancel(e.ctx), nil); err != nil {
 			e.s.once.warn(e.ctx, e.s, "what is in flight cannot be kept; a restart may undo sales", slog.Any("err", err))
 		}
 	}

@@ -152,7 +152,7 @@ func (f *flight) empty() bool { return len(f.Entries) == 0 && f.Early == 0 && le
 
 // position returns what is known of a product, and makes it of what was read if
 // nothing is. It returns how many units the source has booked since.
-func (l *ledger) position(s *channel.Stock, booked map[string]int) (pos position, now int) {
+func (l *ledger) position(s *channel.Stock, booked map[string]booking) (pos position, now int) {
 	asOf := s.AsOf.Sub(l.start)
 	pos, known := l.table.get(s.ProductID)
 	switch {
@@ -163,8 +163,8 @@ func (l *ledger) position(s *channel.Stock, booked map[string]int) (pos position
 		return pos, 0
 	}
 	now = max(0, pos.available-s.Available, s.Reserved-pos.reserved)
-	if n, ok := booked[s.ProductID]; ok {
-		now = max(0, n)
+	if b, ok := booked[s.ProductID]; ok && b.available == pos.available && b.reserved == pos.reserved { // else another pass was first
+		now = max(0, b.units)
 	}
 	pos.available, pos.reserved, pos.asOf, pos.changed = s.Available, s.Reserved, asOf, true
 	return pos, now
@@ -233,7 +233,7 @@ func (l *ledger) add(g *glance, id, sku string, units, limit int) {
 	f = l.flight(id)
 	t := &l.tallies[g.at]
 	first := f.of(name) == 0
-	if units > limit || first && t.products >= g.share || t.units+units > g.share*unitsEach {
+	if units > limit || l.late.doubtful(name, id) || first && t.products >= g.share || t.units+units > g.share*unitsEach {
 		f.edited(edit{name, sku, time.Now().Add(l.settle)})
 		g.event(Flight{Channel: name, ProductID: id, SKU: sku, Units: units, What: "edited"})
 		return
@@ -282,6 +282,7 @@ func (l *ledger) book(g *glance, id string, pos *position, units int, read time.
 		if f != nil {
 			l.dirty[id] = true
 			units -= l.end(f, units, func(sale) bool { return true }, func(s sale) {
+				delete(l.late.doubts, s.Channel+"\x00"+id)
 				g.event(Flight{Channel: s.Channel, ProductID: id, Units: s.Units, What: "booked", Age: time.Since(s.Since)})
 			})
 		}
@@ -306,6 +307,7 @@ func (l *ledger) book(g *glance, id string, pos *position, units int, read time.
 	if f = l.flights[id]; f != nil {
 		l.expire(f, read, l.settle, func(s sale) {
 			l.late.expired(id, s.Units)
+			l.late.doubt(s.Channel, id)
 			g.event(Flight{Channel: s.Channel, ProductID: id, Units: s.Units, What: "expired", Age: time.Since(s.Since)})
 		})
 	}

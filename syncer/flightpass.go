@@ -131,33 +131,39 @@ func (p *pass) notice(ctx context.Context, wants []want, levels levelIndex, bega
 	return wants
 }
 
+// A booking is what the host says of a change from what was known.
+type booking struct{ available, reserved, units int }
+
 // bookings asks the host how much of what the source has less is booked orders.
-func (p *pass) bookings(ctx context.Context, wants []want) map[string]int {
+func (p *pass) bookings(ctx context.Context, wants []want) map[string]booking {
 	l := p.s.ledger
 	if l.booked == nil {
 		return nil
 	}
-	booked := make(map[string]int)
+	booked := make(map[string]booking)
 	for i := range wants {
 		for _, s := range wants[i].stocks() {
 			l.mu.Lock()
 			pos, known := l.table.get(s.ProductID)
 			l.mu.Unlock()
-			if !known || pos.available == s.Available && pos.reserved == s.Reserved {
+			if !known || s.Err != nil || pos.available == s.Available && pos.reserved == s.Reserved {
 				continue
 			}
 			before := *s
 			before.OnHand, before.Reserved, before.Available = pos.available+pos.reserved, pos.reserved, pos.available
 			before.Warehouses = nil
 			subject := func(ctx context.Context) context.Context { return about(ctx, "", s.ProductID, s.SKU) }
-			_ = p.s.safelyOn(ctx, "Config.Booked", subject, func() error { booked[s.ProductID] = l.booked(before, *s); return nil })
+			_ = p.s.safelyOn(ctx, "Config.Booked", subject, func() error {
+				booked[s.ProductID] = booking{pos.available, pos.reserved, l.booked(before, *s)}
+				return nil
+			})
 		}
 	}
 	return booked
 }
 
 // sight takes what was read of the source and of the channel into the ledger.
-func (p *pass) sight(l *ledger, g *glance, wants []want, levels levelIndex, booked map[string]int) {
+func (p *pass) sight(l *ledger, g *glance, wants []want, levels levelIndex, booked map[string]booking) {
 	var id string // whose position is at hand
 	var pos position
 	var now int
@@ -185,7 +191,7 @@ func (p *pass) sight(l *ledger, g *glance, wants []want, levels levelIndex, book
 	for i := range wants {
 		w := &wants[i]
 		of := w.stocks()
-		if len(of) == 0 || of[0].ProductID == "" || of[0].AsOf.IsZero() { // nobody has read it
+		if len(of) == 0 || of[0].ProductID == "" || of[0].AsOf.IsZero() || of[0].Err != nil { // nobody has read it
 			continue
 		}
 		open(of[0])

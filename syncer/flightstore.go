@@ -174,6 +174,7 @@ func (s *Syncer) keepFlights(ctx context.Context, only []string) error {
 	for _, records := range pieces {
 		if err := s.on(ctx).Save(ctx, flightSet, records...); err != nil {
 			l.mu.Lock()
+			l.headed = false // it may not be there
 			for _, id := range ids {
 				l.dirty[id] = true
 			}
@@ -300,6 +301,31 @@ type late struct {
 	gone  map[string]int // expired, by product
 	units int
 	told  time.Time
+	// doubts are channels and products whose units have expired, and how often
+	// in a row: a channel that accepts writes and does not apply them seems to sell
+	// for ever. They last for a day.
+	doubts map[string]doubt
+}
+
+type doubt struct {
+	times int
+	last  time.Time
+}
+
+// doubtAfter is how often, for the next to concern that channel alone.
+const doubtAfter = 2
+
+func (l *late) doubt(channel, id string) {
+	if l.doubts == nil || len(l.doubts) >= maxLate {
+		l.doubts = make(map[string]doubt)
+	}
+	key := channel + "\x00" + id
+	l.doubts[key] = doubt{l.doubts[key].times + 1, time.Now()}
+}
+
+func (l *late) doubtful(channel, id string) bool {
+	d := l.doubts[channel+"\x00"+id]
+	return d.times >= doubtAfter && time.Since(d.last) < 24*time.Hour
 }
 
 // maxLate bounds the products of which expired units are remembered.

@@ -2,6 +2,7 @@ package syncer
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"time"
@@ -60,7 +61,12 @@ func (e *entrance) followUp(ctx context.Context) error {
 			g := e.s.group(time.Now())
 			if failed = g.read(ctx, e.s.fetch, some, func(string, string, error) {}); failed != nil {
 				g.endAll()
-				return failed
+				var marks []Mark // Run makes up for it
+				for _, id := range ids {
+					marks = append(marks, Mark{Key: Key{inboxLane, id}, Why: Sold})
+				}
+				free := context.WithoutCancel(ctx)
+				return errors.Join(failed, e.s.on(free).Mark(free, marks...))
 			}
 			for i, t := range e.s.targets {
 				p := e.s.realtime(ctx, t, nil, e.s.readNow)
@@ -181,7 +187,7 @@ const (
 // lazily returns how long a decrease for the sake of units in flight may wait, on
 // a channel that cannot refuse a write over a change that nobody saw.
 func (p *pass) lazily(w *want, seen *channel.Level) time.Duration {
-	if !p.leased || p.t.compares || w.quantity < lazyUnits || seen.Unset {
+	if w.pin != nil || !p.leased || p.t.compares || w.quantity < lazyUnits || seen.Unset {
 		return 0
 	}
 	if less := seen.Quantity - w.quantity; less <= 0 || less > w.quantity/10 {

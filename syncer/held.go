@@ -115,7 +115,8 @@ func (t *target) loadGuard(ctx context.Context, s *Syncer) error {
 	r := guardRecord{OnSale: -1}
 	if value != nil {
 		if err := json.Unmarshal(value, &r); err != nil {
-			return fmt.Errorf("the guard's memory: %w", err)
+			s.once.warn(ctx, s, "what the guard remembers makes no sense, and is begun anew", slog.String("channel", t.name), slog.Any("err", err))
+			r = guardRecord{OnSale: -1}
 		}
 	}
 	held := make(map[string]string)

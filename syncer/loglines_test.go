@@ -84,6 +84,7 @@ var lineKeys = map[string]string{
 	"the source answered with a product that it was not asked for; it is left out":                        "product",
 	"the schedule's next time is not after the time that it was asked for; it is asked again in an hour":  "next",
 	"a restart will forget what is to be compared when the channel is done":                               "channel err",
+	"what the guard remembers makes no sense, and is begun anew":                                          "channel",
 	"a channel is done with writes of which nothing is remembered; the next reconciliation compares them": "channel skus",
 	"what a channel had kept is not restored; it costs requests to find it out again":                     "channel err",
 	"what a channel knows is not kept; a restart costs requests to find it out again":                     "channel err",

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/internal/text"
@@ -39,6 +40,8 @@ type Pin struct {
 	Since time.Time `json:"since"`
 	// Until is when the pin ends by itself; zero means with Unpin.
 	Until time.Time `json:"until,omitzero"`
+	// senseless is why its record cannot be read: the product is not raised.
+	senseless error
 }
 
 // ErrNoPin: there is no such pin to end.
@@ -131,6 +134,8 @@ func (s *Syncer) Pins(ctx context.Context) ([]Pin, error) {
 
 func (s *Syncer) checkPin(p *Pin) error {
 	switch {
+	case !utf8.ValidString(p.ProductID):
+		return errors.New("ProductID is no UTF-8")
 	case p.ProductID == "":
 		return errors.New("ProductID is empty")
 	case p.Channel != "" && !slices.ContainsFunc(s.targets, func(t *target) bool { return t.name == p.Channel }):
@@ -152,7 +157,9 @@ func (p *Pin) key() string { return p.ProductID + "\x00" + p.Channel }
 
 // holds reports whether the pin has not ended. Whoever asks goes by the time of
 // day: a machine that slept must not hold it longer.
-func (p *Pin) holds() bool { return p.Until.IsZero() || time.Now().Round(0).Before(p.Until) }
+func (p *Pin) holds() bool {
+	return p.senseless == nil && (p.Until.IsZero() || time.Now().Round(0).Before(p.Until))
+}
 
 // words say what the pin is, for people.
 func (p *Pin) words() string {
@@ -165,7 +172,9 @@ func (p *Pin) words() string {
 
 // setPin saves a pin, or its end if value is nil, and tells whoever must know.
 func (s *Syncer) setPin(ctx context.Context, op string, p *Pin, value []byte) error {
+	s.pins.changing.Lock()
 	err := s.on(ctx).Save(ctx, pinSet, Record{p.key(), value}, Record{pinVersion, []byte(rand.Text())})
+	s.pins.changing.Unlock()
 	if err == nil { // in this order: whoever works on the mark knows of the pin
 		err = s.mark(ctx, inboxLane, Pinning, channel.Event{Type: "pin", ProductIDs: []string{p.ProductID}})
 	}
@@ -188,11 +197,12 @@ func (s *Syncer) setPin(ctx context.Context, op string, p *Pin, value []byte) er
 
 // pins are what is pinned, as far as it was read.
 type pins struct {
-	mu      sync.Mutex
-	version string
-	read    bool
-	by      map[string][]Pin // by product; never changed, only replaced
-	told    chan struct{}    // has a token when something has changed
+	changing channelLock // of changing them in the store
+	mu       sync.Mutex
+	version  string
+	read     bool
+	by       map[string][]Pin // by product; never changed, only replaced
+	told     chan struct{}    // has a token when something has changed
 }
 
 func (p *pins) tell() {
@@ -227,7 +237,8 @@ func (s *Syncer) pinned(ctx context.Context) (map[string][]Pin, error) {
 			}
 			var pin Pin
 			if err := json.Unmarshal(rec.Value, &pin); err != nil || pin.key() != rec.Key {
-				return nil, fmt.Errorf("what is pinned cannot be read: the record %q makes no sense: %v", text.Clean(rec.Key), err)
+				id, name, _ := strings.Cut(rec.Key, "\x00")
+				pin = Pin{ProductID: id, Channel: name, senseless: fmt.Errorf("what is pinned cannot be read: the record %q makes no sense: %v", text.Clean(rec.Key), err)}
 			}
 			by[pin.ProductID] = append(by[pin.ProductID], pin)
 		}
@@ -248,6 +259,7 @@ func (s *Syncer) keepPins(accept context.Context) {
 			for _, pins := range all {
 				for i := range pins {
 					switch p := pins[i]; {
+					case p.senseless != nil:
 					case !p.holds():
 						err = cmp.Or(err, s.expire(accept, p))
 					case !p.Until.IsZero() && p.Until.Before(next):
@@ -278,6 +290,8 @@ func (s *Syncer) expire(ctx context.Context, p Pin) error {
 	if err := s.mark(ctx, inboxLane, Pinning, channel.Event{Type: "pin", ProductIDs: []string{p.ProductID}}); err != nil {
 		return err
 	}
+	s.pins.changing.Lock() // nobody renews it in between
+	defer s.pins.changing.Unlock()
 	value, err := s.on(ctx).Load(ctx, pinSet, p.key())
 	var now Pin
 	if err != nil || value == nil || json.Unmarshal(value, &now) == nil && now.holds() { // it was renewed

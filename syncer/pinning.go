@@ -1,6 +1,7 @@
 package syncer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -64,6 +65,13 @@ func (p *pass) pin(ctx context.Context, w *want) {
 	}
 }
 
+// pinnedToZero reports whether a product is pinned to 0 somewhere: then its
+// quantity need not be known.
+func (s *Syncer) pinnedToZero(ctx context.Context, id string) bool {
+	all, err := s.pinned(ctx)
+	return err == nil && slices.ContainsFunc(all[id], func(p Pin) bool { return p.Quantity == 0 && p.holds() })
+}
+
 // pinOf returns the pin that counts for a listing, and how many units of it
 // that makes; or nil.
 func (p *pass) pinOf(ctx context.Context, w *want, all map[string][]Pin) (least *Pin, n int) {
@@ -116,19 +124,30 @@ func (p *pass) partsOf(ctx context.Context, w *want) []Part {
 	return own
 }
 
+// senseless is why it is not known what a product of a change is pinned to.
+func (p *pass) senseless(c *change) (err error) {
+	for _, id := range c.products() {
+		for i := range p.pins[id] {
+			err = cmp.Or(err, p.pins[id][i].senseless)
+		}
+	}
+	return err
+}
+
 // unraised takes out of changes what would raise a quantity, as long as it is
 // not known what is pinned.
 func (p *pass) unraised(changes []change, out *outcome) []change {
-	if p.unpinned == nil {
-		return changes
-	}
 	return slices.DeleteFunc(changes, func(c change) bool {
+		unpinned := cmp.Or(p.unpinned, p.senseless(&c))
+		if unpinned == nil {
+			return false
+		}
 		lowers := c.quantity <= 0 || c.seen != nil && c.seen.Err == nil && (c.seen.Unset && !c.seen.OffSale || onSale(c.seen) && c.quantity <= c.seen.Quantity)
 		if p.unset {
 			lowers = false
 		}
 		if !lowers {
-			out.add(result{want: c.want, seen: c.seen, state: failed, unsent: true, err: fmt.Errorf("nothing is raised: %w", p.unpinned)})
+			out.add(result{want: c.want, seen: c.seen, state: failed, unsent: true, err: fmt.Errorf("nothing is raised: %w", unpinned)})
 		}
 		return !lowers
 	})

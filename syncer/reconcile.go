@@ -116,7 +116,7 @@ func (s *Syncer) reconcile(ctx, reading context.Context) (r *Report, complete bo
 	f.track.ended(whole, rested && s.closed())
 	if rested {
 		e.report.Rested = true
-		r, err = e.end(nil)
+		r, err = e.end(e.followUp(ctx))
 		return r, false, err
 	}
 	plausible := whole && s.plausible(ctx, e.report) && e.report.Resumed.IsZero()
@@ -290,13 +290,15 @@ func (s *Syncer) remember(ctx context.Context, run reconciled) error {
 	return s.on(ctx).Save(ctx, stateSet, Record{reconciledName, value})
 }
 
+var errSenseless = errors.New("makes no sense")
+
 func (s *Syncer) recall(ctx context.Context) (run reconciled, err error) {
 	value, err := s.on(ctx).Load(ctx, stateSet, reconciledName)
 	if err != nil || value == nil {
 		return run, err
 	}
 	if err := json.Unmarshal(value, &run); err != nil {
-		return reconciled{}, fmt.Errorf("what was remembered of the last reconciliation: %w", err)
+		return reconciled{}, fmt.Errorf("what was remembered of the last reconciliation %w: %w", errSenseless, err)
 	}
 	if now := time.Now(); run.At.After(now) || run.SmallSince.After(now) { // the clock was set back since
 		run.At = now

@@ -198,6 +198,7 @@ func (s *Syncer) labour(accept, work context.Context, t *tenure) {
 		s.shareWork(accept, work, t, &group)
 	}
 	_ = group.Wait()
+	_ = s.keepFlights(work, nil) // what the last turns have noticed, too
 }
 
 // pace waits until the source may be read. Its trouble is none of the work's.

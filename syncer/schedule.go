@@ -118,7 +118,12 @@ func (s *Syncer) after(ctx context.Context, t time.Time) (next time.Time) {
 // due during a run is made up after it.
 func (s *Syncer) keepSchedule(accept, work context.Context, t *tenure) {
 	var last reconciled
-	if s.insist(accept, "Load", func() (err error) { last, err = s.recall(accept); return err }) != nil {
+	if s.insist(accept, "Load", func() (err error) {
+		if last, err = s.recall(accept); errors.Is(err, errSenseless) { // the next complete run replaces it
+			err = nil
+		}
+		return err
+	}) != nil {
 		return
 	}
 	due := s.after(accept, time.Now())

@@ -179,7 +179,7 @@ func New(cfg Config) (*Syncer, error) {
 		name:       cmp.Or(cfg.Name, processName()),
 		receiving:  make(chan struct{}, maxReceiving),
 		approvals:  make(chan struct{}, 1),
-		pins:       pins{told: make(chan struct{}, 1)},
+		pins:       pins{changing: make(channelLock, 1), told: make(chan struct{}, 1)},
 		alarms:     alarms{mu: make(channelLock, 1)},
 		pauses:     pauses{mu: make(channelLock, 1), due: make(chan struct{}, 1)},
 		orderRate:  rate.NewLimiter(orderEvery, orderBurst),

@@ -45,7 +45,7 @@ func (s *Syncer) syncMarked(ctx context.Context, r *reader, t *target, tasks []T
 	marked := make(map[string]time.Time, len(tasks))
 	for _, task := range tasks {
 		stock, ok := stocks[task.ID]
-		if !ok || stock.Err != nil || noticed && s.shown(ctx, t, &stock) {
+		if !ok || stock.Err != nil && !s.pinnedToZero(ctx, task.ID) || stock.Err == nil && noticed && s.shown(ctx, t, &stock) {
 			continue
 		}
 		known = append(known, stock)

@@ -1,6 +1,7 @@
 package syncer
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -126,6 +127,7 @@ func (p *pass) listings(s *channel.Stock, wants []want, out *outcome) []want {
 	}
 	n, err := t.Policy.Quantity(*s)
 	_ = heeded(err)
+	err = cmp.Or(s.Err, err)
 	if t.Listings == nil {
 		return p.listing(Listing{SKU: s.SKU}, s, n, err, wants, out)
 	}
