@@ -164,7 +164,7 @@ func TestRequestsOfSales(t *testing.T) {
 			if units >= 10 {
 				most++ // a write that may wait is looked at twice
 			}
-			assert.LessOrEqual(t, sale[2], most, "WooCommerce")
+			assert.LessOrEqual(t, sale[2], most+0.3, "WooCommerce; it is asked for its webhooks now and then, too")
 		})
 	}
 }
