@@ -156,7 +156,8 @@ func (s *Syncer) keepSchedule(accept, work context.Context, t *tenure) {
 		if !due.IsZero() && !time.Now().Before(due) {
 			due = s.within(time.Now())
 		}
-		s.next.Store(&due)
+		told := due // others read it
+		s.next.Store(&told)
 		if due.IsZero() || nap(due) > 0 {
 			o.did("schedule", nil)
 		}

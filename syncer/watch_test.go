@@ -3,6 +3,7 @@ package syncer_test
 import (
 	"context"
 	"iter"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -153,7 +154,9 @@ func TestACursorIsSavedAfterItsMarks(t *testing.T) {
 		stop := running(t, s)
 		pass(31 * time.Second)
 		stop()
-		require.GreaterOrEqual(t, len(q.did), 3)
-		assert.Equal(t, []string{"save 1", "mark p0", "save 11"}, q.did[:3])
+		first, marked, last := slices.Index(q.did, "save 1"), slices.Index(q.did, "mark p0"), slices.Index(q.did, "save 11")
+		assert.Zero(t, first)
+		assert.Equal(t, 1, marked) // and it moves on, perhaps before the cursor is saved
+		assert.Greater(t, last, marked)
 	})
 }
