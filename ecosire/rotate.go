@@ -66,7 +66,5 @@ func NewRotatingWebhooks(secrets func(context.Context) ([]string, error)) (*Webh
 		return nil, errors.New("ecosire: NewRotatingWebhooks: no function")
 	}
 	source := rotate.New("ecosire: NewRotatingWebhooks", nil, secrets, rotate.All, rotate.NotBlank)
-	return &Webhooks{func(ctx context.Context, signature, body []byte) (bool, error) {
-		return rotate.Genuine(ctx, source, func(secrets []string) bool { return signedBy(secrets, signature, body) })
-	}}, nil
+	return &Webhooks{rotate.CheckOf(source)}, nil
 }

@@ -3,16 +3,14 @@ package ecosire
 import (
 	"cmp"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/internal/rotate"
 	"github.com/ecosire/stocksync/internal/strictjson"
 	"github.com/ecosire/stocksync/internal/text"
 )
@@ -27,34 +25,18 @@ const (
 // the Webhooks field of a syncer's Config. It is safe for concurrent use. Its
 // zero value refuses everything. It shows its secrets to nobody who prints it.
 type Webhooks struct {
-	genuine func(ctx context.Context, signature, body []byte) (bool, error)
+	check rotate.Check
 }
 
 // NewWebhooks accepts what is signed with any of the secrets: with the current
 // one, and during a rotation with the next or the previous one too. Without a
 // secret it returns an error.
 func NewWebhooks(secrets ...string) (*Webhooks, error) {
-	if len(secrets) == 0 {
-		return nil, errors.New("ecosire: NewWebhooks: no secret: without one anybody could send events")
+	check, err := rotate.Fixed("secret", secrets...)
+	if err != nil {
+		return nil, fmt.Errorf("ecosire: NewWebhooks: %w", err)
 	}
-	secrets = slices.Clone(secrets)
-	for _, s := range secrets {
-		if strings.TrimSpace(s) == "" {
-			return nil, errors.New("ecosire: NewWebhooks: a secret is empty")
-		}
-	}
-	return &Webhooks{func(_ context.Context, signature, body []byte) (bool, error) {
-		return signedBy(secrets, signature, body), nil
-	}}, nil
-}
-
-// signedBy reports whether one of the secrets made the signature.
-func signedBy(secrets []string, signature, body []byte) (genuine bool) {
-	for _, secret := range secrets {
-		// Every secret is tried, so that the time tells nothing.
-		genuine = hmac.Equal(sign([]byte(secret), body), signature) || genuine
-	}
-	return genuine
+	return &Webhooks{check}, nil
 }
 
 // Sign returns the signature of a body, as the header X-Ecosire-Signature
@@ -65,13 +47,7 @@ func signedBy(secrets []string, signature, body []byte) (genuine bool) {
 // behind "sha256=". Another scheme is a matter of another receiver in the
 // syncer's Config.
 func Sign(secret string, body []byte) string {
-	return hex.EncodeToString(sign([]byte(secret), body))
-}
-
-func sign(secret, body []byte) []byte {
-	mac := hmac.New(sha256.New, secret)
-	mac.Write(body)
-	return mac.Sum(nil)
+	return hex.EncodeToString(rotate.Sum(secret, body))
 }
 
 // Receive checks a delivery's signature and says what it is about. Its error
@@ -86,8 +62,8 @@ func sign(secret, body []byte) []byte {
 func (w *Webhooks) Receive(ctx context.Context, header http.Header, body []byte) (channel.Event, error) {
 	given, err := hex.DecodeString(strings.TrimPrefix(header.Get("X-Ecosire-Signature"), "sha256="))
 	genuine := false
-	if err == nil && w.genuine != nil {
-		if genuine, err = w.genuine(ctx, given, body); err != nil {
+	if err == nil {
+		if genuine, err = w.check.Signed(ctx, given, body); err != nil {
 			return channel.Event{}, err
 		}
 	}

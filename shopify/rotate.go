@@ -100,5 +100,5 @@ func (ch *Channel) RotatingWebhooks(secrets func(context.Context) ([]string, err
 		return nil, errors.New("shopify: RotatingWebhooks: no function")
 	}
 	source := rotate.New("shopify: RotatingWebhooks", ch.client.logger, secrets, rotate.All, rotate.NotBlank)
-	return ch.receiver(nil, rotate.CheckOf(source)), nil
+	return ch.receiver(rotate.CheckOf(source)), nil
 }

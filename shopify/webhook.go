@@ -2,8 +2,6 @@ package shopify
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -21,9 +19,8 @@ import (
 // SKUs they are about. It is a [channel.Receiver], and safe for concurrent use.
 // Its zero value refuses everything. Printing it shows no secret.
 type Webhooks struct {
-	channel  *Channel
-	secrets  func() [][]byte // a function, so that fmt does not find them
-	rotating rotate.Check    // in their place, or nil
+	channel *Channel
+	check   rotate.Check
 }
 
 var _ channel.Receiver = (*Webhooks)(nil)
@@ -44,41 +41,29 @@ func (ch *Channel) Webhooks(secrets ...string) (*Webhooks, error) {
 		switch g, _ := ch.client.tokens.(*grant); {
 		case g == nil:
 		case g.rotating != nil:
-			return ch.receiver(nil, g.rotating.check), nil
+			return ch.receiver(g.rotating.check), nil
 		default:
 			_, secret := g.credentials()
 			secrets = []string{secret}
 		}
 	}
-	if len(secrets) == 0 {
-		return nil, errors.New("shopify: Webhooks: no secret: without one anybody could send events")
+	check, err := rotate.Fixed("secret", secrets...)
+	if err != nil {
+		return nil, fmt.Errorf("shopify: Webhooks: %w", err)
 	}
-	var all [][]byte
-	for _, s := range secrets {
-		if strings.TrimSpace(s) == "" {
-			return nil, errors.New("shopify: Webhooks: a secret is empty")
-		}
-		all = append(all, []byte(s))
-	}
-	return ch.receiver(func() [][]byte { return all }, nil), nil
+	return ch.receiver(check), nil
 }
 
-func (ch *Channel) receiver(secrets func() [][]byte, rotating rotate.Check) *Webhooks {
+func (ch *Channel) receiver(check rotate.Check) *Webhooks {
 	ch.client.names.used.Store(true)
 	ch.subscription.expect()
-	return &Webhooks{channel: ch, secrets: secrets, rotating: rotating}
+	return &Webhooks{channel: ch, check: check}
 }
 
 // SignWebhook returns the signature of a body, as Shopify puts it into the
 // header X-Shopify-Hmac-Sha256: for tests, and for whoever forwards deliveries.
 func SignWebhook(secret string, body []byte) string {
-	return base64.StdEncoding.EncodeToString(signature([]byte(secret), body))
-}
-
-func signature(secret, body []byte) []byte {
-	mac := hmac.New(sha256.New, secret)
-	mac.Write(body)
-	return mac.Sum(nil)
+	return base64.StdEncoding.EncodeToString(rotate.Sum(secret, body))
 }
 
 // Receive implements [channel.Receiver]. Its error matches
@@ -92,9 +77,12 @@ func signature(secret, body []byte) []byte {
 // read, those of all deliveries of a moment in one request; if that fails the
 // error is the request's, and Shopify is to send the delivery again.
 func (w *Webhooks) Receive(ctx context.Context, header http.Header, body []byte) (channel.Event, error) {
-	genuine, err := w.genuine(ctx, header.Get("X-Shopify-Hmac-Sha256"), body)
-	if err != nil {
-		return channel.Event{}, err
+	given, err := base64.StdEncoding.Strict().DecodeString(header.Get("X-Shopify-Hmac-Sha256"))
+	genuine := false
+	if err == nil {
+		if genuine, err = w.check.Signed(ctx, given, body); err != nil {
+			return channel.Event{}, err
+		}
 	}
 	if !genuine {
 		return channel.Event{}, fmt.Errorf("shopify: webhook: wrong signature: %w", channel.ErrUnauthorized)
@@ -163,35 +151,4 @@ func number(row *strictjson.Row, key string) (uint64, error) {
 		return 0, fmt.Errorf("%q is not the number of anything", key)
 	}
 	return n, nil
-}
-
-// genuine reports whether one of the secrets made the signature. The error says
-// that there are none.
-func (w *Webhooks) genuine(ctx context.Context, header string, body []byte) (bool, error) {
-	given, err := base64.StdEncoding.Strict().DecodeString(header)
-	switch {
-	case err != nil:
-		return false, nil
-	case w.rotating != nil:
-		return w.rotating(ctx, func(secrets []string) bool {
-			all := make([][]byte, len(secrets))
-			for i, secret := range secrets {
-				all[i] = []byte(secret)
-			}
-			return signedBy(all, given, body)
-		})
-	case w.secrets == nil:
-		return false, nil
-	}
-	return signedBy(w.secrets(), given, body), nil
-}
-
-func signedBy(secrets [][]byte, given, body []byte) (genuine bool) {
-	for _, secret := range secrets {
-		// Every secret is tried, so that the time tells nothing.
-		if hmac.Equal(signature(secret, body), given) {
-			genuine = true
-		}
-	}
-	return genuine
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/internal/rotate"
 	"github.com/ecosire/stocksync/channel/channeltest"
 	"github.com/ecosire/stocksync/shopify/shopifytest"
 )
@@ -131,11 +132,11 @@ func TestDeliveriesThatAreNotTheShops(t *testing.T) {
 		"an empty secret": func(h http.Header, b []byte) []byte { h.Set("X-Shopify-Hmac-Sha256", SignWebhook("", b)); return b },
 		"another body":    func(h http.Header, b []byte) []byte { return append(b, ' ') },
 		"hexadecimal": func(h http.Header, b []byte) []byte {
-			h.Set("X-Shopify-Hmac-Sha256", fmt.Sprintf("%x", signature([]byte("current"), b)))
+			h.Set("X-Shopify-Hmac-Sha256", fmt.Sprintf("%x", rotate.Sum("current", b)))
 			return b
 		},
 		"URL encoding": func(h http.Header, b []byte) []byte {
-			h.Set("X-Shopify-Hmac-Sha256", base64.URLEncoding.EncodeToString(signature([]byte("current"), b))+"-")
+			h.Set("X-Shopify-Hmac-Sha256", base64.URLEncoding.EncodeToString(rotate.Sum("current", b))+"-")
 			return b
 		},
 		"half a signature": func(h http.Header, b []byte) []byte {

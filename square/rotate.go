@@ -54,7 +54,5 @@ func (ch *Channel) RotatingWebhooks(address string, keys func(context.Context) (
 		return nil, errors.New("square: RotatingWebhooks: no function")
 	}
 	source := rotate.New("square: RotatingWebhooks", ch.client.log, keys, rotate.All, rotate.NotBlank)
-	return &Webhooks{ch, func(ctx context.Context, signature string, body []byte) (bool, error) {
-		return rotate.Genuine(ctx, source, func(keys []string) bool { return signedBy(keys, address, signature, body) })
-	}}, nil
+	return &Webhooks{ch, address, rotate.CheckOf(source)}, nil
 }

@@ -2,18 +2,16 @@ package square
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/internal/rotate"
 	"github.com/ecosire/stocksync/internal/strictjson"
 	"github.com/ecosire/stocksync/internal/text"
 )
@@ -33,9 +31,9 @@ const (
 // inventory.count.updated for one channel. It is a [channel.Receiver], and safe
 // for concurrent use. Its zero value refuses everything.
 type Webhooks struct {
-	ch *Channel
-	// genuine keeps the keys where fmt does not reach them.
-	genuine func(ctx context.Context, signature string, body []byte) (bool, error)
+	ch      *Channel
+	address string
+	check   rotate.Check
 }
 
 var _ channel.Receiver = (*Webhooks)(nil)
@@ -48,42 +46,18 @@ func (ch *Channel) Webhooks(address string, keys ...string) (*Webhooks, error) {
 	if u, err := url.Parse(address); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
 		return nil, errors.New("square: Webhooks: the address is not the URL of the subscription")
 	}
-	if len(keys) == 0 {
-		return nil, errors.New("square: Webhooks: no key: without one anybody could send events")
+	check, err := rotate.Fixed("key", keys...)
+	if err != nil {
+		return nil, fmt.Errorf("square: Webhooks: %w", err)
 	}
-	for _, key := range keys {
-		if strings.TrimSpace(key) == "" {
-			return nil, errors.New("square: Webhooks: a key is empty")
-		}
-	}
-	keys = slices.Clone(keys)
-	return &Webhooks{ch, func(_ context.Context, signature string, body []byte) (bool, error) {
-		return signedBy(keys, address, signature, body), nil
-	}}, nil
-}
-
-// signedBy reports whether one of the keys made the signature.
-func signedBy(keys []string, address, signature string, body []byte) bool {
-	given, err := base64.StdEncoding.DecodeString(signature)
-	ok := false
-	for _, key := range keys { // every one is tried, so that the time tells nothing
-		ok = hmac.Equal(sign(key, address, body), given) || ok
-	}
-	return ok && err == nil
+	return &Webhooks{ch, address, check}, nil
 }
 
 // Sign returns the signature of a delivery, as the header
 // X-Square-Hmacsha256-Signature carries it: for tests, and for whoever forwards
 // events.
 func Sign(key, address string, body []byte) string {
-	return base64.StdEncoding.EncodeToString(sign(key, address, body))
-}
-
-func sign(key, address string, body []byte) []byte {
-	mac := hmac.New(sha256.New, []byte(key))
-	mac.Write([]byte(address))
-	mac.Write(body)
-	return mac.Sum(nil)
+	return base64.StdEncoding.EncodeToString(rotate.Sum(key, []byte(address), body))
 }
 
 // Receive checks a delivery's signature and returns the SKUs whose stock at the
@@ -98,10 +72,10 @@ func sign(key, address string, body []byte) []byte {
 // wrong, [channel.ErrInvalid] if the body is not an event, and otherwise means
 // that Square did not tell the SKUs: it delivers the event again.
 func (w *Webhooks) Receive(ctx context.Context, header http.Header, body []byte) (channel.Event, error) {
+	given, err := base64.StdEncoding.Strict().DecodeString(header.Get(signatureHeader))
 	genuine := false
-	if w != nil && w.genuine != nil {
-		var err error
-		if genuine, err = w.genuine(ctx, header.Get(signatureHeader), body); err != nil {
+	if err == nil && w != nil {
+		if genuine, err = w.check.Signed(ctx, given, []byte(w.address), body); err != nil {
 			return channel.Event{}, err
 		}
 	}

@@ -83,5 +83,5 @@ func (ch *Channel) RotatingWebhooks(secrets func(context.Context) ([]string, err
 	if secrets == nil {
 		return nil, errors.New("woocommerce: RotatingWebhooks: no function")
 	}
-	return ch.receiver(nil, rotate.CheckOf(rotate.New("woocommerce: RotatingWebhooks", ch.client.log, secrets, rotate.All, rotate.NotBlank))), nil
+	return ch.receiver(rotate.CheckOf(rotate.New("woocommerce: RotatingWebhooks", ch.client.log, secrets, rotate.All, rotate.NotBlank))), nil
 }

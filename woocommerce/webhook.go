@@ -3,10 +3,7 @@ package woocommerce
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -35,11 +32,10 @@ const (
 // [channel.Receiver], and safe for concurrent use. Its zero value refuses
 // everything but the ping. Printing it shows no secret.
 type Webhooks struct {
-	channel  *Channel
-	secrets  func() [][]byte // a function, so that fmt does not find them
-	rotating rotate.Check    // in their place, or nil
-	asking   chan struct{}   // holds a token while nobody asks for variations
-	known    *memory[int64, brood]
+	channel *Channel
+	check   rotate.Check
+	asking  chan struct{} // holds a token while nobody asks for variations
+	known   *memory[int64, brood]
 }
 
 // brood has the SKUs of a parent's variations, by what the parent's row said
@@ -55,21 +51,15 @@ var _ channel.Receiver = (*Webhooks)(nil)
 // The secrets are the webhook's, and during a rotation the next or the previous
 // one too; each may be any text that is not blank.
 func (ch *Channel) Webhooks(secrets ...string) (*Webhooks, error) {
-	if len(secrets) == 0 {
-		return nil, errors.New("woocommerce: Webhooks: no secret: without one anybody could send events")
+	check, err := rotate.Fixed("secret", secrets...)
+	if err != nil {
+		return nil, fmt.Errorf("woocommerce: Webhooks: %w", err)
 	}
-	var all [][]byte
-	for _, s := range secrets {
-		if strings.TrimSpace(s) == "" {
-			return nil, errors.New("woocommerce: Webhooks: a secret is empty")
-		}
-		all = append(all, []byte(s))
-	}
-	return ch.receiver(func() [][]byte { return all }, nil), nil
+	return ch.receiver(check), nil
 }
 
-func (ch *Channel) receiver(secrets func() [][]byte, rotating rotate.Check) *Webhooks {
-	w := &Webhooks{channel: ch, secrets: secrets, rotating: rotating, asking: make(chan struct{}, 1), known: new(memory[int64, brood])}
+func (ch *Channel) receiver(check rotate.Check) *Webhooks {
+	w := &Webhooks{channel: ch, check: check, asking: make(chan struct{}, 1), known: new(memory[int64, brood])}
 	w.asking <- struct{}{}
 	ch.hook.expected.Store(true)
 	return w
@@ -78,13 +68,7 @@ func (ch *Channel) receiver(secrets func() [][]byte, rotating rotate.Check) *Web
 // SignWebhook returns the signature of a body, as WooCommerce puts it into the
 // header X-WC-Webhook-Signature: for tests, and for whoever forwards deliveries.
 func SignWebhook(secret string, body []byte) string {
-	return base64.StdEncoding.EncodeToString(signature([]byte(secret), body))
-}
-
-func signature(secret, body []byte) []byte {
-	mac := hmac.New(sha256.New, secret)
-	mac.Write(body)
-	return mac.Sum(nil)
+	return base64.StdEncoding.EncodeToString(rotate.Sum(secret, body))
 }
 
 // Receive implements [channel.Receiver]. Its error matches
@@ -101,9 +85,12 @@ func (w *Webhooks) Receive(ctx context.Context, header http.Header, body []byte)
 	if id, ok := ping(header, body); ok {
 		return channel.Event{Type: Ping, ID: id}, nil
 	}
-	genuine, err := w.genuine(ctx, header.Get("X-WC-Webhook-Signature"), body)
-	if err != nil {
-		return channel.Event{}, err
+	given, err := base64.StdEncoding.Strict().DecodeString(header.Get("X-WC-Webhook-Signature"))
+	genuine := false
+	if err == nil {
+		if genuine, err = w.check.Signed(ctx, given, body); err != nil {
+			return channel.Event{}, err
+		}
 	}
 	if !genuine {
 		return channel.Event{}, fmt.Errorf("woocommerce: webhook: wrong signature: %w", channel.ErrUnauthorized)
@@ -203,34 +190,3 @@ func (w *Webhooks) variations(ctx context.Context, parent int64, given string) (
 
 // maxGiven bounds the list of variations' ids that is remembered.
 const maxGiven = 4096
-
-// genuine reports whether one of the secrets made the signature. The error says
-// that there are none.
-func (w *Webhooks) genuine(ctx context.Context, header string, body []byte) (bool, error) {
-	given, err := base64.StdEncoding.Strict().DecodeString(header)
-	switch {
-	case err != nil:
-		return false, nil
-	case w.rotating != nil:
-		return w.rotating(ctx, func(secrets []string) bool {
-			all := make([][]byte, len(secrets))
-			for i, secret := range secrets {
-				all[i] = []byte(secret)
-			}
-			return signedBy(all, given, body)
-		})
-	case w.secrets == nil:
-		return false, nil
-	}
-	return signedBy(w.secrets(), given, body), nil
-}
-
-func signedBy(secrets [][]byte, given, body []byte) (genuine bool) {
-	for _, secret := range secrets {
-		// Every secret is tried, so that the time tells nothing.
-		if hmac.Equal(signature(secret, body), given) {
-			genuine = true
-		}
-	}
-	return genuine
-}
