@@ -238,9 +238,9 @@ func (s *scheduler) pace(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// pause is the least time from one urgent read, of so many requests, to the
-// next: none as long as enough for much urgent work stays, and then what makes
-// the rest last until the window ends.
+// pause is the least time between two urgent reads, each of that many requests. It
+// is 0 while plenty is left of the window, and then spreads the rest evenly over
+// it.
 func (s *scheduler) pause(now time.Time, requests int) time.Duration {
 	left, rest := s.account.left(now)
 	if left = max(0, left); time.Duration(left)*closest >= rest {

@@ -16,8 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecosire/stocksync/channel"
-	"github.com/ecosire/stocksync/internal/rotate"
 	"github.com/ecosire/stocksync/channel/channeltest"
+	"github.com/ecosire/stocksync/internal/rotate"
 	"github.com/ecosire/stocksync/shopify/shopifytest"
 )
 

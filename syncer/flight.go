@@ -88,8 +88,8 @@ const (
 	// taken for sales. More at once is somebody's edit.
 	editUnits = 10
 	// fewFlights and unitsEach bound what one channel puts in flight, so that a
-	// fault in one shop does not empty the others: a tenth of the products that it
-	// lists, or fewFlights, and 40 units of each. With an import that takes 15
+	// fault in one shop does not empty the others: a tenth of all products, or
+	// fewFlights, and 40 units of each. With an import that takes 15
 	// minutes these are orders of 200 different products an hour, in a catalogue of
 	// 10,000 twenty times as many; and a flash sale of two units a second.
 	fewFlights = 50

@@ -1,6 +1,7 @@
 package syncer_test
 
 import (
+	"fmt"
 	"maps"
 	"testing"
 	"testing/synctest"
@@ -215,5 +216,53 @@ func TestForeignFlightsAreNotBelieved(t *testing.T) {
 			l.stop()
 		}
 		l.restore(maps.Clone(kept))
+	})
+}
+
+// Of a pass that writes very much it is kept only that it does: after a crash in it
+// nothing is known, and so nothing looks sold. When all is kept, it is known again.
+func TestACrashInAGreatWriteIsNoSale(t *testing.T) {
+	const n = 300
+	inLife(t, func(l *life) {
+		l.a, l.b = shop("a", n), shop("b", n)
+		var ids []string
+		set := func(available int) {
+			ids = ids[:0]
+			for i := range n {
+				id := fmt.Sprintf("p%d", i)
+				l.source.put(id, fmt.Sprintf("SKU-%d", i), available)
+				ids = append(ids, id)
+			}
+		}
+		sync := func() {
+			_, err := l.s.SyncProducts(l.Context(), ids...)
+			require.NoError(l, err)
+		}
+		all := func(m *channeltest.Memory, want int) {
+			for i := range n {
+				got, _ := m.Quantity(fmt.Sprintf("SKU-%d", i))
+				require.Equal(l, want, got, "%s shows SKU-%d", m.Name(), i)
+			}
+		}
+		l.start()
+		set(90)
+		sync()
+		pass(time.Minute)
+		assert.NotContains(l, l.records(), "!")
+		set(87)
+		sync()
+		assert.Contains(l, l.records(), "!")
+		l.crash()
+
+		l.start()
+		sync()
+		all(l.a, 87)
+		all(l.b, 87)
+		pass(time.Minute)
+		assert.NotContains(l, l.records(), "!", "all is kept")
+		l.a.Set("SKU-7", 86) // and a sale is noticed again
+		sync()
+		shows(l.T, l.b, 87, 87, 87, 87, 87, 87, 87, 86)
+		l.stop()
 	})
 }

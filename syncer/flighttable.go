@@ -74,7 +74,8 @@ const (
 
 const fnvBasis = 14695981039346656037
 
-// fnv1a goes on with FNV-1a. Its hashes are stored, so it must never change.
+// fnv1a goes on with FNV-1a, as hash/fnv does and without allocating. Its hashes
+// are stored, so it must never change.
 func fnv1a(h uint64, s string) uint64 {
 	for i := range len(s) {
 		h = (h ^ uint64(s[i])) * 1099511628211

@@ -134,15 +134,20 @@ func (p *pass) wrote(c *change, how fate) {
 	}
 }
 
-// maxForeseen is how many changes are kept by product. Of more it is kept only
-// that they are under way, so that after a crash nothing is known.
-const maxForeseen = 200
+// maxForeseen bounds the changes that are kept by product, and maxForeseenBytes
+// what that takes. Of more it is kept only that they are under way, so that after
+// a crash nothing is known.
+const (
+	maxForeseen      = 200
+	maxForeseenBytes = 1 << 20
+)
 
 // foresee keeps what is going to be written: after a crash a channel that was
 // lowered is not to be taken for one that has sold.
 func (p *pass) foresee(ctx context.Context, changes []change) (end func()) {
 	l := p.s.ledger
 	var ids []string
+	size := 0
 	l.mu.Lock()
 	at := slices.Index(l.names, p.t.name)
 	for i := range changes {
@@ -156,11 +161,14 @@ func (p *pass) foresee(ctx context.Context, changes []change) (end func()) {
 			b.low, b.high = min(b.low, c.quantity), max(b.high, c.quantity)
 			l.table.put(of[0].ProductID, &pos)
 		}
-		ids = append(ids, c.products()...)
+		for _, id := range c.products() {
+			ids = append(ids, id)
+			size += len(l.table.buckets[hash64(id)%tableBuckets])
+		}
 	}
 	keep := func() error { return p.s.keepFlights(ctx, ids) }
 	end = func() {}
-	if len(changes) > maxForeseen {
+	if len(changes) > maxForeseen || size > maxForeseenBytes {
 		keep = func() error { return p.s.doubtFlights(ctx) }
 		l.bulks++
 		end = func() {

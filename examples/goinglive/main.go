@@ -10,7 +10,7 @@
 //	coverage FILE               what the shops have of the catalogue; FILE gets it as CSV
 //	night                       one reconciliation, now
 //	serve                       events and every night's reconciliation, until interrupted
-//	pin PRODUCT QUANTITY WHY    show so many on all channels, for a week
+//	pin PRODUCT QUANTITY WHY    show QUANTITY on all channels for a week
 //	unpin PRODUCT WHY           end that
 //	explain PRODUCT             why the channels show what they show
 //

@@ -135,7 +135,7 @@ func measure() usage {
 	return usage{runtime.NumGoroutine(), len(fds), mem.HeapAlloc}
 }
 
-// run lives through a day of so many merchants.
+// run simulates a day of that many merchants.
 func run(ctx context.Context, out io.Writer, merchants, products int) error {
 	dir, err := os.MkdirTemp("", "tenants")
 	if err != nil {

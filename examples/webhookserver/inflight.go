@@ -13,7 +13,7 @@ import (
 	"github.com/ecosire/stocksync/woocommerce/woocommercetest"
 )
 
-// A second of the story of a sale; the last one is told in so many.
+// The story of a sale, second by second.
 const (
 	booksAt = 6
 	endsAt  = 8

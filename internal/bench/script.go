@@ -14,7 +14,7 @@ import (
 // A Script is what a team would write who knows the services' batches: it reads
 // all pages of ECOSIRE's, lists Shopify's items, and writes every quantity, 250
 // and 100 in a request, whether it differs or not. It reads nothing before it
-// writes, so it can undo a sale, and it does not look what came of a write. The
+// writes, so it can undo a sale, and it does not check its writes. The
 // map from SKU to WooCommerce's ids is given to it, as to [Guide]; so are the
 // guide's waits and requests. It is written to be measured.
 type Script struct{ guide *Guide }
