@@ -72,6 +72,9 @@ func (e *entrance) catalogue(ctx context.Context, f *fan, known *names, p *progr
 			return err
 		case stock.Err != nil:
 			e.unread(stock.ProductID, stock.SKU, stock.Err)
+			if g.recalled(ctx, *stock) && len(g.stocks) == groupSize {
+				send()
+			}
 			continue
 		case len(taken) > 0:
 			for i, sku := range taken {

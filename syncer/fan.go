@@ -36,7 +36,9 @@ func groups(n int) int { return groupsOf(n, groupSize) }
 
 // A group is products that were read together, on their way to all channels.
 type group struct {
-	began  time.Time // not after any of their reading; every lane knows of it
+	s      *Syncer
+	pins   map[string][]Pin // read when the first product could not be
+	began  time.Time        // not after any of their reading; every lane knows of it
 	stocks []channel.Stock
 	chosen func(Listing) bool // the kits that it was read for; nil means any
 	ends   []func()           // by target: the lane may forget the group
@@ -46,7 +48,7 @@ type group struct {
 // group begins the reading of a group. No quantity in it is older than began.
 // For each target, ends must be called once.
 func (s *Syncer) group(began time.Time) *group {
-	g := &group{began: began, ends: make([]func(), len(s.targets))}
+	g := &group{s: s, began: began, ends: make([]func(), len(s.targets))}
 	for i, t := range s.targets {
 		g.ends[i] = t.lane.begin(began)
 	}
@@ -71,6 +73,7 @@ func (g *group) read(ctx context.Context, fetch fetch, ids []string, unread func
 			g.stocks = append(g.stocks, stock)
 		case ok:
 			unread(id, stock.SKU, stock.Err)
+			g.recalled(ctx, stock)
 		case failed != nil:
 			unread(id, "", failed)
 		default:
@@ -84,6 +87,28 @@ func (g *group) read(ctx context.Context, fetch fetch, ids []string, unread func
 		}
 	}
 	return failed
+}
+
+// recalled adds a product that could not be read if it is pinned to 0: that needs
+// no quantity.
+func (g *group) recalled(ctx context.Context, stock channel.Stock) (added bool) {
+	if g.pins == nil {
+		pins, err := g.s.pinned(ctx)
+		if err != nil {
+			return false
+		}
+		if g.pins = pins; pins == nil {
+			g.pins = map[string][]Pin{}
+		}
+	}
+	if !toZero(g.pins[stock.ProductID]) {
+		return false
+	}
+	if stock.AsOf.IsZero() {
+		stock.AsOf = g.began
+	}
+	g.stocks = append(g.stocks, stock)
+	return true
 }
 
 // A fan carries groups to all targets, each of which works through them at its

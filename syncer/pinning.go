@@ -69,7 +69,11 @@ func (p *pass) pin(ctx context.Context, w *want) {
 // quantity need not be known.
 func (s *Syncer) pinnedToZero(ctx context.Context, id string) bool {
 	all, err := s.pinned(ctx)
-	return err == nil && slices.ContainsFunc(all[id], func(p Pin) bool { return p.Quantity == 0 && p.holds() })
+	return err == nil && toZero(all[id])
+}
+
+func toZero(pins []Pin) bool {
+	return slices.ContainsFunc(pins, func(p Pin) bool { return p.Quantity == 0 && p.holds() })
 }
 
 // pinOf returns the pin that counts for a listing, and how many units of it

@@ -126,6 +126,14 @@ func TestAPinOfAProductThatCannotBeRead(t *testing.T) {
 		require.NoError(t, s.Pin(t.Context(), recall(0)))
 		pass(time.Minute)
 		shows(t, a, 0)
+		for name, call := range map[string]func() error{
+			"SyncProducts": func() error { _, err := s.SyncProducts(t.Context(), "p0"); return err },
+			"Reconcile":    func() error { _, err := s.Reconcile(t.Context()); return err },
+		} {
+			a.Set("SKU-0", 3) // by hand
+			require.ErrorIs(t, call(), channel.ErrUnavailable, name) // the row is reported all the same
+			shows(t, a, 0)
+		}
 	})
 }
 
