@@ -1,6 +1,12 @@
 package syncer
 
-import "slices"
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/ecosire/stocksync/channel"
+)
 
 // aside are the changes of one kind that wait for the end of a run. Products
 // are counted, lines are kept.
@@ -70,4 +76,31 @@ func (o *outcome) recount(again []string) {
 		delete(o.compared, id)
 	}
 	o.zeros = slices.DeleteFunc(o.zeros, func(z zeroListing) bool { return slices.Contains(again, z.productID) })
+}
+
+// decide writes what was put aside of one danger, or holds it. It reports
+// whether there was more of it than the guard lets pass.
+func (n *night) decide(ctx context.Context, d danger) (over bool) {
+	count := len(n.aside[d].products)
+	if count == 0 {
+		return false
+	}
+	limit := n.t.Guard.limit(d, n.account.report.OnSale)
+	switch {
+	case !n.whole:
+		n.hold(ctx, d, nil)
+	case count > limit && !n.s.covered(ctx, n.t, count):
+		t := &Trip{Since: time.Now(), Run: channel.Run(ctx), Limit: limit, OnSale: n.account.report.OnSale}
+		if d == loss {
+			t.Losses = count
+		} else {
+			t.Gains = count
+		}
+		n.hold(ctx, d, t)
+		return true
+	default:
+		n.writeAside(ctx, d)
+		n.written[d] = true
+	}
+	return false
 }

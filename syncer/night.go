@@ -288,29 +288,8 @@ func (n *night) finish(ctx context.Context, whole bool) {
 		n.passBy(ctx)
 		return
 	}
-	if missed := len(n.missed); missed > 0 || n.lost {
-		_, err := n.t.state.down()
-		if err == nil {
-			err = ctx.Err()
-		}
-		r.Err = errors.Join(fmt.Errorf("%w: %d are missing", ErrNotCompared, missed), err)
-		o := &outcome{}
-		unsure := make(map[string]bool)
-		for _, res := range n.unsure {
-			o.add(res)
-			unsure[res.stock.ProductID] = true
-		}
-		for sku := range n.left {
-			if _, ok := n.unsure[sku]; !ok {
-				o.add(result{want: want{sku: sku, stock: &channel.Stock{}}, state: failed, err: r.Err})
-			}
-		}
-		for _, id := range n.missed {
-			if !unsure[id] && n.kitting != kitsAlone {
-				o.add(result{want: want{stock: &channel.Stock{ProductID: id}}, state: failed, err: r.Err})
-			}
-		}
-		n.account.add(ctx, o)
+	if len(n.missed) > 0 || n.lost {
+		n.tellMissed(ctx)
 	}
 	if n.noKits != nil {
 		r.Err = errors.Join(r.Err, fmt.Errorf("%w: the kits are missing: %w", ErrNotCompared, n.noKits))
@@ -327,28 +306,7 @@ func (n *night) finish(ctx context.Context, whole bool) {
 	n.whole = whole && len(n.missed) == 0 && !n.lost && n.noKits == nil && ctx.Err() == nil
 	over := n.wouldHold()
 	for d := loss; d <= gain; d++ {
-		a := &n.aside[d]
-		count := len(a.products)
-		if count == 0 {
-			continue
-		}
-		limit := n.t.Guard.limit(d, r.OnSale)
-		switch {
-		case !n.whole:
-			n.hold(ctx, d, nil)
-		case count > limit && !n.s.covered(ctx, n.t, count):
-			over = true
-			t := &Trip{Since: time.Now(), Run: channel.Run(ctx), Limit: limit, OnSale: r.OnSale}
-			if d == loss {
-				t.Losses = count
-			} else {
-				t.Gains = count
-			}
-			n.hold(ctx, d, t)
-		default:
-			n.writeAside(ctx, d)
-			n.written[d] = true
-		}
+		over = n.decide(ctx, d) || over
 	}
 	n.whole = n.whole && !r.Paused
 	if !n.whole {
@@ -361,6 +319,33 @@ func (n *night) finish(ctx context.Context, whole bool) {
 	if err != nil {
 		r.Err = errors.Join(r.Err, err)
 	}
+}
+
+// tellMissed reports the products that the night has not compared.
+func (n *night) tellMissed(ctx context.Context) {
+	r := &n.account.report
+	_, err := n.t.state.down()
+	if err == nil {
+		err = ctx.Err()
+	}
+	r.Err = errors.Join(fmt.Errorf("%w: %d are missing", ErrNotCompared, len(n.missed)), err)
+	o := &outcome{}
+	unsure := make(map[string]bool)
+	for _, res := range n.unsure {
+		o.add(res)
+		unsure[res.stock.ProductID] = true
+	}
+	for sku := range n.left {
+		if _, ok := n.unsure[sku]; !ok {
+			o.add(result{want: want{sku: sku, stock: &channel.Stock{}}, state: failed, err: r.Err})
+		}
+	}
+	for _, id := range n.missed {
+		if !unsure[id] && n.kitting != kitsAlone {
+			o.add(result{want: want{stock: &channel.Stock{ProductID: id}}, state: failed, err: r.Err})
+		}
+	}
+	n.account.add(ctx, o)
 }
 
 // hold leaves undone what was put aside. With a trip the guard remembers it.

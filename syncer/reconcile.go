@@ -132,11 +132,21 @@ func (s *Syncer) reconcile(ctx, reading context.Context) (r *Report, complete bo
 	}
 	wg.Wait()
 	failed = errors.Join(failed, e.followUp(ctx))
+	complete, failed = e.keepRun(ctx, nights, whole, failed)
+	r, err = e.end(failed)
+	return r, complete, err
+}
+
+// keepRun keeps what the queue shall know of a run when it is over. It reports
+// whether the run was complete: all of the source was read, and compared with
+// each channel that is not paused.
+func (e *entrance) keepRun(ctx context.Context, nights []*night, whole bool, failed error) (complete bool, err error) {
+	s := e.s
 	if whole && ctx.Err() == nil {
 		if e.report.Resumed.IsZero() {
 			s.index.ran()
 		}
-		failed = s.conclude(ctx, e)
+		failed = errors.Join(failed, s.conclude(ctx, e))
 		complete = true
 	}
 	for _, n := range nights {
@@ -155,8 +165,7 @@ func (s *Syncer) reconcile(ctx, reading context.Context) (r *Report, complete bo
 	if complete {
 		failed = errors.Join(failed, s.compared(ctx))
 	}
-	r, err = e.end(failed)
-	return r, complete, err
+	return complete, failed
 }
 
 // ready reads what earlier runs left in the store, and does what was approved

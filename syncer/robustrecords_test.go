@@ -130,7 +130,7 @@ func TestAPinOfAProductThatCannotBeRead(t *testing.T) {
 			"SyncProducts": func() error { _, err := s.SyncProducts(t.Context(), "p0"); return err },
 			"Reconcile":    func() error { _, err := s.Reconcile(t.Context()); return err },
 		} {
-			a.Set("SKU-0", 3) // by hand
+			a.Set("SKU-0", 3)                                        // by hand
 			require.ErrorIs(t, call(), channel.ErrUnavailable, name) // the row is reported all the same
 			shows(t, a, 0)
 		}

@@ -7,22 +7,9 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
 	"golang.org/x/time/rate"
 
 	"github.com/ecosire/stocksync/channel"
-)
-
-// How marked products are worked on.
-const (
-	// batchSize is the number of products leased per turn: a request to ECOSIRE
-	// carries as many.
-	batchSize = 100
-	// backlogSize is the same when more than that is waiting, so that a channel
-	// that takes two requests at a time gets them.
-	backlogSize = 200
-	// orderBatch is the number of orders leased per turn: each costs a request.
-	orderBatch = 5
 )
 
 // ErrRunning: Run was called while it runs.
@@ -98,121 +85,6 @@ func (s *Syncer) Run(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// labour works until accept is done; what is in flight then may go on until
-// work is.
-func (s *Syncer) labour(accept, work context.Context, t *tenure) {
-	var group errgroup.Group
-	urgent, quiet := newReader(s), newReader(s)
-	defer urgent.close()
-	defer quiet.close()
-	unhurried := channel.WithUrgency(work, channel.Soon)
-	start := func(w *worker) { group.Go(func() error { w.run(accept); return nil }) }
-	for _, t := range s.targets {
-		for _, lane := range []string{t.dangerLane(), t.eventLane()} {
-			fed := false // the turn is for what was read for others
-			pace := func(ctx context.Context, waiting int) error {
-				if waiting >= backlogSize+batchSize && urgent.feeds(t) {
-					return nil // what its next turn needs is read
-				}
-				if fed = s.pacer != nil && waiting == 0 && urgent.ahead(t, lane); fed {
-					return nil
-				}
-				return s.pace(ctx)
-			}
-			start(&worker{s: s, lane: lane, gather: s.gather, open: t.pause.wait, pace: pace, do: func(tasks []Task) time.Duration {
-				if fed {
-					var rest []Task
-					if tasks, rest = urgent.divide(work, tasks); len(rest) > 0 {
-						back := &settlement{s: s, channel: t.name}
-						for _, task := range rest {
-							back.putBack(task, 0)
-						}
-						back.settle(work)
-					}
-					if len(tasks) == 0 {
-						return 0
-					}
-				}
-				if len(s.targets) > 1 && urgent.forgot(tasks) {
-					// What one channel needs again must not make the others wait.
-					return s.syncMarked(unhurried, quiet, t, tasks, false)
-				}
-				return s.syncMarked(work, urgent, t, tasks, false)
-			}})
-		}
-		// What was noticed without an event must not make an event wait.
-		start(&worker{s: s, lane: t.watchedLane(), gather: s.gather, open: t.pause.wait, do: func(tasks []Task) time.Duration {
-			return s.syncMarked(unhurried, quiet, t, tasks, true)
-		}})
-	}
-	start(&worker{s: s, lane: inboxLane, size: groupSize, do: func(tasks []Task) time.Duration {
-		s.dispatch(work, tasks, (*target).eventLane)
-		return 0
-	}})
-	start(&worker{s: s, lane: noticedLane, size: groupSize, do: func(tasks []Task) time.Duration {
-		s.dispatch(work, tasks, (*target).watchedLane)
-		return 0
-	}})
-	start(&worker{s: s, lane: skuLane, size: findBatch, gather: s.gather, do: func(tasks []Task) time.Duration {
-		s.resolveSKUs(work, tasks)
-		return 0
-	}})
-	if s.orders != nil {
-		start(&worker{s: s, lane: orderLane, size: orderBatch, gather: s.gather, do: func(tasks []Task) time.Duration {
-			s.resolve(work, tasks)
-			return 0
-		}})
-	}
-	o := onceOf(accept)
-	if s.watcher != nil {
-		o.await("watch")
-		group.Go(func() error { s.watch(accept); return nil })
-	}
-	for _, r := range []*reader{urgent, quiet} {
-		group.Go(func() error { r.tidy(accept); return nil })
-	}
-	for _, t := range s.targets {
-		t.sayObserved(accept, s)
-		if t.Watch.Every > 0 {
-			o.await("look " + t.name)
-			group.Go(func() error { s.listen(accept, t); return nil })
-		}
-		if r, ok := channel.As[channel.Resumer](t.Channel); ok && !t.quiet() {
-			o.await("resume " + t.name)
-			group.Go(func() error { s.resume(accept, work, t, r); return nil })
-		}
-	}
-	group.Go(func() error { s.executeApproved(accept, work); return nil })
-	group.Go(func() error { s.keepPins(accept); return nil })
-	group.Go(func() error { s.keepAlarms(accept); return nil })
-	group.Go(func() error { s.heedPauses(accept); return nil })
-	group.Go(func() error { s.tendFlights(accept, work); return nil })
-	o.await("schedule")
-	group.Go(func() error { s.keepSchedule(accept, work, t); return nil })
-	if o != nil {
-		group.Go(func() error { s.untilIdle(accept, work, o); return nil })
-	}
-	if t.shared {
-		s.shareWork(accept, work, t, &group)
-	}
-	_ = group.Wait()
-	_ = s.keepFlights(work, nil) // what the last turns have noticed, too
-}
-
-// pace waits until the source may be read. Its trouble is none of the work's.
-func (s *Syncer) pace(ctx context.Context) error {
-	if s.pacer == nil {
-		return nil
-	}
-	_, err := bounded(ctx, s, "the source: Pace", s.patience, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, s.pacer.Pace(ctx)
-	})
-	if err != nil && ctx.Err() == nil {
-		s.once.warn(ctx, s, "the source cannot pace its reads; they go on without", slog.Any("err", err))
-	}
-	return ctx.Err()
 }
 
 // targetSet has the names of the channels that Run has worked for.
@@ -291,71 +163,6 @@ func (s *Syncer) compared(ctx context.Context) error {
 		records[i] = Record{target.name, []byte{}}
 	}
 	return t.Save(ctx, targetSet, records...)
-}
-
-// A worker works on one lane.
-type worker struct {
-	s      *Syncer
-	lane   string
-	size   int // tasks per turn; 0 means batchSize, or more under a backlog
-	gather time.Duration
-	// open waits until the lane may be worked on; nil means always.
-	open func(ctx context.Context) error
-	// pace waits for the source; it may be nil. It is told how many tasks are
-	// waiting, if they are more than a turn takes.
-	pace func(ctx context.Context, waiting int) error
-	// do works on tasks, and settles every one. It returns how long to leave
-	// the lane alone.
-	do func(tasks []Task) time.Duration
-}
-
-func (w *worker) run(ctx context.Context) {
-	for full := false; ; {
-		w.s.alarms.lanes.waiting(w.lane, true)
-		err := w.s.insist(ctx, "Wait", func() error { return w.s.on(ctx).Wait(ctx, w.lane) })
-		w.s.alarms.lanes.waiting(w.lane, false)
-		if err != nil {
-			return
-		}
-		if w.open != nil && w.open(ctx) != nil {
-			return
-		}
-		waiting := 0
-		if full { // more is waiting already
-			d, _ := w.s.queue.Depth(ctx, w.lane) // if that fails Lease says so
-			waiting = d.Tasks
-		} else if w.gather > 0 && sleep(ctx, w.gather) != nil {
-			return
-		}
-		if w.pace != nil && w.pace(ctx, waiting) != nil {
-			return
-		}
-		n := w.size
-		switch {
-		case n > 0:
-		case waiting >= backlogSize:
-			n = backlogSize
-		default:
-			n = batchSize
-		}
-		var tasks []Task
-		if w.s.insist(ctx, "Lease", func() (err error) { tasks, err = w.s.on(ctx).Lease(ctx, w.lane, n); return err }) != nil {
-			return
-		}
-		full = len(tasks) == n
-		w.s.alarms.lanes.leased(w.lane, tasks)
-		if len(tasks) > 0 {
-			onceOf(ctx).works(1)
-		}
-		if len(tasks) == 0 {
-			continue
-		}
-		wait := w.do(tasks)
-		onceOf(ctx).works(-1)
-		if sleep(ctx, wait) != nil {
-			return
-		}
-	}
 }
 
 // executeApproved does what is approved, in this process or another one.

@@ -117,39 +117,12 @@ func (s *Syncer) after(ctx context.Context, t time.Time) (next time.Time) {
 // missed while nobody ran or the last leader died. One at a time: what becomes
 // due during a run is made up after it.
 func (s *Syncer) keepSchedule(accept, work context.Context, t *tenure) {
-	var last reconciled
-	if s.insist(accept, "Load", func() (err error) {
-		if last, err = s.recall(accept); errors.Is(err, errSenseless) { // the next complete run replaces it
-			err = nil
-		}
-		return err
-	}) != nil {
+	due, err := s.firstDue(accept, t)
+	if err != nil {
 		return
 	}
-	due := s.after(accept, time.Now())
-	since := last.At
 	o := onceOf(accept)
-	if (t.shared || o != nil || !s.forgets()) && since.IsZero() { // the first run may be missed, too: its leader may have died
-		if s.insist(accept, "Load, Save", func() (err error) { since, err = s.waitingSince(accept); return err }) != nil {
-			return
-		}
-	}
-	if !since.IsZero() {
-		if missed := s.after(accept, since); !missed.IsZero() {
-			due = missed // which may have passed
-		}
-	}
-	if s.atStart && (!t.shared && o == nil || last.At.Before(s.started) && (o == nil || last.At.IsZero())) || t.newChannels {
-		due = time.Now()
-	}
-	if cp, _ := s.goOn(accept); cp != nil { // a run was cut off moments ago, or rests
-		due = time.Now()
-	}
-	if o != nil {
-		due = s.notBefore(accept, due)
-	}
-	retry := retryReconcile
-	for {
+	for retry := retryReconcile; ; {
 		if !due.IsZero() && s.owesRun() { // a channel was resumed that runs have passed by
 			due = time.Now()
 		}
@@ -182,32 +155,74 @@ func (s *Syncer) keepSchedule(accept, work context.Context, t *tenure) {
 		if r != nil && !r.Resumed.IsZero() && errors.Is(err, errors.ErrUnsupported) {
 			continue // the source does not find the place again: from the beginning
 		}
+		rested := r != nil && r.Rested
 		if o != nil {
-			s.attempted(accept, complete || r != nil && r.Rested)
+			s.attempted(accept, complete || rested)
 			o.did("schedule", err)
 		}
-		if r != nil && r.Rested {
+		switch next := s.after(accept, time.Now()); {
+		case rested:
 			due, retry = s.within(time.Now()), retryReconcile
-			s.logger.LogAttrs(channel.WithRun(accept, r.Run), slog.LevelInfo, "the run rests until its hours begin again", slog.Time("next", due))
-			s.hooks.reconciled(accept, s, r, err)
-			continue
-		}
-		next := s.after(accept, time.Now())
-		if complete { // whatever else is wrong, another attempt would find the same
+		case complete: // whatever else is wrong, another attempt would find the same
 			due, retry = next, retryReconcile
-		} else {
+		default:
 			due, retry = time.Now().Add(retry), 2*retry
 			if !next.IsZero() && next.Before(due) {
 				due = next
 			}
 		}
-		if err != nil {
-			of := accept
-			if r != nil {
-				of = channel.WithRun(accept, r.Run)
-			}
-			s.logger.LogAttrs(of, slog.LevelError, "reconciliation", slog.Any("err", err), slog.Time("next", due))
-		}
-		s.hooks.reconciled(accept, s, r, err)
+		s.tellRun(accept, r, err, due)
 	}
+}
+
+// firstDue is when the first run is due after a start. That may have passed: a
+// run may have been missed, or cut off.
+func (s *Syncer) firstDue(accept context.Context, t *tenure) (due time.Time, err error) {
+	var last reconciled
+	if err := s.insist(accept, "Load", func() (err error) {
+		if last, err = s.recall(accept); errors.Is(err, errSenseless) { // the next complete run replaces it
+			err = nil
+		}
+		return err
+	}); err != nil {
+		return due, err
+	}
+	due = s.after(accept, time.Now())
+	since := last.At
+	o := onceOf(accept)
+	if (t.shared || o != nil || !s.forgets()) && since.IsZero() { // the first run may be missed, too: its leader may have died
+		if err := s.insist(accept, "Load, Save", func() (err error) { since, err = s.waitingSince(accept); return err }); err != nil {
+			return due, err
+		}
+	}
+	if !since.IsZero() {
+		if missed := s.after(accept, since); !missed.IsZero() {
+			due = missed
+		}
+	}
+	if s.atStart && (!t.shared && o == nil || last.At.Before(s.started) && (o == nil || last.At.IsZero())) || t.newChannels {
+		due = time.Now()
+	}
+	if cp, _ := s.goOn(accept); cp != nil { // a run was cut off moments ago, or rests
+		due = time.Now()
+	}
+	if o != nil {
+		due = s.notBefore(accept, due)
+	}
+	return due, nil
+}
+
+// tellRun tells the host, and the log, of a run, and when the next one is due.
+func (s *Syncer) tellRun(ctx context.Context, r *Report, err error, next time.Time) {
+	of := ctx
+	if r != nil {
+		of = channel.WithRun(ctx, r.Run)
+	}
+	switch {
+	case r != nil && r.Rested:
+		s.logger.LogAttrs(of, slog.LevelInfo, "the run rests until its hours begin again", slog.Time("next", next))
+	case err != nil:
+		s.logger.LogAttrs(of, slog.LevelError, "reconciliation", slog.Any("err", err), slog.Time("next", next))
+	}
+	s.hooks.reconciled(ctx, s, r, err)
 }

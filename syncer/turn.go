@@ -11,15 +11,12 @@ import (
 	"github.com/ecosire/stocksync/channel"
 )
 
-// syncMarked makes one channel show the products of tasks. If they were only
-// noticed, those are left out that the channel showed lately as it should.
+// syncMarked makes one channel show the products of tasks, and settles each
+// task. If they were only noticed, those are left out that the channel showed
+// lately as it should. It returns how long to leave the channel alone.
 func (s *Syncer) syncMarked(ctx context.Context, r *reader, t *target, tasks []Task, noticed bool) time.Duration {
 	if t.pause.get() != nil {
-		o := &settlement{s: s, channel: t.name, t: t}
-		for _, task := range tasks {
-			o.putBack(task, 0)
-		}
-		o.settle(ctx)
+		s.putBack(ctx, t, tasks)
 		return 0
 	}
 	run := newRunName("event")
@@ -40,24 +37,7 @@ func (s *Syncer) syncMarked(ctx context.Context, r *reader, t *target, tasks []T
 		return wait
 	}
 
-	stocks := read.found
-	known := make([]channel.Stock, 0, len(stocks))
-	marked := make(map[string]time.Time, len(tasks))
-	for _, task := range tasks {
-		stock, ok := stocks[task.ID]
-		if !ok || stock.Err != nil && !s.pinnedToZero(ctx, task.ID) || stock.Err == nil && noticed && s.shown(ctx, t, &stock) {
-			continue
-		}
-		known = append(known, stock)
-		marked[task.ID] = task.Last
-	}
-	if t.Kits != nil {
-		for id, stock := range stocks {
-			if _, own := marked[id]; !own && stock.Err == nil {
-				known = append(known, stock) // a part of a kit
-			}
-		}
-	}
+	known, marked := s.worthAPass(ctx, t, tasks, read, noticed)
 	p := s.realtime(ctx, t, marked, r.again)
 	p.leased = true
 	p.chosen = withPart(idsOf(tasks))
@@ -65,64 +45,121 @@ func (s *Syncer) syncMarked(ctx context.Context, r *reader, t *target, tasks []T
 	out := p.take(ctx, known)
 	s.reconsider(ctx, p.sold)
 	s.spread(ctx, out.moved, marked)
-	paused := out.pausedProducts()
-	a := &account{s: s, t: t, report: ChannelReport{Channel: t.name}}
-	a.add(ctx, out)
 
-	results := worst(out.results)
+	a := &account{s: s, t: t, report: ChannelReport{Channel: t.name}}
+	paused := out.pausedProducts()
+	a.add(ctx, out)
 	shown := s.newDelays()
 	wait := t.state.wait()
+	v := verdicts{p: p, out: out, read: read, results: worst(out.results), paused: paused, wait: wait, settlement: o, delays: shown}
 	for _, task := range tasks {
-		stock, ok := stocks[task.ID]
-		res := results[task.ID]
-		if res != nil && (res.state == updated || res.landed) {
-			t.late.add(task.First, time.Now())
-		}
-		switch {
-		case paused[task.ID]:
-			o.putBack(task, 0)
-		case !ok && read.wait > 0:
-			o.putBack(task, read.wait)
-		case !ok:
-			o.missing(ctx, task)
-		case stock.Err != nil && channel.Permanent(stock.Err):
-			o.giveUp(ctx, task, Problem{Channel: t.name, ProductID: task.ID, SKU: stock.SKU, Name: stock.Name, Err: stock.Err})
-		case stock.Err != nil:
-			o.countAndRetry(task, stock.Err, maxUnreadBackoff)
-		case (res == nil || res.state <= observed) && slices.Contains(read.stale, task.ID): // shown, but it may not be what the mark is about
-			o.countAndRetry(task, errStale, maxProductBackoff)
-		case res != nil && res.state <= pending && res.settles > 0: // compared once more when it should have settled
-			o.putBack(task, t.lookAgainIn(res))
-		case res == nil || res.state <= observed:
-			o.done(task)
-			shown.shown(task)
-		case res.state == held && res.err == nil && res.quantity < res.seen.Quantity && p.explained(&change{res.want, res.seen}): // by now
-			o.putBack(task, time.Second)
-		case res.state == held && res.err == nil: // it is kept among what the guard holds
-			o.done(task)
-		case out.err != nil && (res.unsent || res.state == unclear || errors.Is(res.err, channel.ErrUnauthorized)): // the channel's trouble
-			o.retry(task, max(wait, time.Second), res.err)
-		case channel.Permanent(res.err) || task.Attempt >= maxMisses && lacks(stocks, res.parts):
-			o.giveUp(ctx, task, Problem{Channel: t.name, ProductID: task.ID, SKU: res.sku, ProductSKU: res.productSKU(), Name: stock.Name, Err: res.err})
-		default:
-			o.countAndRetry(task, res.err, maxProductBackoff)
-		}
+		v.settle(ctx, task)
 	}
 	if len(known) > 0 {
-		pushed := Pushed{a.report, time.Since(oldest(tasks)), shown.get()}
-		s.hooks.pushed(ctx, s, pushed)
-		c := &a.report
-		s.logger.LogAttrs(ctx, slog.LevelInfo, "batch pushed", slog.String("channel", t.name),
-			slog.Int("updated", c.Updated), slog.Int("unchanged", c.Unchanged), slog.Int("held", c.Held),
-			slog.Int("unknown", c.Unknown), slog.Int("failed", c.Failed+c.Unclear), slog.Duration("delay", pushed.Delay))
+		s.tellPushed(ctx, Pushed{a.report, time.Since(oldest(tasks)), shown.get()})
 	}
-	o.sku = stocks[o.product].SKU
+	o.sku = read.found[o.product].SKU
 	o.settle(ctx)
 	done(WorkDone{Channel: &a.report, Err: out.err})
 	if out.err != nil {
 		return wait
 	}
 	return 0
+}
+
+// putBack leaves tasks for a later turn, as they are.
+func (s *Syncer) putBack(ctx context.Context, t *target, tasks []Task) {
+	if len(tasks) == 0 {
+		return
+	}
+	o := &settlement{s: s, channel: t.name, t: t}
+	for _, task := range tasks {
+		o.putBack(task, 0)
+	}
+	o.settle(ctx)
+}
+
+// worthAPass returns the products to take through a pass, the parts of kits
+// among them, and when each of the tasks' was last marked.
+func (s *Syncer) worthAPass(ctx context.Context, t *target, tasks []Task, read reading, noticed bool) ([]channel.Stock, map[string]time.Time) {
+	known := make([]channel.Stock, 0, len(read.found))
+	marked := make(map[string]time.Time, len(tasks))
+	for _, task := range tasks {
+		stock, ok := read.found[task.ID]
+		if !ok || stock.Err != nil && !s.pinnedToZero(ctx, task.ID) || stock.Err == nil && noticed && s.shown(ctx, t, &stock) {
+			continue
+		}
+		known = append(known, stock)
+		marked[task.ID] = task.Last
+	}
+	if t.Kits != nil {
+		for id, stock := range read.found {
+			if _, own := marked[id]; !own && stock.Err == nil {
+				known = append(known, stock) // a part of a kit
+			}
+		}
+	}
+	return known, marked
+}
+
+// verdicts say what becomes of each task of a turn.
+type verdicts struct {
+	p          *pass
+	out        *outcome
+	read       reading
+	results    map[string]*result // by product, of the listing that fared worst
+	paused     map[string]bool
+	wait       time.Duration // how long the channel is left alone
+	settlement *settlement
+	delays     *delays
+}
+
+// settle says what becomes of one task. The first case that fits decides.
+func (v *verdicts) settle(ctx context.Context, task Task) {
+	o, t := v.settlement, v.p.t
+	stock, ok := v.read.found[task.ID]
+	res := v.results[task.ID]
+	if res != nil && (res.state == updated || res.landed) {
+		t.late.add(task.First, time.Now())
+	}
+	switch {
+	case v.paused[task.ID]:
+		o.putBack(task, 0)
+	case !ok && v.read.wait > 0:
+		o.putBack(task, v.read.wait)
+	case !ok:
+		o.missing(ctx, task)
+	case stock.Err != nil && channel.Permanent(stock.Err):
+		o.giveUp(ctx, task, Problem{Channel: t.name, ProductID: task.ID, SKU: stock.SKU, Name: stock.Name, Err: stock.Err})
+	case stock.Err != nil:
+		o.countAndRetry(task, stock.Err, maxUnreadBackoff)
+	case (res == nil || res.state <= observed) && slices.Contains(v.read.stale, task.ID): // shown, but it may not be what the mark is about
+		o.countAndRetry(task, errStale, maxProductBackoff)
+	case res != nil && res.state <= pending && res.settles > 0: // compared once more when it should have settled
+		o.putBack(task, t.lookAgainIn(res))
+	case res == nil || res.state <= observed:
+		o.done(task)
+		v.delays.shown(task)
+	case res.state == held && res.err == nil && res.quantity < res.seen.Quantity && v.p.explained(&change{res.want, res.seen}): // by now
+		o.putBack(task, time.Second)
+	case res.state == held && res.err == nil: // it is kept among what the guard holds
+		o.done(task)
+	case v.out.err != nil && (res.unsent || res.state == unclear || errors.Is(res.err, channel.ErrUnauthorized)): // the channel's trouble
+		o.retry(task, max(v.wait, time.Second), res.err)
+	case channel.Permanent(res.err) || task.Attempt >= maxMisses && lacks(v.read.found, res.parts):
+		o.giveUp(ctx, task, Problem{Channel: t.name, ProductID: task.ID, SKU: res.sku, ProductSKU: res.productSKU(), Name: stock.Name, Err: res.err})
+	default:
+		o.countAndRetry(task, res.err, maxProductBackoff)
+	}
+}
+
+// tellPushed tells the host, and the log, what a turn has pushed.
+func (s *Syncer) tellPushed(ctx context.Context, pushed Pushed) {
+	s.hooks.pushed(ctx, s, pushed)
+	c := &pushed.ChannelReport
+	s.logger.LogAttrs(ctx, slog.LevelInfo, "batch pushed", slog.String("channel", c.Channel),
+		slog.Int("updated", c.Updated), slog.Int("unchanged", c.Unchanged), slog.Int("held", c.Held),
+		slog.Int("unknown", c.Unknown), slog.Int("failed", c.Failed+c.Unclear), slog.Duration("delay", pushed.Delay))
 }
 
 // lookAgainIn is how long to wait before a listing is compared again that was
