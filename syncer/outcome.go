@@ -89,6 +89,13 @@ func (o *outcome) fail(wants []want, err error) {
 	}
 }
 
+// supersede records wants that another pass deals with, or has dealt with.
+func (o *outcome) supersede(wants []want, err error) {
+	for _, w := range wants {
+		o.add(result{want: w, state: superseded, err: err})
+	}
+}
+
 // onSale counts the products that customers can buy.
 func (o *outcome) onSale() (n int) {
 	for _, buyable := range o.compared {

@@ -124,71 +124,75 @@ func (p *pass) take(ctx context.Context, stocks []channel.Stock) *outcome {
 	defer p.t.calls.whenReturned(func() { p.t.lane.leave(turn) })
 	p.insist = func(looked []want) []want { return p.withoutLost(looked, p.t.lane.insist(turn), out) }
 
-	var ours map[string]bool
 	for n := 1; ; n++ {
-		var stale []want
-		wants, stale = p.admit(wants)
-		changes, err := p.differences(ctx, wants, out)
-		if err != nil {
-			p.broken(ctx, out, err, false)
-			out.fail(slices.Concat(wants, stale), err)
-			return out
-		}
-		changes = p.observe(ctx, p.unraised(p.expected(changes, out), out), out)
-		if p.gate != nil && p.t.reader != nil {
-			var shut []change
-			changes, shut = p.gate(changes)
-			for _, c := range shut {
-				out.add(result{want: c.want, seen: c.seen, state: held, err: p.holdErr})
-			}
-		}
-		if p.yields { // an event must not wait until the others are written
-			p.t.lane.narrow(turn, skusOfChanges(changes))
-		}
-		conflicts, err := p.write(ctx, changes, out, n < maxLooks)
-		if err != nil {
-			p.broken(ctx, out, err, true)
-			for _, c := range conflicts {
-				stale = append(stale, c.want)
-			}
+		stale, err := p.goOnce(ctx, turn, wants, out, n == maxLooks)
+		switch {
+		case err != nil:
 			out.fail(stale, err)
 			return out
-		}
-		for _, c := range conflicts {
-			stale = append(stale, c.want)
-		}
-		if len(stale) == 0 {
+		case len(stale) == 0:
 			return out
-		}
-		if n == maxLooks || p.again == nil {
-			for _, w := range stale {
-				out.add(result{want: w, state: superseded, err: channel.ErrConflict})
-			}
+		case n == maxLooks || p.again == nil:
+			out.supersede(stale, channel.ErrConflict)
 			return out
-		}
-		// The quantity that was wanted may be as old as what the channel has
-		// refused, so the source is asked again, too.
-		if ours == nil {
-			ours = make(map[string]bool, len(skus))
-			for _, sku := range skus {
-				ours[sku] = true
-			}
 		}
 		end := p.t.lane.begin(time.Now())
 		defer end()
-		again, err := p.again(ctx, productsOf(stale))
-		if err != nil {
-			out.fail(stale, err)
+		wants = p.renew(ctx, stale, skus, out)
+		if len(wants) == 0 {
 			return out
 		}
-		if !newer(again, stale) {
-			for _, w := range stale {
-				out.add(result{want: w, state: superseded, err: errStale})
-			}
-			return out
-		}
-		wants = p.renewed(ctx, stale, again, ours, out)
 	}
+}
+
+// goOnce takes wants through the stages once. It returns those that are as they
+// were: something newer was dealt with, the channel has refused them, or it
+// failed as a whole.
+func (p *pass) goOnce(ctx context.Context, turn *turn, wants []want, out *outcome, last bool) (stale []want, err error) {
+	wants, stale = p.admit(wants)
+	changes, err := p.differences(ctx, wants, out)
+	if err != nil {
+		p.broken(ctx, out, err, false)
+		return slices.Concat(wants, stale), err
+	}
+	changes = p.observe(ctx, p.unraised(p.expected(changes, out), out), out)
+	if p.gate != nil && p.t.reader != nil {
+		var shut []change
+		changes, shut = p.gate(changes)
+		for _, c := range shut {
+			out.add(result{want: c.want, seen: c.seen, state: held, err: p.holdErr})
+		}
+	}
+	if p.yields { // an event must not wait until the others are written
+		p.t.lane.narrow(turn, skusOfChanges(changes))
+	}
+	conflicts, err := p.write(ctx, changes, out, !last)
+	if err != nil {
+		p.broken(ctx, out, err, true)
+	}
+	for _, c := range conflicts {
+		stale = append(stale, c.want)
+	}
+	return stale, err
+}
+
+// renew reads anew what is stale, and returns what is wanted by then: a quantity
+// may be as old as what the channel has refused.
+func (p *pass) renew(ctx context.Context, stale []want, skus []string, out *outcome) []want {
+	again, err := p.again(ctx, productsOf(stale))
+	if err != nil {
+		out.fail(stale, err)
+		return nil
+	}
+	if !newer(again, stale) {
+		out.supersede(stale, errStale)
+		return nil
+	}
+	ours := make(map[string]bool, len(skus))
+	for _, sku := range skus {
+		ours[sku] = true
+	}
+	return p.renewed(ctx, stale, again, ours, out)
 }
 
 // manner is how the pass deals with others that want its SKUs.
