@@ -76,7 +76,7 @@ func TestEveryOptionalInterfaceReadsOrIsShadowed(t *testing.T) {
 			}
 		}
 	}
-	sources := []string{"Source", "Watcher", "OrderSource", "Pacer", "Counter", "Finder", "Receiver", "Continuer"}
+	sources := []string{"Source", "ChangeSource", "OrderSource", "Pacer", "Counter", "Finder", "Receiver", "Continuer"}
 	read := []string{"Reader", "Sizer", "Preloader", "Lister", "ChangeLister", "Lagger", "Keeper", "Deductor", "Comparer", "Meter", "Limited", "Subscriber", "Clocked"}
 	shadowed := []string{"Channel", "Unsetter", "Resumer"}
 	assert.ElementsMatch(t, slices.Concat(sources, read, shadowed), all)

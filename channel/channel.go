@@ -125,8 +125,9 @@ type Lister interface {
 	SKUs(ctx context.Context) iter.Seq2[string, error]
 }
 
-// A ChangeLister is a [Channel] that can tell cheaply what has changed lately, so
-// that sales are noticed soon of which no webhook told.
+// A ChangeLister is a [Channel] that can tell cheaply which of its levels changed
+// lately, so that sales of which no webhook told are noticed soon. Its counterpart
+// among sources is the [ChangeSource].
 type ChangeLister interface {
 	// Changes returns the levels, as Levels of a [Reader] does, of what may have
 	// changed since the call that returned the cursor, changes by Push included,

@@ -89,7 +89,7 @@ func TestAsLooksThroughWrappers(t *testing.T) {
 	m, ok := As[Meter](wrappedSource{wrappedSource{counted{}}})
 	assert.True(t, ok)
 	assert.EqualValues(t, 7, m.Requests())
-	_, ok = As[Watcher](wrappedSource{counted{}})
+	_, ok = As[ChangeSource](wrappedSource{counted{}})
 	assert.False(t, ok)
 	_, ok = As[Meter](nil)
 	assert.False(t, ok)

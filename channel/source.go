@@ -79,7 +79,7 @@ func (s Stock) In(warehouses ...string) (Quantity, error) {
 // A Source is the single source of truth.
 //
 // What else a source can do is found by type with [As], also through wrappers:
-// [Watcher], [OrderSource], [Pacer], [Counter], [Finder], [Meter], [Continuer],
+// [ChangeSource], [OrderSource], [Pacer], [Counter], [Finder], [Meter], [Continuer],
 // [Subscriber], [Clocked], [Limited].
 type Source interface {
 	// Stock reads the named products, or every product when none is named. Of
@@ -99,9 +99,10 @@ type Source interface {
 	Stock(ctx context.Context, productIDs ...string) iter.Seq2[Stock, error]
 }
 
-// A Watcher is a [Source] that can tell what changed lately, so that changes
-// of which it sends no event are noticed soon.
-type Watcher interface {
+// A ChangeSource is a [Source] that can tell which products changed lately, so
+// that changes of which it sends no event are noticed soon. Its counterpart among
+// channels, which tells of sales, is the [ChangeLister].
+type ChangeSource interface {
 	// Changes returns the products that may have changed since the call that
 	// returned the cursor, and the cursor for the next call. The cursor "" asks
 	// for a first one.

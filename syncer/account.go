@@ -76,23 +76,23 @@ func (a *account) result(ctx context.Context, res *result) {
 		r.Unchanged++
 	case updated:
 		r.Updated++
-		a.change(ctx, res, "")
+		a.change(ctx, res, ChangeShown)
 	case observed:
 		a.observation(ctx, res)
 	case pending:
 		r.Pending++
 		if res.err != nil { // else an earlier run wrote it
-			a.change(ctx, res, "pending")
+			a.change(ctx, res, ChangePending)
 		}
 	case unclear:
 		r.Unclear++
-		a.change(ctx, res, "unclear")
+		a.change(ctx, res, ChangeUnclear)
 		a.problem(res)
 	case held:
 		r.Held++
 		a.drift(res)
 		line := lineOf(a.t, &change{res.want, res.seen})
-		line.Reason = Held
+		line.Reason = ReasonHeld
 		if len(a.held) < maxListed {
 			a.held = append(a.held, line)
 		}
@@ -113,18 +113,18 @@ func (a *account) result(ctx context.Context, res *result) {
 	}
 }
 
-func (a *account) change(ctx context.Context, res *result, state string) {
+func (a *account) change(ctx context.Context, res *result, state ChangeState) {
 	a.drift(res)
 	c := changeOf(res, state)
 	if len(a.report.Changes) < maxListed {
 		a.report.Changes = append(a.report.Changes, c)
 	}
-	if state != "unclear" {
+	if state != ChangeUnclear {
 		a.s.hooks.changed(ctx, a.s, a.t.name, c)
 	}
 }
 
-func changeOf(res *result, state string) Change {
+func changeOf(res *result, state ChangeState) Change {
 	return Change{
 		ProductID: res.stock.ProductID, SKU: res.sku, ProductSKU: res.productSKU(), Name: res.stock.Name,
 		Shown: shownBefore(res.seen), Wanted: res.quantity, AsOf: res.asOf, State: state, Culprit: res.culprit, Pinned: res.pin != nil,

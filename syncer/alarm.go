@@ -94,9 +94,9 @@ func (s *Syncer) alarm(ctx context.Context, on bool, a Alarm) {
 		return
 	}
 	ctx = about(ctx, a.Channel, "", "")
-	e := Entry{What: Raised, Channel: a.Channel, Why: fmt.Sprintf("%s: %s", a.Class, a.Text)}
+	e := Entry{Kind: EntryAlarm, Channel: a.Channel, Why: fmt.Sprintf("%s: %s", a.Class, a.Text)}
 	if !on {
-		e.What = Cleared
+		e.Kind = EntryAlarmOver
 		s.logger.LogAttrs(ctx, slog.LevelInfo, "an alarm is over",
 			slog.String("class", string(a.Class)), slog.Duration("after", a.Ended.Sub(a.Since)))
 	} else {

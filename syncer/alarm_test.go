@@ -138,12 +138,12 @@ func TestAlarmWhenEventsStop(t *testing.T) {
 		h, err = s.Health(t.Context())
 		require.NoError(t, err)
 		assert.Empty(t, h.Alarms)
-		var what []syncer.What
+		var what []syncer.EntryKind
 		for e, err := range s.Journal(t.Context(), "") {
 			require.NoError(t, err)
-			what = append(what, e.What)
+			what = append(what, e.Kind)
 		}
-		assert.Subset(t, what, []syncer.What{syncer.Raised, syncer.Cleared})
+		assert.Subset(t, what, []syncer.EntryKind{syncer.EntryAlarm, syncer.EntryAlarmOver})
 	})
 }
 

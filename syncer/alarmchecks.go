@@ -58,7 +58,7 @@ func (w *eventWatch) heard(tasks []Task) {
 	defer w.mu.Unlock()
 	now := time.Now()
 	for _, t := range tasks {
-		if t.Why != Evented && t.Why != Ordered && t.Why != Notified {
+		if t.Why != CauseEvent && t.Why != CauseOrder && t.Why != CauseNotify {
 			continue
 		}
 		if w.told == nil || len(w.told) >= maxEvents {

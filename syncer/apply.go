@@ -50,7 +50,7 @@ func (s *Syncer) Apply(ctx context.Context, plan *Plan) (*Report, error) {
 			ids = append(ids, l.ProductID)
 		}
 	}
-	e := s.begin(ctx, "apply")
+	e := s.begin(ctx, WorkApply)
 	failed := cmp.Or(s.heed(e.ctx), s.doubled.load(e.ctx, s.queue))
 	for _, j := range jobs {
 		for _, l := range j.bySKU {
@@ -111,7 +111,7 @@ func (j *job) guard(ctx context.Context, plan *Plan) error {
 	products := make(map[danger]map[string]bool)
 	dangers := make(map[string]danger)
 	for _, l := range j.bySKU {
-		if l.Reason == Held {
+		if l.Reason == ReasonHeld {
 			j.held[l.SKU] = true
 			continue
 		}
@@ -133,7 +133,7 @@ func (j *job) guard(ctx context.Context, plan *Plan) error {
 
 // dangerOf says what a line of a plan is.
 func (g Guard) dangerOf(l Line) danger {
-	if l.Explained || l.Reason == PutBack || l.Pinned && (l.Shown == nil || l.Delta() <= 0) {
+	if l.Explained || l.Reason == ReasonPutBack || l.Pinned && (l.Shown == nil || l.Delta() <= 0) {
 		return harmless
 	}
 	c := change{want: want{quantity: l.Wanted}, seen: &channel.Level{Unset: l.Shown == nil}}
@@ -171,7 +171,7 @@ func (j *job) apply(ctx context.Context, g *group) []*outcome {
 					level.Quantity = *l.Shown
 				}
 				out.add(result{want: want{sku: l.SKU, stock: stock, quantity: l.Wanted}, seen: level, state: held})
-			case l.Reason == PutBack:
+			case l.Reason == ReasonPutBack:
 				putBack[l.SKU] = l
 			default:
 				expect[l.SKU] = l
@@ -224,7 +224,7 @@ func (j *job) putBack(ctx context.Context, g *group, lines map[string]Line) *out
 	if p.unsetter, ok = channel.As[channel.Unsetter](j.t.Channel); ok {
 		var stocks []channel.Stock
 		for i := range g.stocks {
-			if slices.ContainsFunc(j.lines[g.stocks[i].ProductID], func(l Line) bool { return l.Reason == PutBack }) {
+			if slices.ContainsFunc(j.lines[g.stocks[i].ProductID], func(l Line) bool { return l.Reason == ReasonPutBack }) {
 				stocks = append(stocks, g.stocks[i])
 			}
 		}
@@ -286,11 +286,11 @@ func (r *Report) Undo() (*Plan, error) {
 			if twice { // back to what it was before all of them
 				ch.Shown = before(p.Lines[at])
 			}
-			l := Line{Channel: c.Channel, ProductID: ch.ProductID, SKU: ch.SKU, ProductSKU: ch.ProductSKU, Name: ch.Name, Shown: &ch.Wanted, Reason: PutBack}
+			l := Line{Channel: c.Channel, ProductID: ch.ProductID, SKU: ch.SKU, ProductSKU: ch.ProductSKU, Name: ch.Name, Shown: &ch.Wanted, Reason: ReasonPutBack}
 			if ch.Shown != nil {
-				l.Wanted, l.Reason = *ch.Shown, Under
+				l.Wanted, l.Reason = *ch.Shown, ReasonUnder
 				if l.Delta() < 0 {
-					l.Reason = Over
+					l.Reason = ReasonOver
 				}
 			}
 			if twice {
@@ -311,7 +311,7 @@ func (r *ChannelReport) pendingNow() (n int) {
 		return r.Pending
 	}
 	for i := range r.Changes {
-		if r.Changes[i].State == "pending" {
+		if r.Changes[i].State == ChangePending {
 			n++
 		}
 	}
@@ -320,7 +320,7 @@ func (r *ChannelReport) pendingNow() (n int) {
 
 // before is what an undo's line puts back; nil is no quantity.
 func before(l Line) *int {
-	if l.Reason == PutBack {
+	if l.Reason == ReasonPutBack {
 		return nil
 	}
 	return &l.Wanted

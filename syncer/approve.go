@@ -110,12 +110,12 @@ func (s *Syncer) Approve(ctx context.Context, a Approval) error {
 	if err := s.queue.Save(ctx, approvalSet, Record{t.name + "/" + a.At.UTC().Format(time.RFC3339Nano) + "/" + rand.Text()[:6], value}); err != nil {
 		return fmt.Errorf("syncer: Approve: %w", err)
 	}
-	s.journal.write(ctx, Entry{What: Allowed, Channel: t.name, Why: "approved by " + a.Who, Wanted: len(lines)})
+	s.journal.write(ctx, Entry{Kind: EntryApproved, Channel: t.name, Why: "approved by " + a.Who, Wanted: len(lines)})
 	s.logger.LogAttrs(ctx, slog.LevelInfo, "approved", slog.String("channel", t.name), slog.String("who", a.Who),
 		slog.Int("lines", len(lines)), slog.String("hash", a.Hash), slog.Int("upTo", a.UpTo))
 	if s.shared != nil { // else the leader finds it a moment later
 		_ = s.safely(ctx, "the queue: Mark", func() error {
-			return s.shared.Mark(ctx, Mark{Key: Key{askLane, approvedID}, Why: Asked})
+			return s.shared.Mark(ctx, Mark{Key: Key{askLane, approvedID}, Why: CauseCall})
 		})
 	}
 	s.approved()

@@ -115,7 +115,7 @@ func (s *Syncer) ask(ctx context.Context, req request) (*Report, error) {
 		if err := s.shared.Save(ctx, askSet, Record{run, value}); err != nil {
 			return err
 		}
-		return s.shared.Mark(ctx, Mark{Key: Key{askLane, run}, Why: Asked, Trace: s.trace(ctx)})
+		return s.shared.Mark(ctx, Mark{Key: Key{askLane, run}, Why: CauseCall, Trace: s.trace(ctx)})
 	})
 	if err != nil {
 		return fail(fmt.Errorf("asking the leader: %w", err))

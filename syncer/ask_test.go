@@ -239,7 +239,7 @@ func TestHealthOfAStandby(t *testing.T) {
 		h, err := b.Health(t.Context())
 		require.NoError(t, err)
 		assert.True(t, h.Running)
-		assert.Equal(t, syncer.Standing, h.Role)
+		assert.Equal(t, syncer.RoleStandby, h.Role)
 		assert.Equal(t, "a", h.Leader.Name)
 		assert.WithinDuration(t, own.Channels[0].DownSince, h.Channels[0].DownSince, 0)
 		assert.ErrorIs(t, h.Channels[0].Err, channel.ErrUnavailable)

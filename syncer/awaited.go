@@ -49,7 +49,7 @@ func (t *target) outcomes(ctx context.Context, s *Syncer, skus []string) error {
 				unknown++
 				continue
 			}
-			marks = append(marks, Mark{Key: Key{Lane: t.eventLane(), ID: id}, Why: Retried})
+			marks = append(marks, Mark{Key: Key{Lane: t.eventLane(), ID: id}, Why: CauseRetry})
 		}
 		if err := s.insist(ctx, "Mark", func() error {
 			if len(marks) == 0 {

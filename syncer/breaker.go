@@ -82,7 +82,7 @@ func (t *target) failed(ctx context.Context, s *Syncer, err error, writing bool)
 	b.mu.Unlock()
 	if first {
 		s.logger.LogAttrs(ctx, slog.LevelWarn, "channel down", slog.String("channel", t.name), slog.Any("err", err))
-		s.journal.write(ctx, Entry{What: Failing, Run: channel.Run(ctx), Channel: t.name, Err: err})
+		s.journal.write(ctx, Entry{Kind: EntryDown, Run: channel.Run(ctx), Channel: t.name, Err: err})
 		s.hooks.down(ctx, s, t.name, err)
 	}
 }
@@ -100,7 +100,7 @@ func (t *target) worked(ctx context.Context, s *Syncer, wrote bool) {
 	b.since, b.failures, b.err, b.next = time.Time{}, 0, nil, time.Time{}
 	b.mu.Unlock()
 	s.logger.LogAttrs(ctx, slog.LevelInfo, "channel up", slog.String("channel", t.name), slog.Duration("after", time.Since(since)))
-	s.journal.write(ctx, Entry{What: Working, Run: channel.Run(ctx), Channel: t.name})
+	s.journal.write(ctx, Entry{Kind: EntryUp, Run: channel.Run(ctx), Channel: t.name})
 	s.hooks.up(ctx, s, t.name, time.Since(since))
 }
 

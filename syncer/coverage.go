@@ -120,8 +120,8 @@ const maxNear = 100_000
 // not be listed; what was found until then is there. It may be called at any
 // time, also while Run runs.
 func (s *Syncer) Coverage(ctx context.Context) (*Coverage, error) {
-	e := s.begin(channel.WithUrgency(ctx, channel.Background), "coverage")
-	if role, _ := s.rank.get(); s.shared != nil && role != Leading {
+	e := s.begin(channel.WithUrgency(ctx, channel.Background), WorkCoverage)
+	if role, _ := s.rank.get(); s.shared != nil && role != RoleLeader {
 		s.doubled.forget() // who leads has looked since
 	}
 	covers := make([]*cover, len(s.targets))

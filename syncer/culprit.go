@@ -60,12 +60,12 @@ func (s *Syncer) culprit(ctx context.Context, t *target, r *result) Culprit {
 		if e.Channel != t.name || e.SKU != r.sku {
 			continue
 		}
-		switch e.What {
-		case Landed: // what it showed before is in the entry of its sending
+		switch e.Kind {
+		case EntryLanded: // what it showed before is in the entry of its sending
 			last = cmp.Or(last, &e)
 			continue
-		case Wrote, Sent:
-		case Doubtful:
+		case EntryWrote, EntrySent:
+		case EntryUnclear:
 			if last == nil {
 				return ""
 			}

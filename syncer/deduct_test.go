@@ -152,7 +152,7 @@ func TestWhatATillDeductedIsNotPushedAgain(t *testing.T) {
 		require.NoError(t, err)
 		assert.Zero(t, plan.Drift())
 		require.Len(t, plan.Lines, 1)
-		assert.Equal(t, syncer.Pending, plan.Lines[0].Reason)
+		assert.Equal(t, syncer.ReasonPending, plan.Lines[0].Reason)
 		require.Len(t, c.pushes(), 1, "nothing is pushed before it has settled")
 
 		time.Sleep(15 * time.Minute)

@@ -12,7 +12,7 @@
 // [Syncer.Run] does it as things happen. Products get marked as changed by the
 // source's events, through the handler of [Syncer.WebhookHandler]; by the host,
 // through [Syncer.Notify]; and by watching what moved, if the source is a
-// [channel.Watcher]. A mark carries no quantities. Run reads the present truth for what is
+// [channel.ChangeSource]. A mark carries no quantities. Run reads the present truth for what is
 // marked and pushes it, so that a lost, doubled, late or forged event cannot
 // make a wrong number, and many marks of one product cost one push.
 //

@@ -24,8 +24,8 @@ type entrance struct {
 }
 
 // begin begins a run of a kind.
-func (s *Syncer) begin(ctx context.Context, kind string) *entrance {
-	r := &Report{Run: newRunName(kind), Started: time.Now()}
+func (s *Syncer) begin(ctx context.Context, kind WorkKind) *entrance {
+	r := &Report{Run: newRunName(string(kind)), Started: time.Now()}
 	if a := askedOf(ctx); a != nil {
 		r.Run = a.run
 	}

@@ -39,7 +39,7 @@ func ExampleSyncer_Explain() {
 			}
 		}
 		for _, e := range c.History {
-			fmt.Printf("%s: %d → %d\n", e.What, *e.Shown, e.Wanted)
+			fmt.Printf("%s: %d → %d\n", e.Kind, *e.Shown, e.Wanted)
 		}
 	}
 	// Output:

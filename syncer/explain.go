@@ -35,7 +35,7 @@ type Explanation struct {
 	Err   error          `json:"-"`
 	// InFlight are units that channels have sold and the source has not booked,
 	// the oldest first. They are taken off Stock before any policy is applied.
-	InFlight []InFlight `json:"inFlight,omitempty"`
+	InFlight []Flight `json:"inFlight,omitempty"`
 	// Marked is set if it was marked and has not reached the channels' lanes.
 	Marked *Waiting `json:"marked,omitempty"`
 	// Channels has one entry for each target.
@@ -163,7 +163,7 @@ func (s *Syncer) Explain(ctx context.Context, q Question) (*Explanation, error) 
 		return nil, fmt.Errorf("syncer: Explain: %w", err)
 	}
 	for _, e := range aloft.Entries {
-		x.InFlight = append(x.InFlight, InFlight{e.Channel, e.Units, e.Since, e.Since.Add(s.ledger.settle)})
+		x.InFlight = append(x.InFlight, Flight{e.Channel, e.Units, e.Since, e.Since.Add(s.ledger.settle)})
 	}
 	stocks := make([]channel.Stock, 0, len(found))
 	for _, st := range found {

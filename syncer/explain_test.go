@@ -132,7 +132,7 @@ func TestExplain(t *testing.T) {
 		{"waiting", func(w *situation) {
 			w.settled()
 			w.source.put("p0", "SKU-0", 4)
-			require.NoError(w.t, w.queue.Mark(w.t.Context(), syncer.Mark{Key: syncer.Key{Lane: "channel/a", ID: "p0"}, Why: syncer.Evented}))
+			require.NoError(w.t, w.queue.Mark(w.t.Context(), syncer.Mark{Key: syncer.Key{Lane: "channel/a", ID: "p0"}, Why: syncer.CauseEvent}))
 		}, `
   SKU-0 shows 5 and should show 4.
   It was marked at 2000-01-01 00:00:00 UTC (event), and waits for its turn.

@@ -186,11 +186,11 @@ func (e *Entry) words() string {
 	if e.Shown != nil {
 		shown = fmt.Sprint(*e.Shown)
 	}
-	said := string(e.What)
-	switch e.What {
-	case Wrote, Sent, Doubtful, Withheld, WouldBe:
+	said := string(e.Kind)
+	switch e.Kind {
+	case EntryWrote, EntrySent, EntryUnclear, EntryHeld, EntryObserved:
 		said += fmt.Sprintf(": %s → %d", shown, e.Wanted)
-	case Landed:
+	case EntryLanded:
 		said += fmt.Sprintf(": shows %d", e.Wanted)
 	}
 	if e.Culprit != "" {

@@ -108,7 +108,7 @@ type glance struct {
 	share  int      // how many products it may have in flight
 	moved  []string // products of which more or less is in flight now
 	sold   map[string]int
-	events []Flight
+	events []FlightEvent
 	// since has how many units fewer the source has of a product by now than what
 	// the pass has read: bookings of these have ended what was in flight.
 	since map[string]int
@@ -235,7 +235,7 @@ func (l *ledger) add(g *glance, id, sku string, units, limit int) {
 	first := f.of(name) == 0
 	if units > limit || l.late.doubtful(name, id) || first && t.products >= g.share || t.units+units > g.share*unitsEach {
 		f.edited(edit{name, sku, time.Now().Add(l.settle)})
-		g.event(Flight{Channel: name, ProductID: id, SKU: sku, Units: units, What: "edited"})
+		g.event(FlightEvent{Channel: name, ProductID: id, SKU: sku, Units: units, Kind: FlightEdited})
 		return
 	}
 	if first {
@@ -245,7 +245,7 @@ func (l *ledger) add(g *glance, id, sku string, units, limit int) {
 	f.Entries = append(f.Entries, sale{name, units, time.Now()})
 	f.turned()
 	g.moved = append(g.moved, id)
-	g.event(Flight{Channel: name, ProductID: id, SKU: sku, Units: units, What: "noticed"})
+	g.event(FlightEvent{Channel: name, ProductID: id, SKU: sku, Units: units, Kind: FlightNoticed})
 }
 
 // cancel ends what a channel has in flight if it shows all of it again.
@@ -257,7 +257,7 @@ func (l *ledger) cancel(g *glance, id, sku string, units int) {
 	}
 	l.dirty[id] = true
 	l.end(f, f.of(name), func(s sale) bool { return s.Channel == name }, func(s sale) {
-		g.event(Flight{Channel: name, ProductID: id, SKU: sku, Units: s.Units, What: "cancelled", Age: time.Since(s.Since)})
+		g.event(FlightEvent{Channel: name, ProductID: id, SKU: sku, Units: s.Units, Kind: FlightCancelled, Age: time.Since(s.Since)})
 	})
 	f.turned()
 	g.moved = append(g.moved, id)
@@ -283,7 +283,7 @@ func (l *ledger) book(g *glance, id string, pos *position, units int, read time.
 			l.dirty[id] = true
 			units -= l.end(f, units, func(sale) bool { return true }, func(s sale) {
 				delete(l.late.doubts, s.Channel+"\x00"+id)
-				g.event(Flight{Channel: s.Channel, ProductID: id, Units: s.Units, What: "booked", Age: time.Since(s.Since)})
+				g.event(FlightEvent{Channel: s.Channel, ProductID: id, Units: s.Units, Kind: FlightBooked, Age: time.Since(s.Since)})
 			})
 		}
 		units -= l.late.booked(id, units) // sales that had expired
@@ -308,7 +308,7 @@ func (l *ledger) book(g *glance, id string, pos *position, units int, read time.
 		l.expire(f, read, l.settle, func(s sale) {
 			l.late.expired(id, s.Units)
 			l.late.doubt(s.Channel, id)
-			g.event(Flight{Channel: s.Channel, ProductID: id, Units: s.Units, What: "expired", Age: time.Since(s.Since)})
+			g.event(FlightEvent{Channel: s.Channel, ProductID: id, Units: s.Units, Kind: FlightExpired, Age: time.Since(s.Since)})
 		})
 	}
 	l.clear(id)
@@ -348,12 +348,12 @@ func (l *ledger) end(f *flight, units int, chosen func(sale) bool, ended func(sa
 // due returns the products of which units have been in flight for too long, or
 // that were edited long ago: nothing explains any more why a channel shows less.
 // A product comes again if nobody has read it meanwhile, until it is given up.
-func (l *ledger) due(now time.Time) (ids []string, events []Flight) {
+func (l *ledger) due(now time.Time) (ids []string, events []FlightEvent) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for id, f := range l.flights {
 		l.expire(f, now, l.settle+unreadFor, func(s sale) {
-			events = append(events, Flight{Channel: s.Channel, ProductID: id, Units: s.Units, What: "expired", Age: now.Sub(s.Since)})
+			events = append(events, FlightEvent{Channel: s.Channel, ProductID: id, Units: s.Units, Kind: FlightExpired, Age: now.Sub(s.Since)})
 		})
 		edits := len(f.Edits)
 		f.Edits = slices.DeleteFunc(f.Edits, func(e edit) bool { return !now.Before(e.Till) })
@@ -367,7 +367,7 @@ func (l *ledger) due(now time.Time) (ids []string, events []Flight) {
 		l.clear(id)
 	}
 	slices.Sort(ids)
-	slices.SortFunc(events, func(a, b Flight) int { return cmp.Compare(a.ProductID, b.ProductID) })
+	slices.SortFunc(events, func(a, b FlightEvent) int { return cmp.Compare(a.ProductID, b.ProductID) })
 	return ids, events
 }
 
@@ -409,4 +409,4 @@ func (g *glance) fewer(id string, units int) {
 	g.since[id] = units
 }
 
-func (g *glance) event(f Flight) { g.events = append(g.events, f) }
+func (g *glance) event(f FlightEvent) { g.events = append(g.events, f) }

@@ -7,9 +7,10 @@ import (
 	"time"
 )
 
-// InFlight is units of a product that a channel has sold and the source has not
-// booked; see Config.Settle.
-type InFlight struct {
+// A Flight is units of a product that are in flight now: a channel has sold them
+// and the source has not booked them; see Config.Settle. What happens to them is
+// told by [FlightEvent]s.
+type Flight struct {
 	Channel string    `json:"channel"`
 	Units   int       `json:"units"`
 	Since   time.Time `json:"since"` // when that was noticed

@@ -11,30 +11,42 @@ import (
 	"github.com/ecosire/stocksync/channel"
 )
 
-// A Flight is an event about units in flight: those that a channel has sold and
-// the source has not booked. See Config.Settle.
-type Flight struct {
-	Channel   string `json:"channel"` // that sold them
-	ProductID string `json:"productID"`
-	SKU       string `json:"sku,omitempty"` // of the listing, where that is known
-	Units     int    `json:"units"`         // of the product
-	// What is one of
-	//   - "noticed": the channel shows fewer than it did;
-	//   - "booked": the source has that many fewer, too;
-	//   - "cancelled": the channel shows all of its own again;
-	//   - "expired": neither has happened within Config.Settle;
-	//   - "edited": too many are missing for sales, so somebody is taken to have
-	//     lowered the listing. Other channels keep theirs, and this listing is
-	//     not raised for the length of Config.Settle.
+// A FlightEvent says that units took flight or landed: that they were sold by a
+// channel, booked by the source, and so on. What is in flight at the moment is a
+// [Flight].
+type FlightEvent struct {
+	Channel   string     `json:"channel"` // that sold them
+	ProductID string     `json:"productID"`
+	SKU       string     `json:"sku,omitempty"` // of the listing, where that is known
+	Units     int        `json:"units"`         // of the product
+	Kind      FlightKind `json:"kind"`
+	// Age is how long they were in flight; 0 for FlightNoticed and FlightEdited.
+	Age time.Duration `json:"age,omitempty"`
+}
+
+// A FlightKind is what happened to units in flight. It can be a metric's label.
+type FlightKind string
+
+// What happens to units in flight.
+const (
+	// FlightNoticed: the channel shows fewer than it did. They are in flight now.
+	FlightNoticed FlightKind = "noticed"
+	// FlightBooked: the source has that many fewer, too. They are in flight no more.
+	FlightBooked FlightKind = "booked"
+	// FlightCancelled: the channel shows all of its own again.
+	FlightCancelled FlightKind = "cancelled"
+	// FlightExpired: they were neither booked nor cancelled within Config.Settle.
+	FlightExpired FlightKind = "expired"
+	// FlightEdited: too many are missing for sales, so somebody is taken to have
+	// lowered the listing. Other channels keep theirs, and this listing is not
+	// raised for the length of Config.Settle.
 	//
 	// Too many are more than 10 of the listing for each delivery of the channel
 	// about it, or, without one, for each minute since it was last read. A channel
 	// may also have no more in flight than a tenth of all products, or 50 if that
 	// is more, and 40 units for each of these: what is beyond that is edited, too.
-	What string `json:"what"`
-	// Age is how long they were in flight; 0 for "noticed" and "edited".
-	Age time.Duration `json:"age,omitempty"`
-}
+	FlightEdited FlightKind = "edited"
+)
 
 // defaultSettle is twice the delay of a slow import of orders.
 const defaultSettle = 30 * time.Minute
@@ -332,14 +344,14 @@ func (p *pass) requote(ctx context.Context, w *want, o lowering) error {
 }
 
 // flew tells the host what happened to units in flight.
-func (s *Syncer) flew(ctx context.Context, events []Flight) {
+func (s *Syncer) flew(ctx context.Context, events []FlightEvent) {
 	for _, f := range events {
 		s.hooks.inFlight(ctx, s, f)
 		level := slog.LevelInfo
-		if f.What == "expired" || f.What == "edited" {
+		if f.Kind == FlightExpired || f.Kind == FlightEdited {
 			level = slog.LevelWarn
 		}
 		s.logger.LogAttrs(about(ctx, f.Channel, f.ProductID, f.SKU), level, "units in flight",
-			slog.String("what", f.What), slog.Int("units", f.Units), slog.Duration("age", f.Age))
+			slog.String("what", string(f.Kind)), slog.Int("units", f.Units), slog.Duration("age", f.Age))
 	}
 }

@@ -289,7 +289,7 @@ func (s *Syncer) expireFlights(ctx context.Context) {
 	}
 	marks := make([]Mark, len(ids))
 	for i, id := range ids {
-		marks[i] = Mark{Key: Key{Lane: inboxLane, ID: id}, Why: Settled}
+		marks[i] = Mark{Key: Key{Lane: inboxLane, ID: id}, Why: CauseSettle}
 	}
 	if len(marks) > 0 && s.running.Load() {
 		_ = s.insist(ctx, "Mark", func() error { return s.on(ctx).Mark(ctx, marks...) })

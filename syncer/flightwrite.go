@@ -17,7 +17,7 @@ func (s *Syncer) spread(ctx context.Context, moved []string, marked map[string]t
 	for _, id := range moved {
 		for i, t := range s.targets {
 			if !s.ledger.shown(id, i) {
-				marks = append(marks, Mark{Key: Key{Lane: t.eventLane(), ID: id}, Why: Sold, First: marked[id], Last: marked[id]})
+				marks = append(marks, Mark{Key: Key{Lane: t.eventLane(), ID: id}, Why: CauseSale, First: marked[id], Last: marked[id]})
 			}
 		}
 	}
@@ -63,7 +63,7 @@ func (e *entrance) followUp(ctx context.Context) error {
 				g.endAll()
 				var marks []Mark // Run makes up for it
 				for _, id := range ids {
-					marks = append(marks, Mark{Key: Key{inboxLane, id}, Why: Sold})
+					marks = append(marks, Mark{Key: Key{inboxLane, id}, Why: CauseSale})
 				}
 				free := context.WithoutCancel(ctx)
 				return errors.Join(failed, e.s.on(free).Mark(free, marks...))

@@ -181,7 +181,7 @@ func (s *Syncer) reconsider(ctx context.Context, sold []string) {
 		t.keeper.mu.Lock()
 		for _, id := range sold {
 			if t.keeper.products[id] {
-				marks = append(marks, Mark{Key: Key{Lane: t.eventLane(), ID: id}, Why: Retried})
+				marks = append(marks, Mark{Key: Key{Lane: t.eventLane(), ID: id}, Why: CauseRetry})
 			}
 		}
 		t.keeper.mu.Unlock()

@@ -386,7 +386,7 @@ func TestUndoOfAFirstQuantity(t *testing.T) {
 		undo, err := r.Undo()
 		require.NoError(t, err)
 		require.Len(t, undo.Lines, 1)
-		assert.Equal(t, syncer.PutBack, undo.Lines[0].Reason)
+		assert.Equal(t, syncer.ReasonPutBack, undo.Lines[0].Reason)
 		r, err = s.Apply(t.Context(), undo)
 		levels, _ := m.Levels(t.Context(), []string{"SKU-0"})
 		if can {

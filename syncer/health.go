@@ -217,7 +217,7 @@ func (s *Syncer) whoLeads(ctx context.Context, h *Health, own view) (view, error
 	case !errors.Is(err, ErrNoLeader):
 		return own, err
 	}
-	if h.Role == Leading {
+	if h.Role == RoleLeader {
 		return own, nil
 	}
 	v, err := s.leadersView(ctx)

@@ -349,7 +349,7 @@ func (p *pass) lines(changes []change) []Line {
 	lines := make([]Line, len(changes))
 	for i := range changes {
 		lines[i] = lineOf(p.t, &changes[i])
-		lines[i].Reason = Held
+		lines[i].Reason = ReasonHeld
 	}
 	return lines
 }

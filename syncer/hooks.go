@@ -43,8 +43,8 @@ type Hooks struct {
 	// Tripped: a guard has tripped; see [Syncer.Held].
 	Tripped func(ctx context.Context, channel string, t Trip)
 	// InFlight: units that a channel has sold are in flight, or no longer, or were
-	// taken for an edit; see [Flight].
-	InFlight func(context.Context, Flight)
+	// taken for an edit; see [FlightKind].
+	InFlight func(context.Context, FlightEvent)
 	// Changed is called for every quantity written, including those beyond a
 	// report's list.
 	Changed func(ctx context.Context, channel string, c Change)
@@ -83,11 +83,22 @@ type Hooks struct {
 	Health func(context.Context, Health, error)
 }
 
+// A WorkKind is what [Work] does.
+type WorkKind string
+
+// The kinds of work: calls, by their method, and turns of Run.
+const (
+	WorkSync      WorkKind = "sync" // SyncProducts
+	WorkReconcile WorkKind = "reconcile"
+	WorkPlan      WorkKind = "plan"
+	WorkCoverage  WorkKind = "coverage"
+	WorkApply     WorkKind = "apply" // Apply, and what was approved
+	WorkTurn      WorkKind = "turn"  // Run takes marked products through one channel
+)
+
 // Work is a call, or a turn of Run, that a host may trace.
 type Work struct {
-	// Kind is "sync", "reconcile", "plan", "coverage" or "apply" for a call of that
-	// method, and "turn" for a batch that Run takes through one channel.
-	Kind string
+	Kind WorkKind
 	// Run is its name, which is in the log lines of the work, too.
 	Run string
 	// Channel and Products are a turn's: how many products were leased.
@@ -233,7 +244,7 @@ func (h *Hooks) tripped(ctx context.Context, s *Syncer, channel string, t Trip) 
 	}
 }
 
-func (h *Hooks) inFlight(ctx context.Context, s *Syncer, f Flight) {
+func (h *Hooks) inFlight(ctx context.Context, s *Syncer, f FlightEvent) {
 	if h.InFlight != nil {
 		s.hook(ctx, f.Channel, f.ProductID, f.SKU, func() { h.InFlight(ctx, f) })
 	}

@@ -118,7 +118,7 @@ func (s *Syncer) lookAgain(accept context.Context, t *tenure) {
 	var marks []Mark
 	for target, ids := range products {
 		for _, id := range ids {
-			marks = append(marks, Mark{Key: Key{Lane: target.eventLane(), ID: id}, Why: Retried})
+			marks = append(marks, Mark{Key: Key{Lane: target.eventLane(), ID: id}, Why: CauseRetry})
 		}
 	}
 	waited := time.Duration(0)

@@ -22,7 +22,7 @@ import (
 // run that ended. See Config.Journal.
 type Entry struct {
 	At   time.Time `json:"at"`
-	What What      `json:"what"`
+	Kind EntryKind `json:"kind"`
 	// Run is the run in which it happened. Log lines have it, and so have
 	// channels that keep a history, such as Shopify.
 	Run     string `json:"run,omitempty"`
@@ -50,28 +50,28 @@ type Entry struct {
 	Report *Report `json:"report,omitempty"`
 }
 
-// What is the kind of an [Entry].
-type What string
+// An EntryKind is what an [Entry] records.
+type EntryKind string
 
 // The kinds of entries.
 const (
-	Wrote    What = "wrote"      // a quantity was written, and shows
-	Sent     What = "sent"       // it was accepted, and does not show yet
-	Landed   What = "landed"     // it shows now
-	Doubtful What = "unclear"    // it was sent, and whether it was applied is not known
-	Raised   What = "alarm"      // an alarm was raised
-	Cleared  What = "alarm over" // and is over
-	Pinned   What = "pinned"     // somebody has pinned the product
-	Unpinned What = "unpinned"   // somebody has ended that, or its time is over
-	WouldBe  What = "observed"   // it would have been written, but the target observes
-	Withheld What = "held"       // a guard held it
-	GaveUp   What = "gave up"    // it will not be tried again before it changes
-	Failing  What = "failing"    // the channel as a whole has failed
-	Working  What = "working"    // the channel works again
-	Ended    What = "ended"      // a run ended
-	Allowed  What = "approved"   // somebody approved what a guard held
-	Paused   What = "paused"     // somebody paused the channel
-	Resumed  What = "resumed"    // somebody resumed it
+	EntryWrote     EntryKind = "wrote"      // a quantity was written, and shows
+	EntrySent      EntryKind = "sent"       // it was accepted, and does not show yet
+	EntryLanded    EntryKind = "landed"     // what was sent shows now
+	EntryUnclear   EntryKind = "unclear"    // it was sent, and whether it was applied is not known
+	EntryObserved  EntryKind = "observed"   // it would have been written, but the target observes
+	EntryHeld      EntryKind = "held"       // a guard held it
+	EntryApproved  EntryKind = "approved"   // somebody approved what a guard held
+	EntryGaveUp    EntryKind = "gave up"    // it will not be tried again before it changes
+	EntryPinned    EntryKind = "pinned"     // somebody has pinned the product
+	EntryUnpinned  EntryKind = "unpinned"   // somebody has ended that, or its time is over
+	EntryDown      EntryKind = "failing"    // the channel as a whole has failed
+	EntryUp        EntryKind = "working"    // the channel works again
+	EntryPaused    EntryKind = "paused"     // somebody paused the channel
+	EntryResumed   EntryKind = "resumed"    // somebody resumed it
+	EntryAlarm     EntryKind = "alarm"      // an alarm was raised
+	EntryAlarmOver EntryKind = "alarm over" // and is over
+	EntryRun       EntryKind = "ended"      // a run ended
 )
 
 // MarshalJSON writes Err as its text and a class.
@@ -267,23 +267,23 @@ func (a *account) noted(ctx context.Context, o *outcome) {
 		}
 		switch r.state {
 		case updated:
-			e.What = Wrote
+			e.Kind = EntryWrote
 		case pending:
 			if r.err == nil { // it was sent before
 				continue
 			}
-			e.What, e.Err = Sent, nil
+			e.Kind, e.Err = EntrySent, nil
 		case unclear:
-			e.What = Doubtful
+			e.Kind = EntryUnclear
 		case held:
-			e.What = Withheld
+			e.Kind = EntryHeld
 		case observed:
-			e.What = WouldBe
+			e.Kind = EntryObserved
 		case agreed:
 			if !r.landed {
 				continue
 			}
-			e.What = Landed
+			e.Kind = EntryLanded
 		default:
 			continue
 		}
@@ -307,7 +307,7 @@ func (j *journal) noteRun(ctx context.Context, r *Report, err error) {
 		c := &short.Channels[i]
 		c.Changes, c.Observations, c.Problems, c.ExtraSKUs, c.Retired, c.AtZero = nil, nil, nil, nil, nil, nil
 	}
-	j.write(ctx, Entry{What: Ended, Run: r.Run, Err: err, Report: &short})
+	j.write(ctx, Entry{Kind: EntryRun, Run: r.Run, Err: err, Report: &short})
 }
 
 // reasons are why products are looked at, in a context: one for all, or each

@@ -161,7 +161,7 @@ func story(t *testing.T, seed uint64) {
 			require.NoError(t, err)
 			var last syncer.Entry
 			for _, e := range x.Channels[0].History {
-				if e.What == syncer.Wrote {
+				if e.Kind == syncer.EntryWrote {
 					last = e
 					break
 				}
@@ -224,7 +224,7 @@ func TestTheJournalSurvivesWithTheQueue(t *testing.T) {
 	before, runs := entries(t, s, "p0"), entries(t, s, "")
 	require.Len(t, before, 1)
 	require.Len(t, runs, 1)
-	assert.Equal(t, syncer.Ended, runs[0].What)
+	assert.Equal(t, syncer.EntryRun, runs[0].Kind)
 	assert.Equal(t, 2, runs[0].Report.Read)
 	require.NoError(t, q.Close())
 

@@ -58,7 +58,7 @@ func TestAWriteThatLandedAndDidNotStay(t *testing.T) {
 			require.NoError(t, err)
 			pass(time.Hour)
 		}
-		require.Equal(t, syncer.Landed, entries(t, s, "p0")[0].What)
+		require.Equal(t, syncer.EntryLanded, entries(t, s, "p0")[0].Kind)
 		m.Set("SKU-0", 100)
 		r, err := s.Reconcile(t.Context())
 		require.NoError(t, err)

@@ -66,8 +66,8 @@ type Role string
 
 // The roles. A process whose queue is its own has none.
 const (
-	Leading  Role = "leading"  // it does what Run does
-	Standing Role = "standing" // Run runs, and waits until nobody else leads
+	RoleLeader  Role = "leader"  // it does what Run does
+	RoleStandby Role = "standby" // Run runs, and waits until nobody else leads
 )
 
 // rank is the role of this process, as Health tells it.
@@ -95,7 +95,7 @@ func (r *rank) get() (Role, *tenure) {
 // leads reports whether this process leads.
 func (s *Syncer) leads() bool {
 	role, _ := s.rank.get()
-	return role == Leading
+	return role == RoleLeader
 }
 
 // processName is the name by which a process is known if its host gives none.
@@ -113,7 +113,7 @@ func (s *Syncer) lead(ctx context.Context) *tenure {
 	if s.shared == nil {
 		return t
 	}
-	s.rank.set(Standing, nil)
+	s.rank.set(RoleStandby, nil)
 	t.shared = true
 	if s.insist(ctx, "Lead", func() (err error) { t.Term, err = s.shared.Lead(ctx, s.name); return err }) != nil {
 		return nil
@@ -123,7 +123,7 @@ func (s *Syncer) lead(ctx context.Context) *tenure {
 	if last == nil || t.Number() != last.Number()+1 {
 		s.forget() // another has led meanwhile
 	}
-	s.rank.set(Leading, t)
+	s.rank.set(RoleLeader, t)
 	s.logger.LogAttrs(ctx, slog.LevelInfo, "leads", slog.String("name", s.name), slog.Uint64("term", t.Number()),
 		slog.Int("interrupted", len(t.Interrupted())))
 	s.hooks.leading(ctx, s, LeaderInfo{Name: s.name, Number: t.Number(), Since: time.Now(), Renewed: time.Now()})
@@ -139,7 +139,7 @@ func (s *Syncer) leave(ctx context.Context, t *tenure) {
 	if !t.shared {
 		return
 	}
-	s.rank.set(Standing, nil)
+	s.rank.set(RoleStandby, nil)
 	s.next.Store(nil)
 	lost := t.deposed.Load() || t.Left() <= 0
 	if lost {

@@ -45,7 +45,7 @@ func TestWhoIsCutOffAgainAndAgainStandsBy(t *testing.T) {
 			pass(lease / 2)
 			mend()
 			pass(lease / 2)
-			assert.Equal(t, syncer.Standing, replicas[old.Name].role(t))
+			assert.Equal(t, syncer.RoleStandby, replicas[old.Name].role(t))
 		}
 	})
 }

@@ -12,8 +12,9 @@ import (
 	"github.com/ecosire/stocksync/internal/logs"
 )
 
-// A Watch says how a channel is watched for sales that no delivery of its
-// webhooks told of. The zero Watch is none.
+// A Watch says how often, and how much of, a channel is read to notice sales that
+// no delivery of its webhooks told of; see [Target]. The zero Watch is none. (The
+// source is watched by Config.WatchEvery.)
 type Watch struct {
 	// Every is how often [Syncer.Run] looks; 0 means never, and less than 5
 	// seconds counts as 5. A look every 15 seconds finds most sales in time, one
@@ -88,16 +89,16 @@ func (s *Syncer) look(ctx context.Context, t *target) error {
 			ids = []string{productID}
 		}
 		for _, id := range ids {
-			marks = append(marks, Mark{Key: Key{inboxLane, id}, Why: Told})
+			marks = append(marks, Mark{Key: Key{inboxLane, id}, Why: CauseChannel})
 		}
 	}
 	for _, level := range unknown {
 		ids := s.productsUnder(ctx, t, level.SKU)
-		mark := Mark{Key: Key{Lane: noticedLane}, Why: Watched} // whether anything changed is not known
+		mark := Mark{Key: Key{Lane: noticedLane}, Why: CauseWatch} // whether anything changed is not known
 		same := false
 		for _, id := range ids {
 			if n, known := s.ledger.shows(t.name, id, level.SKU); known {
-				mark.Lane, mark.Why, same = inboxLane, Told, n == level.Quantity
+				mark.Lane, mark.Why, same = inboxLane, CauseChannel, n == level.Quantity
 			}
 		}
 		for _, id := range ids {

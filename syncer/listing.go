@@ -19,10 +19,10 @@ type Part struct {
 	Units     int // at least 1
 }
 
-// As lists every product under the SKU that name returns, for channels that
-// know products by other names; "" leaves a product out. It is for the field
-// Listings of a [Target].
-func As(name func(channel.Stock) string) func(channel.Stock) []Listing {
+// Renamed lists every product under the SKU that name returns, for a channel that
+// knows products by other SKUs; "" leaves a product out. It is a value for the
+// field Listings of a [Target]. name may be called by several goroutines at once.
+func Renamed(name func(channel.Stock) string) func(channel.Stock) []Listing {
 	return func(s channel.Stock) []Listing {
 		if sku := name(s); sku != "" {
 			return []Listing{{SKU: sku}}

@@ -18,7 +18,7 @@ func TestBothNamesAreShown(t *testing.T) {
 	p.Name = "Mug, glazed"
 	source.products["p0"] = p
 	m.Set("EU-SKU-0", 9)
-	target := syncer.Target{Channel: m, Guard: unguarded, Listings: syncer.As(func(s channel.Stock) string { return "EU-" + s.SKU })}
+	target := syncer.Target{Channel: m, Guard: unguarded, Listings: syncer.Renamed(func(s channel.Stock) string { return "EU-" + s.SKU })}
 	s := retiring(t, source, m, target)
 	plan, err := s.Plan(t.Context())
 	require.NoError(t, err)

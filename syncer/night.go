@@ -357,7 +357,7 @@ func (n *night) hold(ctx context.Context, d danger, trip *Trip) {
 		c := &a.changes[i]
 		o.add(result{want: c.want, seen: c.seen, state: held})
 		line := lineOf(n.t, c)
-		line.Reason = Held
+		line.Reason = ReasonHeld
 		lines = append(lines, line)
 	}
 	n.account.add(ctx, o)

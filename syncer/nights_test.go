@@ -89,7 +89,7 @@ func TestReplicasThatReconcileAtStart(t *testing.T) {
 		a := join(t, server, "a", cfg, nil)
 		b := join(t, server, "b", cfg, nil)
 		pass(time.Minute)
-		if a.role(t) == syncer.Leading {
+		if a.role(t) == syncer.RoleLeader {
 			a.stop()
 		} else {
 			b.stop()

@@ -16,7 +16,7 @@ import (
 //
 // It returns nil when the marks are stored, as safely as the queue stores.
 func (s *Syncer) Notify(ctx context.Context, productIDs ...string) error {
-	return s.mark(ctx, inboxLane, Notified, channel.Event{ProductIDs: productIDs})
+	return s.mark(ctx, inboxLane, CauseNotify, channel.Event{ProductIDs: productIDs})
 }
 
 // mark stores the marks of an event.

@@ -151,7 +151,7 @@ func (a *account) observation(ctx context.Context, res *result) {
 		a.report.WouldHold++
 	}
 	a.drift(res)
-	c := changeOf(res, "observed")
+	c := changeOf(res, ChangeObserved)
 	if len(a.report.Observations) < maxListed {
 		a.report.Observations = append(a.report.Observations, c)
 	}

@@ -104,7 +104,7 @@ func TestObservingNothingIsWritten(t *testing.T) {
 		assert.Positive(t, plan.Drift())
 		undo, err := r.Undo()
 		require.NoError(t, err)
-		putBack := &syncer.Plan{Undo: true, Lines: []syncer.Line{{Channel: "a", ProductID: "p100", SKU: "SKU-100", Reason: syncer.PutBack}}}
+		putBack := &syncer.Plan{Undo: true, Lines: []syncer.Line{{Channel: "a", ProductID: "p100", SKU: "SKU-100", Reason: syncer.ReasonPutBack}}}
 		for _, p := range []*syncer.Plan{plan, plan.Approve(), undo, putBack} {
 			_, err := s.Apply(t.Context(), p)
 			require.ErrorIs(t, err, syncer.ErrObserving)
@@ -170,7 +170,7 @@ func TestObservingComparesWithTheShop(t *testing.T) {
 	assert.Contains(t, x.String(), "SKU-3 shows 10 and should show 2. The channel is only observed, and nothing is written.")
 	assert.NotContains(t, x.String(), "deals with it")
 	require.NotEmpty(t, x.Channels[0].History)
-	assert.Equal(t, syncer.WouldBe, x.Channels[0].History[0].What)
+	assert.Equal(t, syncer.EntryObserved, x.Channels[0].History[0].Kind)
 }
 
 // A night that the guard would have held counts for nothing when the target

@@ -86,7 +86,7 @@ func TestARivalThatPanics(t *testing.T) {
 			}
 			return "SKU-0"
 		}
-		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never, Targets: []syncer.Target{{Channel: m, Listings: syncer.As(name)}}})
+		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never, Targets: []syncer.Target{{Channel: m, Listings: syncer.Renamed(name)}}})
 		_, err := s.SyncProducts(t.Context(), "p0")
 		require.NoError(t, err)
 		bad.Store(true)

@@ -111,7 +111,7 @@ func (s *Syncer) markPaused(ctx context.Context, accounts []*account) error {
 		slices.Sort(a.paused)
 		for _, id := range slices.Compact(a.paused) {
 			if id != "" {
-				marks = append(marks, Mark{Key: Key{a.t.eventLane(), id}, Why: Retried, Trace: traceOf(ctx)})
+				marks = append(marks, Mark{Key: Key{a.t.eventLane(), id}, Why: CauseRetry, Trace: traceOf(ctx)})
 			}
 		}
 	}

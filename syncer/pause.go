@@ -100,9 +100,9 @@ func (s *Syncer) setPause(ctx context.Context, op string, p *Pause, change func(
 	if err != nil || value == nil {
 		return wrapped("syncer: "+op, err)
 	}
-	e := Entry{What: Paused, Channel: t.name, Why: "by " + p.Who}
+	e := Entry{Kind: EntryPaused, Channel: t.name, Why: "by " + p.Who}
 	if len(value) == 0 {
-		value, e.What = nil, Resumed
+		value, e.Kind = nil, EntryResumed
 	}
 	if err := s.on(ctx).Save(ctx, pauseSet, Record{pausedKey + t.name, value}); err != nil {
 		return fmt.Errorf("syncer: %s: %w", op, err)

@@ -85,7 +85,7 @@ func TestPauseStopsOneChannelAndLosesNothing(t *testing.T) {
 		var entries []string
 		for e, err := range s.Journal(t.Context(), "") {
 			require.NoError(t, err)
-			entries = append(entries, fmt.Sprint(e.What, " ", e.Channel, " ", e.Why))
+			entries = append(entries, fmt.Sprint(e.Kind, " ", e.Channel, " ", e.Why))
 		}
 		assert.Equal(t, []string{"resumed a by bob", "paused a by ann"}, entries)
 	})
@@ -145,7 +145,7 @@ func TestAPauseHoldsForReplicas(t *testing.T) {
 		assert.True(t, r.Channels[0].Paused)
 		a.stop()
 		pass(time.Minute)
-		assert.Equal(t, syncer.Leading, b.role(t))
+		assert.Equal(t, syncer.RoleLeader, b.role(t))
 		for _, s := range []*syncer.Syncer{a.Syncer, b.Syncer} {
 			require.NotNil(t, pausedOf(t, s))
 			assert.Equal(t, "ann", pausedOf(t, s).Who)

@@ -176,17 +176,17 @@ func (s *Syncer) setPin(ctx context.Context, op string, p *Pin, value []byte) er
 	err := s.on(ctx).Save(ctx, pinSet, Record{p.key(), value}, Record{pinVersion, []byte(rand.Text())})
 	s.pins.changing.Unlock()
 	if err == nil { // in this order: whoever works on the mark knows of the pin
-		err = s.mark(ctx, inboxLane, Pinning, channel.Event{Type: "pin", ProductIDs: []string{p.ProductID}})
+		err = s.mark(ctx, inboxLane, CausePin, channel.Event{Type: "pin", ProductIDs: []string{p.ProductID}})
 	}
 	if err != nil {
 		return fmt.Errorf("syncer: %s: %w", op, err)
 	}
 	s.pins.tell()
-	e := Entry{What: Pinned, Channel: p.Channel, ProductID: p.ProductID, Wanted: p.Quantity, Why: fmt.Sprintf("by %s: %s", p.Who, p.Why)}
+	e := Entry{Kind: EntryPinned, Channel: p.Channel, ProductID: p.ProductID, Wanted: p.Quantity, Why: fmt.Sprintf("by %s: %s", p.Who, p.Why)}
 	attrs := []slog.Attr{slog.String("who", p.Who), slog.String("why", p.Why)}
 	ctx = about(ctx, p.Channel, p.ProductID, "")
 	if value == nil {
-		e.What, e.Wanted = Unpinned, 0
+		e.Kind, e.Wanted = EntryUnpinned, 0
 		s.logger.LogAttrs(ctx, slog.LevelInfo, "a product is pinned no longer", attrs...)
 	} else {
 		s.logger.LogAttrs(ctx, slog.LevelWarn, "a product is pinned", append(attrs, slog.Int("quantity", p.Quantity))...)
@@ -287,7 +287,7 @@ func (s *Syncer) keepPins(accept context.Context) {
 // expire ends a pin whose time is over: the mark comes first, as whoever works
 // on it knows that by the time of day.
 func (s *Syncer) expire(ctx context.Context, p Pin) error {
-	if err := s.mark(ctx, inboxLane, Pinning, channel.Event{Type: "pin", ProductIDs: []string{p.ProductID}}); err != nil {
+	if err := s.mark(ctx, inboxLane, CausePin, channel.Event{Type: "pin", ProductIDs: []string{p.ProductID}}); err != nil {
 		return err
 	}
 	s.pins.changing.Lock() // nobody renews it in between
@@ -302,6 +302,6 @@ func (s *Syncer) expire(ctx context.Context, p Pin) error {
 	}
 	ctx = about(ctx, p.Channel, p.ProductID, "")
 	s.logger.LogAttrs(ctx, slog.LevelInfo, "a product is pinned no longer", slog.String("who", p.Who), slog.String("why", "its time is over"))
-	s.journal.write(ctx, Entry{What: Unpinned, Channel: p.Channel, ProductID: p.ProductID, Why: "its time is over"})
+	s.journal.write(ctx, Entry{Kind: EntryUnpinned, Channel: p.Channel, ProductID: p.ProductID, Why: "its time is over"})
 	return nil
 }

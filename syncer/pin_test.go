@@ -102,7 +102,7 @@ func TestPin(t *testing.T) {
 			n := map[string]int{"SKU-0": 1, "PACK": 0, "KIT": 1, "SKU-1": 6}[undo.Lines[i].SKU]
 			undo.Lines[i].Shown = &n
 		}
-		undo.Lines = append(undo.Lines, syncer.Line{Channel: "b", ProductID: "p0", SKU: "SKU-0", Shown: new(1), Reason: syncer.PutBack})
+		undo.Lines = append(undo.Lines, syncer.Line{Channel: "b", ProductID: "p0", SKU: "SKU-0", Shown: new(1), Reason: syncer.ReasonPutBack})
 		r, err = s.Apply(t.Context(), undo.Approve())
 		require.ErrorIs(t, err, channel.ErrConflict)
 		for _, sku := range []string{"SKU-0", "PACK", "KIT"} {
@@ -155,7 +155,7 @@ func TestPinAndTheGuard(t *testing.T) {
 		require.NoError(t, s.Pin(t.Context(), pin))
 		plan, err := s.Plan(t.Context())
 		require.NoError(t, err)
-		assert.Equal(t, syncer.Over, reasons(plan)["SKU-62"])
+		assert.Equal(t, syncer.ReasonOver, reasons(plan)["SKU-62"])
 		_, err = s.Reconcile(t.Context())
 		require.ErrorIs(t, err, syncer.ErrHeld)
 		n, _ = m.Quantity("SKU-62")
@@ -223,12 +223,12 @@ func TestPinEndsByTime(t *testing.T) {
 		shows(t, m, 0)
 		pass(2 * time.Second)
 		shows(t, m, 5)
-		var what []syncer.What
+		var what []syncer.EntryKind
 		for e, err := range s.Journal(t.Context(), "p0") {
 			require.NoError(t, err)
-			what = append(what, e.What)
+			what = append(what, e.Kind)
 		}
-		assert.Equal(t, []syncer.What{syncer.Wrote, syncer.Unpinned, syncer.Wrote, syncer.Pinned}, what)
+		assert.Equal(t, []syncer.EntryKind{syncer.EntryWrote, syncer.EntryUnpinned, syncer.EntryWrote, syncer.EntryPinned}, what)
 
 		pin.Until = time.Now().Add(time.Minute)
 		require.NoError(t, s.Pin(t.Context(), pin))

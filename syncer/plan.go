@@ -85,23 +85,23 @@ type Reason string
 // The reasons. The first four are written by Apply; a held line is if the
 // plan is approved; the others are for people.
 const (
-	Over       Reason = "over"        // the channel shows more than it should
-	Under      Reason = "under"       // the channel shows less than it should
-	NoQuantity Reason = "no quantity" // the channel shows no quantity yet, or cannot be read
-	PutBack    Reason = "put back"    // the channel is to show no quantity again: an undo's
-	Held       Reason = "held"        // the guard holds it
-	Pending    Reason = "pending"     // written already, and accepted; it does not show yet
-	Unknown    Reason = "unknown"     // the channel does not have the SKU
-	Ambiguous  Reason = "ambiguous"   // the SKU stands for several items
-	Unwritable Reason = "unwritable"  // the channel cannot show a quantity of it
-	Unread     Reason = "unread"      // the source could not be read
-	Retired    Reason = "retired"     // the channel sells it, and the source does not have it
+	ReasonOver       Reason = "over"        // the channel shows more than it should
+	ReasonUnder      Reason = "under"       // the channel shows less than it should
+	ReasonNoQuantity Reason = "no quantity" // the channel shows no quantity yet, or cannot be read
+	ReasonPutBack    Reason = "put back"    // the channel is to show no quantity again: an undo's
+	ReasonHeld       Reason = "held"        // the guard holds it
+	ReasonPending    Reason = "pending"     // written already, and accepted; it does not show yet
+	ReasonUnknown    Reason = "unknown"     // the channel does not have the SKU
+	ReasonAmbiguous  Reason = "ambiguous"   // the SKU stands for several items
+	ReasonUnwritable Reason = "unwritable"  // the channel cannot show a quantity of it
+	ReasonUnread     Reason = "unread"      // the source could not be read
+	ReasonRetired    Reason = "retired"     // the channel sells it, and the source does not have it
 )
 
 // Writable reports whether lines of this reason are written, if the plan is
 // approved.
 func (r Reason) Writable() bool {
-	return r == Over || r == Under || r == NoQuantity || r == Held || r == PutBack
+	return r == ReasonOver || r == ReasonUnder || r == ReasonNoQuantity || r == ReasonHeld || r == ReasonPutBack
 }
 
 // Delta is by how much the line changes what is shown. It is 0 if nothing is
@@ -130,11 +130,11 @@ func lineOf(t *target, c *change) Line {
 	}
 	switch {
 	case l.Shown == nil:
-		l.Reason = NoQuantity
+		l.Reason = ReasonNoQuantity
 	case l.Delta() < 0, l.Delta() == 0 && l.Inexact:
-		l.Reason = Over
+		l.Reason = ReasonOver
 	default:
-		l.Reason = Under
+		l.Reason = ReasonUnder
 	}
 	return l
 }
@@ -143,15 +143,15 @@ func lineOf(t *target, c *change) Line {
 func lineOfResult(t *target, r *result) Line {
 	l := lineOf(t, &change{r.want, r.seen})
 	if r.state == pending {
-		l.Reason = Pending
+		l.Reason = ReasonPending
 		return l
 	}
-	l.Shown, l.Reason, l.Error = nil, Unwritable, r.err.Error()
+	l.Shown, l.Reason, l.Error = nil, ReasonUnwritable, r.err.Error()
 	switch {
 	case unknown(r.err):
-		l.Reason = Unknown
+		l.Reason = ReasonUnknown
 	case errors.Is(r.err, channel.ErrAmbiguousSKU):
-		l.Reason = Ambiguous
+		l.Reason = ReasonAmbiguous
 	}
 	return l
 }
@@ -217,7 +217,7 @@ func (s *Syncer) PlanProducts(ctx context.Context, productIDs ...string) (*Plan,
 }
 
 func (s *Syncer) plan(ctx context.Context, read func(*entrance, *fan, []*survey) error, kits kitting) (*Plan, error) {
-	e := s.begin(channel.WithUrgency(ctx, channel.Background), "plan")
+	e := s.begin(channel.WithUrgency(ctx, channel.Background), WorkPlan)
 	plan := &Plan{Run: e.report.Run, Made: e.report.Started}
 	if s.shared != nil && !s.leads() {
 		s.doubled.forget() // who leads has looked since
@@ -248,7 +248,7 @@ func (s *Syncer) plan(ctx context.Context, read func(*entrance, *fan, []*survey)
 		}
 	}
 	for _, p := range e.report.Problems {
-		plan.Lines = append(plan.Lines, Line{ProductID: p.ProductID, SKU: p.SKU, ProductSKU: p.ProductSKU, Name: p.Name, Reason: Unread, Error: p.Err.Error()})
+		plan.Lines = append(plan.Lines, Line{ProductID: p.ProductID, SKU: p.SKU, ProductSKU: p.ProductSKU, Name: p.Name, Reason: ReasonUnread, Error: p.Err.Error()})
 	}
 	plan.Read = e.report.Read
 	if failed == nil {
@@ -332,7 +332,7 @@ func (sv *survey) guard(ctx context.Context, whole bool) {
 		}
 		for i := range sv.lines {
 			if sv.danger[i] == d {
-				sv.lines[i].Reason = Held
+				sv.lines[i].Reason = ReasonHeld
 			}
 		}
 	}

@@ -77,7 +77,7 @@ func (l Line) cells() []string {
 			cells[1] += "+" // and a fraction
 		}
 	}
-	if l.Reason != Unread {
+	if l.Reason != ReasonUnread {
 		cells[2] = strconv.Itoa(l.Wanted)
 	}
 	if l.Shown == nil && l.Reason.Writable() {

@@ -19,9 +19,9 @@ func TestAPlanAsText(t *testing.T) {
 			{Channel: "b", Error: "the shop | is\ndown"},
 		},
 		Lines: []syncer.Line{
-			{Channel: "a", SKU: "x|y<b>", Shown: &nine, Wanted: 7, Reason: syncer.Over},
-			{Channel: "a", SKU: "new", Wanted: 3, Reason: syncer.NoQuantity, SellsAtZero: true},
-			{ProductID: "p3", Reason: syncer.Unread, Error: "no answer"},
+			{Channel: "a", SKU: "x|y<b>", Shown: &nine, Wanted: 7, Reason: syncer.ReasonOver},
+			{Channel: "a", SKU: "new", Wanted: 3, Reason: syncer.ReasonNoQuantity, SellsAtZero: true},
+			{ProductID: "p3", Reason: syncer.ReasonUnread, Error: "no answer"},
 		},
 	}
 	assert.Equal(t, `| channel | checked | agreed | differing | not in the source | |

@@ -96,16 +96,16 @@ type Cause string
 
 // The causes of marks.
 const (
-	Evented  Cause = "event"   // the source sent an event
-	Ordered  Cause = "order"   // the source sent an event about an order
-	Notified Cause = "notify"  // the host called Notify
-	Watched  Cause = "watch"   // a look at the source found it, or a look at a channel whose last quantity was not known
-	Retried  Cause = "retry"   // earlier work is to be done again
-	Asked    Cause = "asked"   // somebody waits for the outcome
-	Told     Cause = "told"    // a channel shows another quantity: its webhook said so, or Target.Watch found it
-	Sold     Cause = "sold"    // another channel has sold some of it, or shows all of it again
-	Settled  Cause = "settled" // Config.Settle has passed for units in flight, or for an edit; see [Flight]
-	Pinning  Cause = "pin"     // the product was pinned, or is no longer
+	CauseEvent   Cause = "event"   // the source sent an event
+	CauseOrder   Cause = "order"   // the source sent an event about an order
+	CauseNotify  Cause = "notify"  // the host called Notify
+	CauseWatch   Cause = "watch"   // a look at the source found it, or a look at a channel whose last quantity was not known
+	CauseRetry   Cause = "retry"   // earlier work is to be done again
+	CauseCall    Cause = "asked"   // somebody waits for the outcome
+	CauseChannel Cause = "told"    // a channel shows another quantity: its webhook said so, or Target.Watch found it
+	CauseSale    Cause = "sold"    // another channel has sold some of it, or shows all of it again
+	CauseSettle  Cause = "settled" // Config.Settle has passed for units in flight, or for an edit; see [FlightKind]
+	CausePin     Cause = "pin"     // the product was pinned, or is no longer
 )
 
 // A Task is a key that was leased.

@@ -140,7 +140,7 @@ func (o *settlement) giveUp(ctx context.Context, t Task, p Problem) {
 	})
 	if o.t != nil {
 		o.gaveUp = append(o.gaveUp, Entry{
-			What: GaveUp, Run: o.run, Channel: p.Channel, ProductID: p.ProductID, SKU: p.SKU, Name: p.Name, Why: string(t.Why), Err: p.Err,
+			Kind: EntryGaveUp, Run: o.run, Channel: p.Channel, ProductID: p.ProductID, SKU: p.SKU, Name: p.Name, Why: string(t.Why), Err: p.Err,
 		})
 	}
 	o.s.hooks.gaveUp(ctx, o.s, p)
@@ -281,7 +281,7 @@ func (s *Syncer) dispatch(ctx context.Context, tasks []Task, lane func(*target) 
 		d, err := s.queue.Depth(ctx, lane(t))
 		crowded := err == nil && d.Tasks >= backlogSize && lane(t) == t.eventLane()
 		for _, task := range tasks {
-			if crowded && (task.Why == Ordered || t.memory.few(task.ID)) {
+			if crowded && (task.Why == CauseOrder || t.memory.few(task.ID)) {
 				marks = append(marks, task.Mark(t.dangerLane()))
 			} else {
 				marks = append(marks, task.Mark(lane(t)))

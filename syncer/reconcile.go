@@ -73,7 +73,7 @@ func (s *Syncer) reconcile(ctx, reading context.Context) (r *Report, complete bo
 		return nil, false, ErrReconciling
 	}
 	defer s.reconciling.Store(false)
-	e := s.begin(channel.WithUrgency(ctx, channel.Background), "reconcile")
+	e := s.begin(channel.WithUrgency(ctx, channel.Background), WorkReconcile)
 	ctx = e.ctx
 	failed := s.ready(ctx)
 	if failed != nil {

@@ -53,8 +53,8 @@ func TestPlanSaysWhatAndWhy(t *testing.T) {
 	p, err := s.Plan(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, map[string]syncer.Reason{
-		"SKU-1": syncer.Over, "SKU-2": syncer.Under, "SKU-3": syncer.Under, "SKU-4": syncer.Unknown,
-		"SKU-5": syncer.Ambiguous, "SKU-6": syncer.Unwritable, "SKU-7": syncer.NoQuantity,
+		"SKU-1": syncer.ReasonOver, "SKU-2": syncer.ReasonUnder, "SKU-3": syncer.ReasonUnder, "SKU-4": syncer.ReasonUnknown,
+		"SKU-5": syncer.ReasonAmbiguous, "SKU-6": syncer.ReasonUnwritable, "SKU-7": syncer.ReasonNoQuantity,
 	}, reasons(p))
 	assert.Equal(t, 100, p.Read)
 	assert.Equal(t, 100, p.Channels[0].Checked)
@@ -91,7 +91,7 @@ func TestPlanOfSomeProducts(t *testing.T) {
 	m.Set("SKU-2", 12)
 	p, err := build(t, source, m).PlanProducts(t.Context(), "p2", "gone")
 	require.NoError(t, err)
-	assert.Equal(t, map[string]syncer.Reason{"SKU-2": syncer.Over, "": syncer.Unread}, reasons(p))
+	assert.Equal(t, map[string]syncer.Reason{"SKU-2": syncer.ReasonOver, "": syncer.ReasonUnread}, reasons(p))
 	assert.Zero(t, p.Channels[0].Extra)
 }
 
@@ -114,13 +114,13 @@ func TestApplyForcesNothing(t *testing.T) {
 	assert.Equal(t, []int{1, 1, 2}, []int{c.Updated, c.Unchanged, c.Replanned})
 	assert.ErrorIs(t, r.Err(), channel.ErrConflict)
 	require.NotNil(t, r.Replanned)
-	assert.Equal(t, map[string]syncer.Reason{"SKU-0": syncer.Over, "SKU-1": syncer.Over}, reasons(r.Replanned))
+	assert.Equal(t, map[string]syncer.Reason{"SKU-0": syncer.ReasonOver, "SKU-1": syncer.ReasonOver}, reasons(r.Replanned))
 	r, err = s.Apply(t.Context(), r.Replanned)
 	require.NoError(t, err)
 	require.NoError(t, r.Err())
 	shows(t, m, 10, 9, 10, 10, 10)
 
-	_, err = s.Apply(t.Context(), &syncer.Plan{Lines: []syncer.Line{{Channel: "b", SKU: "x", Reason: syncer.Over}}})
+	_, err = s.Apply(t.Context(), &syncer.Plan{Lines: []syncer.Line{{Channel: "b", SKU: "x", Reason: syncer.ReasonOver}}})
 	assert.ErrorContains(t, err, `"b"`)
 }
 
@@ -161,7 +161,7 @@ func TestGuard(t *testing.T) {
 			require.NoError(t, err)
 			planned := 0
 			for _, l := range p.Lines {
-				if l.Reason == syncer.Held {
+				if l.Reason == syncer.ReasonHeld {
 					planned++
 				}
 			}

@@ -102,7 +102,7 @@ func TestOneReplicaLeadsAndTheNextGoesOn(t *testing.T) {
 			assert.Equal(t, "a", h.Leader.Name)
 			assert.EqualValues(t, 1, h.Leader.Number)
 		}
-		assert.Equal(t, []syncer.Role{syncer.Leading, syncer.Standing, syncer.Standing}, []syncer.Role{a.role(t), b.role(t), c.role(t)})
+		assert.Equal(t, []syncer.Role{syncer.RoleLeader, syncer.RoleStandby, syncer.RoleStandby}, []syncer.Role{a.role(t), b.role(t), c.role(t)})
 
 		require.NoError(t, b.Notify(t.Context(), "p0"), "any replica takes marks")
 		pass(2 * time.Second)
@@ -120,7 +120,7 @@ func TestOneReplicaLeadsAndTheNextGoesOn(t *testing.T) {
 		events.mu.Unlock()
 
 		second, third := b, c
-		if b.role(t) != syncer.Leading {
+		if b.role(t) != syncer.RoleLeader {
 			second, third = c, b
 		}
 		died := time.Now()
@@ -133,7 +133,7 @@ func TestOneReplicaLeadsAndTheNextGoesOn(t *testing.T) {
 			pass(100 * time.Millisecond)
 			require.Less(t, time.Since(died), 2*leaseTime, "the next one leads when the lease has ended")
 		}
-		assert.Equal(t, syncer.Leading, third.role(t))
+		assert.Equal(t, syncer.RoleLeader, third.role(t))
 	})
 }
 
@@ -299,7 +299,7 @@ func TestWhoLeadsAgainHasForgotten(t *testing.T) {
 		source.put("p0", "SKU-0", 5) // no event: it is only noticed
 		b.stop()
 		pass(3 * time.Minute)
-		require.Equal(t, syncer.Leading, a.role(t))
+		require.Equal(t, syncer.RoleLeader, a.role(t))
 		shows(t, m, 5)
 	})
 }

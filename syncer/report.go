@@ -145,15 +145,24 @@ type Change struct {
 	Wanted int `json:"wanted"`
 	// AsOf is when the source was asked for the quantity.
 	AsOf time.Time `json:"asOf"`
-	// State is "" for what shows, "observed" for what was not written, "pending"
-	// for what was accepted and does not show yet, and "unclear" for what was sent
-	// and may or may not be applied.
-	State string `json:"state,omitempty"`
+	// State is what became of it; [ChangeShown] is the zero value.
+	State ChangeState `json:"state,omitempty"`
 	// Pinned reports that a [Pin] says so.
 	Pinned bool `json:"pinned,omitempty"`
 	// Culprit is why the channel did not show it already; "" if nobody asked.
 	Culprit Culprit `json:"culprit,omitempty"`
 }
+
+// A ChangeState is what became of a [Change].
+type ChangeState string
+
+// The states of changes.
+const (
+	ChangeShown    ChangeState = ""         // written, and the channel shows it
+	ChangePending  ChangeState = "pending"  // accepted, and does not show yet
+	ChangeUnclear  ChangeState = "unclear"  // sent, and whether it was applied is not known
+	ChangeObserved ChangeState = "observed" // not written, as the target observes
+)
 
 // A Problem is a product that a channel does not show as it should.
 type Problem struct {

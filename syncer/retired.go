@@ -180,7 +180,7 @@ func (n *night) retire(ctx context.Context, known *names, at int, whole bool) {
 		if n.t.retires(ctx, n.s, c.sku) {
 			n.retiring[c.sku] = line
 		}
-		line.Reason = Retired
+		line.Reason = ReasonRetired
 		r.Retired = append(r.Retired, line)
 	}
 	n.writeRetired(ctx, n.divide)
@@ -245,7 +245,7 @@ func (sv *survey) extras(ctx context.Context, known *names, at int) {
 			sv.lines = append(sv.lines, line)
 			sv.danger = append(sv.danger, loss)
 		}
-		line.Reason = Retired
+		line.Reason = ReasonRetired
 		sv.Retired = append(sv.Retired, line)
 	}
 }

@@ -88,7 +88,7 @@ func TestRetired(t *testing.T) {
 // A product that could not be read, one that is left out, and a kit that makes no
 // sense are not retired, whatever the channel calls them.
 func TestWhatIsNotRetired(t *testing.T) {
-	prefixed := syncer.As(func(s channel.Stock) string {
+	prefixed := syncer.Renamed(func(s channel.Stock) string {
 		if s.SKU == "SKU-3" {
 			return ""
 		}
@@ -210,7 +210,7 @@ func TestRetiredUnderTheGuard(t *testing.T) {
 		plan, err := s.Plan(t.Context())
 		require.NoError(t, err)
 		for _, l := range plan.Lines {
-			assert.Equal(t, syncer.Held, l.Reason)
+			assert.Equal(t, syncer.ReasonHeld, l.Reason)
 		}
 		assert.Len(t, plan.Lines, 9)
 
@@ -325,7 +325,7 @@ func TestAFractionIsOver(t *testing.T) {
 	plan, err := retiring(t, newStock(3), m, syncer.Target{}).Plan(t.Context())
 	require.NoError(t, err)
 	require.Len(t, plan.Lines, 1)
-	assert.Equal(t, syncer.Over, plan.Lines[0].Reason)
+	assert.Equal(t, syncer.ReasonOver, plan.Lines[0].Reason)
 	assert.True(t, plan.Lines[0].Inexact)
 	assert.Contains(t, plan.String(), "3+")
 }

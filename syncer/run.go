@@ -29,7 +29,7 @@ var ErrRunning = errors.New("syncer: Run is running already")
 //
 // Beside that Run reconciles on Config.Schedule, and at once if it finds that
 // it missed a time while it did not run, which needs a durable queue; it asks a
-// source that is a [channel.Watcher] for what changed without an event; and it
+// source that is a [channel.ChangeSource] for what changed without an event; and it
 // does what was approved.
 //
 // On a [SharedQueue] Run first waits until this process leads, and does all that

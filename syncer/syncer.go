@@ -53,10 +53,10 @@ type Config struct {
 	// done; 0 means 10 seconds, and a negative time none. A reconciliation reads
 	// nothing more then, and finishes what it has read.
 	Grace time.Duration
-	// WatchEvery is how often Run asks a source that is a [channel.Watcher] for what
-	// changed without an event; 0 means 30 seconds, and a negative time never.
-	// Less than 24 seconds counts as 24: that is a sixth of ECOSIRE's quota at
-	// the most.
+	// WatchEvery is how often Run asks the source for what changed without an event,
+	// if it is a [channel.ChangeSource]; 0 means 30 seconds, and a negative time
+	// never. Less than 24 seconds counts as 24, which costs at most a sixth of
+	// ECOSIRE's quota. It watches the source; Target.Watch watches a channel.
 	WatchEvery time.Duration
 	// Schedule says when Run reconciles the whole catalogue; nil means
 	// [Daily] at 02:00 UTC. See [Never].
@@ -96,7 +96,8 @@ type Config struct {
 	//
 	// The first time that a channel is seen to show a product nothing is in flight,
 	// since there is nothing to compare with. What a [channel.Deductor] lacks within
-	// Deducts of a write counts as booked. See [Flight] for what counts as an edit.
+	// Deducts of a write counts as booked. See [FlightEdited] for what counts as
+	// an edit.
 	Settle time.Duration
 	// Booked returns how many units of a product the source has booked for orders
 	// of the channels, between what was known of it (before) and what was read
@@ -114,9 +115,9 @@ type Config struct {
 // is safe for concurrent use; runs may overlap.
 type Syncer struct {
 	source  channel.Source
-	orders  channel.OrderSource // the source too, or nil
-	watcher channel.Watcher     // the source too, or nil
-	pacer   channel.Pacer       // the source too, or nil
+	orders  channel.OrderSource  // the source too, or nil
+	watcher channel.ChangeSource // the source too, or nil
+	pacer   channel.Pacer        // the source too, or nil
 	targets []*target
 	need    need // of all policies
 	logger  *slog.Logger
@@ -222,7 +223,7 @@ func New(cfg Config) (*Syncer, error) {
 	}
 	if s.watchEvery > 0 {
 		s.watchEvery = max(s.watchEvery, minWatchWait)
-		s.watcher, _ = channel.As[channel.Watcher](cfg.Source)
+		s.watcher, _ = channel.As[channel.ChangeSource](cfg.Source)
 	}
 	for i, t := range cfg.Targets {
 		t.Observe = t.Observe || cfg.Observe
@@ -269,7 +270,7 @@ func (s *Syncer) SyncProducts(ctx context.Context, productIDs ...string) (*Repor
 	if s.asks(ctx) && len(productIDs) > 0 {
 		return s.ask(ctx, request{Kind: "sync", ProductIDs: productIDs})
 	}
-	run := s.begin(ctx, "sync")
+	run := s.begin(ctx, WorkSync)
 	ctx = run.ctx
 	if err := cmp.Or(s.heed(ctx), s.doubled.load(ctx, s.queue), s.loadFlights(ctx, false)); err != nil && len(productIDs) > 0 {
 		return run.end(err)

@@ -27,8 +27,8 @@ type Target struct {
 	// means all. What it leaves out is neither read nor written there.
 	Filter func(channel.Stock) bool
 	// Listings says under which SKUs the channel shows a product; nil means
-	// its own, for one unit. What it returns none for is left out. See [As] and
-	// [Pack].
+	// its own, for one unit. What it returns none for is left out. See [Renamed]
+	// and [Pack].
 	Listings func(channel.Stock) []Listing
 	// Kits returns the listings that take several products; nil means none. It
 	// is called often and may return another list while running. A mark of a
@@ -50,7 +50,8 @@ type Target struct {
 	// the Channel does, if it is a [channel.Receiver].
 	Webhooks channel.Receiver
 	// Watch makes [Syncer.Run] look at the channel from time to time, for sales that
-	// no webhook told of. Its zero value is off, since looking costs quota.
+	// no webhook told of. Its zero value is off, since looking costs quota. It
+	// watches this channel; Config.WatchEvery watches the source.
 	Watch Watch
 	// Guard limits what may be done to the channel before anybody has looked.
 	Guard Guard

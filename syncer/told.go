@@ -39,7 +39,7 @@ const (
 // ChannelHandler returns the handler for the webhooks of a target's channel, to
 // be mounted under any path of any mux. It authenticates a delivery with
 // Target.Webhooks, or with the channel itself if that is a [channel.Receiver],
-// marks the products with the cause [Told], and answers; [Syncer.Run] does the
+// marks the products with the cause [CauseChannel], and answers; [Syncer.Run] does the
 // work, in whichever process that leads. What it answers:
 //
 //	200  the delivery is genuine and concerns nothing: a ping, another topic
@@ -130,14 +130,14 @@ func (s *Syncer) tell(ctx context.Context, t *target, event channel.Event) error
 			of = s.productsUnder(ctx, t, sku)
 		}
 		if len(of) == 0 {
-			marks = append(marks, Mark{Key: Key{skuLane, skuKey(t.name, sku)}, Why: Told, Trace: trace})
+			marks = append(marks, Mark{Key: Key{skuLane, skuKey(t.name, sku)}, Why: CauseChannel, Trace: trace})
 		}
 		ids = append(ids, of...)
 	}
 	slices.Sort(ids)
 	ids = slices.Compact(ids)
 	for _, id := range ids {
-		marks = append(marks, Mark{Key: Key{inboxLane, id}, Why: Told, Trace: trace})
+		marks = append(marks, Mark{Key: Key{inboxLane, id}, Why: CauseChannel, Trace: trace})
 	}
 	if len(marks) == 0 {
 		s.logger.LogAttrs(ctx, slog.LevelDebug, "a channel tells nothing new", slog.Int("skus", len(event.SKUs)), slog.Int("echoes", echoes))
@@ -161,7 +161,7 @@ func (s *Syncer) knows() bool {
 		return true
 	}
 	role, _ := s.rank.get()
-	return role == Leading
+	return role == RoleLeader
 }
 
 // productsUnder returns the products that a target lists under an SKU, as far as

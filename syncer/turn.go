@@ -20,7 +20,7 @@ func (s *Syncer) syncMarked(ctx context.Context, r *reader, t *target, tasks []T
 		return 0
 	}
 	run := newRunName("event")
-	ctx, done := s.hooks.work(channel.WithRun(ctx, run), s, Work{Kind: "turn", Run: run, Channel: t.name, Products: len(tasks), Links: linksOf(tasks)})
+	ctx, done := s.hooks.work(channel.WithRun(ctx, run), s, Work{Kind: WorkTurn, Run: run, Channel: t.name, Products: len(tasks), Links: linksOf(tasks)})
 	if s.journal.on() {
 		ctx = withReasons(ctx, reasons{by: causesOf(tasks)})
 	}
@@ -237,11 +237,11 @@ type tellings struct {
 // toldOf says how often channels may have told of each product.
 func toldOf(tasks []Task) (told map[string]tellings) {
 	for _, t := range tasks {
-		if t.Why == Told || t.Marks > 1 {
+		if t.Why == CauseChannel || t.Marks > 1 {
 			if told == nil {
 				told = make(map[string]tellings)
 			}
-			told[t.ID] = tellings{t.Marks, t.Why == Told}
+			told[t.ID] = tellings{t.Marks, t.Why == CauseChannel}
 		}
 	}
 	return told

@@ -62,7 +62,7 @@ func (s *Syncer) askChanges(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.mark(ctx, noticedLane, Watched, channel.Event{Type: "watch", ProductIDs: found.ids}); err != nil {
+	if err := s.mark(ctx, noticedLane, CauseWatch, channel.Event{Type: "watch", ProductIDs: found.ids}); err != nil {
 		return err
 	}
 	s.alarms.events.noticed(found.ids)

@@ -75,9 +75,9 @@ func (s *Syncer) deliver(w http.ResponseWriter, r *http.Request) int {
 			slog.Any("err", errNoOrders))
 		event.OrderIDs = nil
 	}
-	why := Evented
+	why := CauseEvent
 	if event.Order {
-		why = Ordered
+		why = CauseOrder
 	}
 	if err := s.mark(ctx, inboxLane, why, event); err != nil {
 		s.logger.LogAttrs(ctx, slog.LevelError, "event not stored", slog.Any("err", err))

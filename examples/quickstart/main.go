@@ -218,10 +218,10 @@ func (j job) check(ctx context.Context, s *syncer.Syncer) error {
 		held, left, unshown, coming := 0, 0, 0, 0
 		for _, l := range plan.Lines {
 			switch {
-			case l.Channel != c.Channel || l.Reason == syncer.Unknown:
-			case l.Reason == syncer.Held:
+			case l.Channel != c.Channel || l.Reason == syncer.ReasonUnknown:
+			case l.Reason == syncer.ReasonHeld:
 				held++
-			case l.Reason == syncer.Pending:
+			case l.Reason == syncer.ReasonPending:
 				coming++
 			case l.Reason.Writable():
 				left++
@@ -246,7 +246,7 @@ func (j job) check(ctx context.Context, s *syncer.Syncer) error {
 				j.out.Paint(show.Green, "✓"), c.Channel, show.Count(c.Agreed, "product", "products"))
 		}
 	}
-	if slices.ContainsFunc(plan.Lines, func(l syncer.Line) bool { return l.Reason == syncer.Unread }) {
+	if slices.ContainsFunc(plan.Lines, func(l syncer.Line) bool { return l.Reason == syncer.ReasonUnread }) {
 		errs = append(errs, errors.New("ECOSIRE: some products could not be read"))
 	}
 	return errors.Join(errs...)

@@ -259,9 +259,9 @@ func (d drift) describe(sku string) string {
 func (d drift) is(l syncer.Line) bool {
 	switch d.kind {
 	case renamed:
-		return l.Reason == syncer.Unknown
+		return l.Reason == syncer.ReasonUnknown
 	case duplicated:
-		return l.Reason == syncer.Ambiguous
+		return l.Reason == syncer.ReasonAmbiguous
 	}
 	return l.Reason.Writable() && l.Shown != nil && *l.Shown == d.shown && l.Wanted == d.wanted
 }
@@ -331,16 +331,16 @@ func (w *world) check(r *syncer.Report, plan *syncer.Plan) error {
 			return fmt.Errorf("%s: %w", c.Channel, c.Err)
 		}
 		for _, ch := range c.Changes {
-			lines = append(lines, syncer.Line{Channel: c.Channel, SKU: ch.SKU, Shown: ch.Shown, Wanted: ch.Wanted, Reason: syncer.Over})
+			lines = append(lines, syncer.Line{Channel: c.Channel, SKU: ch.SKU, Shown: ch.Shown, Wanted: ch.Wanted, Reason: syncer.ReasonOver})
 			mended[place{c.Channel, ch.SKU}] = ch.Wanted
 		}
 		for _, p := range c.Problems {
 			l := syncer.Line{Channel: c.Channel, SKU: p.SKU, Error: p.Err.Error()}
 			switch {
 			case errors.Is(p.Err, channel.ErrUnknownSKU):
-				l.Reason = syncer.Unknown
+				l.Reason = syncer.ReasonUnknown
 			case errors.Is(p.Err, channel.ErrAmbiguousSKU):
-				l.Reason = syncer.Ambiguous
+				l.Reason = syncer.ReasonAmbiguous
 			}
 			lines = append(lines, l)
 		}

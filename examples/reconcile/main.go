@@ -247,7 +247,7 @@ func (j *job) plan(ctx context.Context) (drift int, err error) {
 	} else {
 		err = unshown(plan)
 	}
-	if slices.ContainsFunc(plan.Lines, func(l syncer.Line) bool { return l.Reason == syncer.Held }) {
+	if slices.ContainsFunc(plan.Lines, func(l syncer.Line) bool { return l.Reason == syncer.ReasonHeld }) {
 		err = errors.Join(err, syncer.ErrHeld)
 	}
 	return plan.Drift(), err
@@ -258,7 +258,7 @@ func (j *job) plan(ctx context.Context) (drift int, err error) {
 func unshown(plan *syncer.Plan) error {
 	n := 0
 	for _, l := range plan.Lines {
-		if !l.Reason.Writable() && l.Reason != syncer.Unknown && l.Reason != syncer.Pending {
+		if !l.Reason.Writable() && l.Reason != syncer.ReasonUnknown && l.Reason != syncer.ReasonPending {
 			n++
 		}
 	}

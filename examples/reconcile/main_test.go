@@ -105,7 +105,7 @@ func TestDryRunListsExactlyTheInjectedDriftAndWritesNothing(t *testing.T) {
 			assert.Contains(t, out, l.SKU)
 		}
 		assert.Equal(t, map[syncer.Reason]int{
-			syncer.Over: 2 * each, syncer.Under: 2 * 2 * each, syncer.Unknown: 2 * each, syncer.Ambiguous: 2 * each,
+			syncer.ReasonOver: 2 * each, syncer.ReasonUnder: 2 * 2 * each, syncer.ReasonUnknown: 2 * each, syncer.ReasonAmbiguous: 2 * each,
 		}, why)
 	})
 }
@@ -156,7 +156,7 @@ func TestHeldLinesExitWith3UntilTheyAreApproved(t *testing.T) {
 				assert.Equal(t, exitHeld, code, errOut)
 				held := 0
 				for _, l := range readPlan(t, file).Lines {
-					if l.Reason == syncer.Held {
+					if l.Reason == syncer.ReasonHeld {
 						held++
 						assert.Equal(t, badImport, w.drift[place{l.Channel, l.SKU}].kind)
 					}

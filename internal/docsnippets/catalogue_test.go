@@ -23,15 +23,15 @@ import (
 func renamed(store channel.Channel) syncer.Target {
 	return syncer.Target{
 		Channel:  store,
-		Listings: syncer.As(func(s channel.Stock) string { return "EU-" + s.SKU }),
+		Listings: syncer.Renamed(func(s channel.Stock) string { return "EU-" + s.SKU }),
 	}
 }
 
 func aliased(store channel.Channel, aliases map[string]string) syncer.Target {
 	return syncer.Target{
 		Channel: store,
-		// What the table does not have is left out: As takes "" for "not here".
-		Listings: syncer.As(func(s channel.Stock) string { return aliases[s.SKU] }),
+		// What the table does not have is left out: "" means "not here".
+		Listings: syncer.Renamed(func(s channel.Stock) string { return aliases[s.SKU] }),
 	}
 }
 

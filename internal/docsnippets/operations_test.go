@@ -260,7 +260,7 @@ func undoOf(name string, changes []syncer.Change) *syncer.Plan {
 	for _, c := range changes {
 		if c.Shown != nil {
 			plan.Lines = append(plan.Lines, syncer.Line{Channel: name, ProductID: c.ProductID, SKU: c.SKU,
-				Shown: &c.Wanted, Wanted: *c.Shown, Reason: syncer.Under})
+				Shown: &c.Wanted, Wanted: *c.Shown, Reason: syncer.ReasonUnder})
 		}
 	}
 	return plan

@@ -39,7 +39,7 @@ func alive(s *syncer.Syncer) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		h, err := s.Health(r.Context())
 		long := func(since time.Time) bool { return !since.IsZero() && time.Since(since) > 2*time.Hour }
-		works := h.Running && (h.Role == "" || h.Role == syncer.Leading)
+		works := h.Running && (h.Role == "" || h.Role == syncer.RoleLeader)
 		waits := slices.ContainsFunc(h.Channels, func(c syncer.ChannelHealth) bool { return long(c.Oldest) && c.Paused == nil })
 		if err == nil && works && waits && long(h.Progress) {
 			w.WriteHeader(http.StatusServiceUnavailable)

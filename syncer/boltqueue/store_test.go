@@ -75,12 +75,12 @@ func TestReadingWhileItIsClosed(t *testing.T) {
 }
 
 func TestMalformedRecords(t *testing.T) {
-	good := encodeMark(syncer.Mark{First: time.Unix(1, 2), Last: time.Unix(3, 4), Count: 5, Why: syncer.Asked, Trace: "t"})
+	good := encodeMark(syncer.Mark{First: time.Unix(1, 2), Last: time.Unix(3, 4), Count: 5, Why: syncer.CauseCall, Trace: "t"})
 	m, err := parseMark([]byte("\x04shopid"), good)
 	require.NoError(t, err)
 	assert.Equal(t, syncer.Mark{
 		Key:   syncer.Key{Lane: "shop", ID: "id"},
-		First: time.Unix(1, 2), Last: time.Unix(3, 4), Count: 5, Why: syncer.Asked, Trace: "t",
+		First: time.Unix(1, 2), Last: time.Unix(3, 4), Count: 5, Why: syncer.CauseCall, Trace: "t",
 	}, m)
 	for name, b := range map[string]struct{ key, value string }{
 		"no key":          {"", string(good)},

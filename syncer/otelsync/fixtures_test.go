@@ -50,7 +50,7 @@ func hostHooks(tell func(string)) syncer.Hooks {
 		Up:       func(context.Context, string, time.Duration) { tell("Up") },
 		Tripped:  func(context.Context, string, syncer.Trip) { tell("Tripped") },
 		Changed:  func(context.Context, string, syncer.Change) { tell("Changed") },
-		InFlight: func(context.Context, syncer.Flight) { tell("InFlight") },
+		InFlight: func(context.Context, syncer.FlightEvent) { tell("InFlight") },
 		Observed: func(context.Context, string, syncer.Change) { tell("Observed") },
 		Alarm:    func(context.Context, syncer.Alarm) { tell("Alarm") },
 		Leading:  func(context.Context, syncer.LeaderInfo) { tell("Leading") },

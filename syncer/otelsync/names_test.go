@@ -50,12 +50,12 @@ func everything(t *testing.T, h syncer.Hooks) {
 	h.Down(ctx, "shop", down)
 	h.Up(ctx, "shop", time.Second)
 	h.Tripped(ctx, "shop", syncer.Trip{})
-	h.InFlight(ctx, syncer.Flight{Channel: "shop", Units: 2, What: "noticed"})
+	h.InFlight(ctx, syncer.FlightEvent{Channel: "shop", Units: 2, Kind: "noticed"})
 	h.Observed(ctx, "shop", syncer.Change{})
 	h.Alarm(ctx, syncer.Alarm{Class: syncer.CredentialsRefused, Channel: "shop"})
 	h.Leading(ctx, syncer.LeaderInfo{Number: 3})
 	h.Health(ctx, syncer.Health{
-		Running: true, Role: syncer.Leading, Leader: &syncer.LeaderInfo{Number: 3}, Reconciled: now, Next: now.Add(time.Hour), Progress: now, Quota: quota,
+		Running: true, Role: syncer.RoleLeader, Leader: &syncer.LeaderInfo{Number: 3}, Reconciled: now, Next: now.Add(time.Hour), Progress: now, Quota: quota,
 		Channels: []syncer.ChannelHealth{{Channel: "shop", Depth: syncer.Depth{Tasks: 2, Oldest: now.Add(-time.Minute)}, Held: 4, Quota: quota, Paused: &syncer.Pause{}}},
 	}, nil)
 	_, end = h.Work(ctx, syncer.Work{Kind: "reconcile"})

@@ -121,8 +121,8 @@ func (o *observer) leads(ctx context.Context, l syncer.LeaderInfo) {
 
 func (o *observer) deposed(ctx context.Context, _ uint64, _ bool) { o.leading.Record(ctx, 0, o.with()) }
 
-func (o *observer) inFlight(ctx context.Context, f syncer.Flight) {
-	o.flights.Add(ctx, int64(f.Units), o.with(append(on(f.Channel), stateKey.String(f.What))...))
+func (o *observer) inFlight(ctx context.Context, f syncer.FlightEvent) {
+	o.flights.Add(ctx, int64(f.Units), o.with(append(on(f.Channel), stateKey.String(string(f.Kind)))...))
 }
 
 func (o *observer) wouldWrite(ctx context.Context, name string, _ syncer.Change) {
@@ -175,17 +175,17 @@ func (o *observer) dealt(ctx context.Context, c *syncer.ChannelReport, reconcili
 }
 
 // done counts what a turn or a call did.
-func (o *observer) done(ctx context.Context, kind string, d syncer.WorkDone) {
+func (o *observer) done(ctx context.Context, kind syncer.WorkKind, d syncer.WorkDone) {
 	if d.Channel != nil {
 		o.dealt(ctx, d.Channel, false)
 	}
-	if d.Report == nil || kind == "plan" {
+	if d.Report == nil || kind == syncer.WorkPlan {
 		return
 	}
 	for i := range d.Report.Channels {
-		o.dealt(ctx, &d.Report.Channels[i], kind == "reconcile")
+		o.dealt(ctx, &d.Report.Channels[i], kind == syncer.WorkReconcile)
 	}
-	if kind == "reconcile" {
+	if kind == syncer.WorkReconcile {
 		o.reconciliation.Record(ctx, d.Report.Duration.Seconds(), o.with(outcomeKey.String(outcome(d.Err))))
 	}
 }
@@ -268,7 +268,7 @@ func (o *observer) health(ctx context.Context, h syncer.Health, err error) {
 		o.leading.Record(ctx, 0, plain)
 		return
 	}
-	o.leading.Record(ctx, flag(h.Role == "" || h.Role == syncer.Leading), plain)
+	o.leading.Record(ctx, flag(h.Role == "" || h.Role == syncer.RoleLeader), plain)
 	o.queueUp.Record(ctx, flag(err == nil && h.QueueErr == nil), plain)
 	if !h.Progress.IsZero() {
 		o.progressAge.Record(ctx, age(h.Progress), plain)

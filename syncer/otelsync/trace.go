@@ -61,8 +61,8 @@ func (o *observer) work(ctx context.Context, w syncer.Work) (context.Context, fu
 	if ofOne(spans) && !trace.SpanContextFromContext(ctx).IsValid() {
 		parent = trace.ContextWithRemoteSpanContext(ctx, spans[len(spans)-1])
 	}
-	name := w.Kind
-	if w.Kind == "turn" {
+	name := string(w.Kind)
+	if w.Kind == syncer.WorkTurn {
 		name = "process " + w.Channel
 		options = append(options, trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(
 			semconv.MessagingSystemKey.String("stocksync"), semconv.MessagingOperationTypeProcess, semconv.MessagingOperationName("process"),
@@ -132,7 +132,7 @@ func (o *observer) changed(ctx context.Context, name string, c syncer.Change) {
 		attrs = append(attrs, shownKey.Int(*c.Shown))
 	}
 	if c.State != "" {
-		attrs = append(attrs, stateKey.String(c.State))
+		attrs = append(attrs, stateKey.String(string(c.State)))
 	}
 	span.AddEvent("stocksync.write", trace.WithAttributes(attrs...))
 }

@@ -16,7 +16,7 @@ import (
 )
 
 func mark(id string) syncer.Mark {
-	return syncer.Mark{Key: syncer.Key{Lane: "shop", ID: id}, Why: syncer.Notified}
+	return syncer.Mark{Key: syncer.Key{Lane: "shop", ID: id}, Why: syncer.CauseNotify}
 }
 
 func leased(t *testing.T, q syncer.Queue) []syncer.Task {
@@ -52,7 +52,7 @@ func TestAMarkIsPartOfItsTransaction(t *testing.T) {
 	tasks := leased(t, term)
 	require.Equal(t, []string{"c", "d"}, ids(tasks))
 	assert.Equal(t, 2, tasks[0].Marks)
-	assert.Equal(t, syncer.Notified, tasks[0].Why)
+	assert.Equal(t, syncer.CauseNotify, tasks[0].Why)
 }
 
 // A host's transaction stays open, with marks of the very keys that are worked

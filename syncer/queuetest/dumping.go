@@ -37,7 +37,7 @@ func TestDumper(t *testing.T, open func(t *testing.T) (queue, worked syncer.Queu
 		first := make(map[syncer.Key]time.Time)
 		for _, id := range []string{"due", "later", "leased", "again"} {
 			first[key(id)] = time.Now()
-			k.must(worked.Mark(ctx, syncer.Mark{Key: key(id), Why: syncer.Evented, Trace: "trace-" + id}))
+			k.must(worked.Mark(ctx, syncer.Mark{Key: key(id), Why: syncer.CauseEvent, Trace: "trace-" + id}))
 			k.pass()
 		}
 		tasks, err := worked.Lease(ctx, lane, 4)
@@ -50,10 +50,10 @@ func TestDumper(t *testing.T, open func(t *testing.T) (queue, worked syncer.Queu
 				k.must(worked.Retry(ctx, time.Now().Add(time.Hour), task))
 			}
 		}
-		k.must(worked.Mark(ctx, syncer.Mark{Key: key("again"), Why: syncer.Notified}))
+		k.must(worked.Mark(ctx, syncer.Mark{Key: key("again"), Why: syncer.CauseNotify}))
 		elsewhere := syncer.Key{Lane: odd, ID: odd}
 		first[elsewhere] = time.Now()
-		k.must(worked.Mark(ctx, syncer.Mark{Key: elsewhere, Why: syncer.Ordered}))
+		k.must(worked.Mark(ctx, syncer.Mark{Key: elsewhere, Why: syncer.CauseOrder}))
 
 		memory := syncer.NewMemoryQueue()
 		copied, err := syncer.CopyQueue(ctx, memory, queue)
@@ -97,7 +97,7 @@ func (k *kit) copied(q syncer.Queue, records map[[2]string]string, first map[syn
 		if at, ok := first[m.Key]; !ok || m.First.Sub(at).Abs() > k.unit/2 {
 			k.t.Errorf("%q was marked at %v, and its copy says %v: a mark keeps its age", m.Key, at, m.First)
 		}
-		if m.Key == key("due") && (m.Why != syncer.Evented || m.Trace != "trace-due") {
+		if m.Key == key("due") && (m.Why != syncer.CauseEvent || m.Trace != "trace-due") {
 			k.t.Errorf("a mark keeps its cause and its trace: %v", m)
 		}
 	}

@@ -73,14 +73,14 @@ var marking = []test{
 		k.about(t, 2, "", "", "a retry does not end marks")
 	}},
 	{"TheNewestMarkTellsWhy", func(k *kit) {
-		k.marks(syncer.Mark{Key: key("a"), Why: syncer.Evented, Trace: traceA})
+		k.marks(syncer.Mark{Key: key("a"), Why: syncer.CauseEvent, Trace: traceA})
 		k.pass()
-		k.marks(syncer.Mark{Key: key("a"), Why: syncer.Watched})
+		k.marks(syncer.Mark{Key: key("a"), Why: syncer.CauseWatch})
 		t := k.one("a", "it was marked")
-		k.about(t, 2, syncer.Watched, traceA, "Why is of the newest mark, Trace of the newest that has one")
+		k.about(t, 2, syncer.CauseWatch, traceA, "Why is of the newest mark, Trace of the newest that has one")
 		k.ack(t)
-		k.marks(syncer.Mark{Key: key("a"), Trace: traceA}, syncer.Mark{Key: key("a"), Why: syncer.Asked, Trace: traceB})
-		k.about(k.one("a", "it was marked"), 2, syncer.Asked, traceB, "of the marks of one call the last one is the newest")
+		k.marks(syncer.Mark{Key: key("a"), Trace: traceA}, syncer.Mark{Key: key("a"), Why: syncer.CauseCall, Trace: traceB})
+		k.about(k.one("a", "it was marked"), 2, syncer.CauseCall, traceB, "of the marks of one call the last one is the newest")
 	}},
 	{"ATraceIsShort", func(k *kit) {
 		long := strings.Repeat("x", syncer.MaxTrace)
@@ -98,17 +98,17 @@ var marking = []test{
 		k.marks(syncer.Mark{Key: key("a"), Count: 5}, syncer.Mark{Key: key("a")}, syncer.Mark{Key: key("a"), Count: -3})
 		t := k.one("a", "it was marked")
 		k.about(t, 7, "", "", "a mark counts as its Count, or as 1")
-		k.marks(syncer.Mark{Key: key("a"), Why: syncer.Evented, Trace: traceA})
-		k.marks(syncer.Mark{Key: key("a"), Why: syncer.Notified})
+		k.marks(syncer.Mark{Key: key("a"), Why: syncer.CauseEvent, Trace: traceA})
+		k.marks(syncer.Mark{Key: key("a"), Why: syncer.CauseNotify})
 		k.ack(t)
 		t = k.one("a", "it was marked during work")
-		k.about(t, 2, syncer.Notified, traceA, "Ack ends the marks that were leased; those made since count anew")
-		k.marks(syncer.Mark{Key: key("a"), Why: syncer.Watched})
+		k.about(t, 2, syncer.CauseNotify, traceA, "Ack ends the marks that were leased; those made since count anew")
+		k.marks(syncer.Mark{Key: key("a"), Why: syncer.CauseWatch})
 		k.retry(time.Now(), t)
 		t = k.one("a", "it was marked during work")
-		k.about(t, 3, syncer.Watched, traceA, "Retry ends no marks: those made since come on top")
+		k.about(t, 3, syncer.CauseWatch, traceA, "Retry ends no marks: those made since come on top")
 		k.retry(time.Now(), t)
-		k.about(k.one("a", "it is due"), 3, syncer.Watched, traceA, "Retry ends no marks")
+		k.about(k.one("a", "it is due"), 3, syncer.CauseWatch, traceA, "Retry ends no marks")
 	}},
 	{"DoneContext", func(k *kit) {
 		k.mark("a")

@@ -17,9 +17,9 @@ func (k *kit) exactly(t syncer.Task, first, last time.Time, rule string) {
 // moving is about marks that are made with the times of others.
 var moving = []test{
 	{"AMovedMarkKeepsWhatItIs", func(k *kit) {
-		k.marks(syncer.Mark{Key: key("a"), Why: syncer.Evented, Trace: traceA})
+		k.marks(syncer.Mark{Key: key("a"), Why: syncer.CauseEvent, Trace: traceA})
 		k.pass()
-		k.marks(syncer.Mark{Key: key("a"), Why: syncer.Watched, Count: 2})
+		k.marks(syncer.Mark{Key: key("a"), Why: syncer.CauseWatch, Count: 2})
 		old := k.one("a", "it was marked")
 		k.pass()
 		k.marks(old.Mark("x"), old.Mark("y"))
@@ -27,24 +27,24 @@ var moving = []test{
 		for _, lane := range []string{"x", "y"} {
 			t := k.oneOf(lane, "a", "it was moved here")
 			k.exactly(t, old.First, old.Last, "a moved mark keeps First and Last as they were: lanes are compared by them")
-			k.about(t, 3, syncer.Watched, traceA, "a moved mark keeps what it stands for")
+			k.about(t, 3, syncer.CauseWatch, traceA, "a moved mark keeps what it stands for")
 		}
 	}},
 	{"AMovedMarkJoinsOthers", func(k *kit) {
-		k.marks(syncer.Mark{Key: key("a"), Why: syncer.Evented, Trace: traceA})
+		k.marks(syncer.Mark{Key: key("a"), Why: syncer.CauseEvent, Trace: traceA})
 		old := k.one("a", "it was marked")
 		k.pass()
 		other := syncer.Key{Lane: "other", ID: "a"}
 		last := time.Now()
-		k.marks(syncer.Mark{Key: other, Why: syncer.Notified})
+		k.marks(syncer.Mark{Key: other, Why: syncer.CauseNotify})
 		k.marks(old.Mark("other"))
 		t := k.oneOf("other", "a", "it was marked")
 		k.task(t, old.First, last, 0, "First is the oldest of all, Last the newest of all")
-		k.about(t, 2, syncer.Notified, traceA, "a mark that is moved here later may be older: Why is of the newest by Last")
+		k.about(t, 2, syncer.CauseNotify, traceA, "a mark that is moved here later may be older: Why is of the newest by Last")
 		third := syncer.Key{Lane: "third", ID: "a"}
-		k.marks(syncer.Mark{Key: third, Why: syncer.Asked, Trace: traceB})
+		k.marks(syncer.Mark{Key: third, Why: syncer.CauseCall, Trace: traceB})
 		k.marks(old.Mark("third"))
-		k.about(k.oneOf("third", "a", "it was marked"), 2, syncer.Asked, traceB, "Trace is of the newest by Last that has one")
+		k.about(k.oneOf("third", "a", "it was marked"), 2, syncer.CauseCall, traceB, "Trace is of the newest by Last that has one")
 	}},
 	{"AMovedMarkKeepsItsPlace", func(k *kit) {
 		k.marks(syncer.Mark{Key: syncer.Key{Lane: "other", ID: "old"}})

@@ -52,13 +52,13 @@ var sharing = []struct {
 		w := k.wait(lane)
 		w.blocks("the lane is empty")
 		marked := time.Now()
-		if err := k.B.Mark(k.t.Context(), syncer.Mark{Key: key("a"), Why: syncer.Evented, Trace: traceA}); err != nil {
+		if err := k.B.Mark(k.t.Context(), syncer.Mark{Key: key("a"), Why: syncer.CauseEvent, Trace: traceA}); err != nil {
 			k.t.Fatalf("Mark: %v", err)
 		}
 		w.returns("a mark of any process wakes the leader")
 		t := k.one("a", "it was marked")
 		k.task(t, marked, marked, 0, "times are by one clock, whoever marks")
-		k.about(t, 1, syncer.Evented, traceA, "a mark is what it is, whoever makes it")
+		k.about(t, 1, syncer.CauseEvent, traceA, "a mark is what it is, whoever makes it")
 		if err := k.B.Mark(k.t.Context(), syncer.Mark{Key: key("a")}, syncer.Mark{Key: key("b")}); err != nil {
 			k.t.Fatalf("Mark: %v", err)
 		}

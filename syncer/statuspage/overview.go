@@ -122,7 +122,7 @@ func (p *server) lists(ctx context.Context, v *view) error {
 		if err != nil {
 			return err
 		}
-		if e.What == syncer.Ended && strings.HasPrefix(e.Run, "reconcile-") && v.Last == nil {
+		if e.Kind == syncer.EntryRun && strings.HasPrefix(e.Run, "reconcile-") && v.Last == nil {
 			v.Last = &e
 		}
 		if len(v.Lately) < maxLately {

@@ -150,19 +150,19 @@ var reasons = map[string]string{
 
 // entry says what happened, in words.
 func entry(e syncer.Entry) string {
-	switch e.What {
-	case syncer.Failing:
+	switch e.Kind {
+	case syncer.EntryDown:
 		return "went down: " + failure(e.Err)
-	case syncer.Working:
+	case syncer.EntryUp:
 		return "works again"
-	case syncer.Allowed:
+	case syncer.EntryApproved:
 		return fmt.Sprintf("%s, %s", plural(e.Wanted, "line"), text.Clean(e.Why))
-	case syncer.Paused, syncer.Resumed:
-		return fmt.Sprintf("%s %s", e.What, text.Clean(e.Why))
-	case syncer.Ended:
+	case syncer.EntryPaused, syncer.EntryResumed:
+		return fmt.Sprintf("%s %s", e.Kind, text.Clean(e.Why))
+	case syncer.EntryRun:
 		return ended(e)
-	case syncer.Wrote, syncer.Sent, syncer.Doubtful, syncer.Withheld:
-		said := fmt.Sprintf("%s: %s → %s", e.What, shown(e.Shown), count(e.Wanted))
+	case syncer.EntryWrote, syncer.EntrySent, syncer.EntryUnclear, syncer.EntryHeld:
+		said := fmt.Sprintf("%s: %s → %s", e.Kind, shown(e.Shown), count(e.Wanted))
 		for _, more := range []string{string(e.Culprit), text.Clean(e.Why), failure(e.Err)} {
 			if more != "" {
 				said += "; " + more
@@ -171,9 +171,9 @@ func entry(e syncer.Entry) string {
 		return said
 	}
 	if e.Err != nil {
-		return string(e.What) + ": " + failure(e.Err)
+		return string(e.Kind) + ": " + failure(e.Err)
 	}
-	return string(e.What)
+	return string(e.Kind)
 }
 
 // ended says how a run ended.

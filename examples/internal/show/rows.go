@@ -106,11 +106,11 @@ func (c *Channel) count(r Row) {
 func ofLine(l syncer.Line) Row {
 	row := Row{Channel: l.Channel, SKU: l.SKU, Name: l.Name, ProductID: l.ProductID, Shown: l.Shown, Wanted: l.Wanted, SoldOut: l.SoldOut, Why: l.Error}
 	switch {
-	case l.Reason == syncer.Held:
+	case l.Reason == syncer.ReasonHeld:
 		row.State = Held
-	case l.Reason == syncer.Pending:
+	case l.Reason == syncer.ReasonPending:
 		row.State = Pending
-	case l.Reason == syncer.Unknown:
+	case l.Reason == syncer.ReasonUnknown:
 		row.State = Missing
 	case l.Reason.Writable():
 		row.State = Differs

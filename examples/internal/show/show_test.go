@@ -71,15 +71,15 @@ func TestOfPlan(t *testing.T) {
 	plan := &syncer.Plan{
 		Channels: []syncer.PlanChannel{{Channel: "a", Checked: 1210, Agreed: 1203, Extra: 2}, {Channel: "b", Error: "401 nobody\x1b[2J"}},
 		Lines: []syncer.Line{
-			{Channel: "a", SKU: "UNDER", Shown: new(1), Wanted: 3, Reason: syncer.Under},
-			{Channel: "a", SKU: "OVER", Shown: new(5), Wanted: 3, Reason: syncer.Over},
-			{Channel: "a", SKU: "MORE", Shown: new(9), Wanted: 0, Reason: syncer.Over},
-			{Channel: "a", SKU: "NONE", Wanted: 4, Reason: syncer.NoQuantity},
-			{Channel: "a", SKU: "HELD", Name: "A mug", Shown: new(5), Wanted: 0, Reason: syncer.Held, SoldOut: true},
-			{Channel: "a", SKU: "PENDING", Shown: new(5), Wanted: 0, Reason: syncer.Pending},
-			{Channel: "a", SKU: "UNKNOWN", Wanted: 4, Reason: syncer.Unknown, Error: "unknown SKU"},
-			{Channel: "a", SKU: "TWICE", Wanted: 4, Reason: syncer.Ambiguous, Error: "ambiguous SKU"},
-			{ProductID: "p7", Reason: syncer.Unread},
+			{Channel: "a", SKU: "UNDER", Shown: new(1), Wanted: 3, Reason: syncer.ReasonUnder},
+			{Channel: "a", SKU: "OVER", Shown: new(5), Wanted: 3, Reason: syncer.ReasonOver},
+			{Channel: "a", SKU: "MORE", Shown: new(9), Wanted: 0, Reason: syncer.ReasonOver},
+			{Channel: "a", SKU: "NONE", Wanted: 4, Reason: syncer.ReasonNoQuantity},
+			{Channel: "a", SKU: "HELD", Name: "A mug", Shown: new(5), Wanted: 0, Reason: syncer.ReasonHeld, SoldOut: true},
+			{Channel: "a", SKU: "PENDING", Shown: new(5), Wanted: 0, Reason: syncer.ReasonPending},
+			{Channel: "a", SKU: "UNKNOWN", Wanted: 4, Reason: syncer.ReasonUnknown, Error: "unknown SKU"},
+			{Channel: "a", SKU: "TWICE", Wanted: 4, Reason: syncer.ReasonAmbiguous, Error: "ambiguous SKU"},
+			{ProductID: "p7", Reason: syncer.ReasonUnread},
 		},
 	}
 	s := OfPlan(plan)
@@ -115,7 +115,7 @@ func TestOfReport(t *testing.T) {
 				{Channel: "a", SKU: "F", Err: channel.ErrNotTracked}, {Channel: "a", SKU: "U", Err: channel.UnknownSKU("U")},
 			},
 		}},
-		Held: &syncer.Plan{Lines: []syncer.Line{{Channel: "a", SKU: "H", Shown: new(2), Wanted: 0, Reason: syncer.Held}}},
+		Held: &syncer.Plan{Lines: []syncer.Line{{Channel: "a", SKU: "H", Shown: new(2), Wanted: 0, Reason: syncer.ReasonHeld}}},
 	}
 	s := OfReport(r)
 	assert.Equal(t, "1,203 agree, 1 accepted and not shown yet, 20 written, 2 unknown to the shops, 1 unclear, 4 cannot be shown, 3 held: look at these.", s.Sentence())
@@ -135,7 +135,7 @@ func TestOfReport(t *testing.T) {
 	assert.Contains(t, b.String(), "was sold out, and on sale: sold since")
 	r = &syncer.Report{Channels: []syncer.ChannelReport{{Channel: "a", Unchanged: 1}}}
 	assert.Equal(t, "1 agrees.", OfReport(r).Sentence())
-	r.Channels[0].Held, r.Held = 1, &syncer.Plan{Lines: []syncer.Line{{Channel: "a", Reason: syncer.Held}}}
+	r.Channels[0].Held, r.Held = 1, &syncer.Plan{Lines: []syncer.Line{{Channel: "a", Reason: syncer.ReasonHeld}}}
 	assert.Equal(t, "1 agrees, 1 held: look at it.", OfReport(r).Sentence())
 }
 
@@ -163,8 +163,8 @@ func TestHTML(t *testing.T) {
 	plan := &syncer.Plan{
 		Channels: []syncer.PlanChannel{{Channel: "a", Checked: 1210, Agreed: 1203}, {Channel: "b", Error: "401 <nobody>"}},
 		Lines: []syncer.Line{
-			{Channel: "a", SKU: "<script>alert(1)</script>", Shown: new(9), Wanted: 0, Reason: syncer.Held},
-			{Channel: "a", SKU: "SECOND", Shown: new(9), Wanted: 8, Reason: syncer.Over},
+			{Channel: "a", SKU: "<script>alert(1)</script>", Shown: new(9), Wanted: 0, Reason: syncer.ReasonHeld},
+			{Channel: "a", SKU: "SECOND", Shown: new(9), Wanted: 8, Reason: syncer.ReasonOver},
 		},
 	}
 	var b bytes.Buffer
@@ -187,8 +187,8 @@ func TestHTMLOfHostileNames(t *testing.T) {
 	for _, h := range hostile {
 		plan.Channels = append(plan.Channels, syncer.PlanChannel{Channel: h, Checked: 1, Error: h})
 		plan.Lines = append(plan.Lines,
-			syncer.Line{Channel: h, SKU: h, Name: h, Shown: new(9), Wanted: 0, Reason: syncer.Over},
-			syncer.Line{Channel: h, SKU: h, ProductID: h, Name: h, Reason: syncer.Ambiguous, Error: h})
+			syncer.Line{Channel: h, SKU: h, Name: h, Shown: new(9), Wanted: 0, Reason: syncer.ReasonOver},
+			syncer.Line{Channel: h, SKU: h, ProductID: h, Name: h, Reason: syncer.ReasonAmbiguous, Error: h})
 	}
 	var b bytes.Buffer
 	require.NoError(t, HTML(&b, hostile[0], OfPlan(&plan), 0))
@@ -208,7 +208,7 @@ func TestNarrowTablesLeaveColumnsOut(t *testing.T) {
 	for i := range 50 {
 		plan.Lines = append(plan.Lines, syncer.Line{
 			Channel: "woocommerce:shop.example", SKU: "SKU-WITH-A-LONG-NAME-" + strconv.Itoa(i), Name: "A mug, glazed, in a colour that takes long to describe",
-			Shown: new(12_345), Wanted: i, Reason: syncer.Over,
+			Shown: new(12_345), Wanted: i, Reason: syncer.ReasonOver,
 		})
 	}
 	for width, has := range map[int][]string{60: {"SKU-WITH-", "12345"}, 80: {"SKU-WITH-", "A mug, ", "12345"}, 140: {"SKU-WITH-A-LONG-NAME-7", "woocommerce:shop.example", "A mug, glazed,", " too many"}} {
