@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,38 +35,47 @@ var errNoTests = errors.New("no tests")
 type bench struct {
 	dir   string
 	tmp   string
-	tests []*test
+	tests []*test // the quickest first
 }
 
 // A test is one of the package's, with the blocks of code that it runs.
 type test struct {
-	name string
-	took time.Duration
-	runs map[string][]block // by the file's name
+	Name string
+	Took time.Duration
+	Runs map[string][]block // by the file's name
 }
 
 // A block is from a line to another.
-type block struct{ line, endLine int }
+type block struct{ Line, EndLine int }
 
-// leeway is what a mutation gets beyond three times what its tests take.
-var leeway = 10 * time.Second
+// Limits, which tests change.
+var (
+	// leeway is what a mutation gets beyond three times what its tests take.
+	leeway = 5 * time.Second
+	// enough is about how long tests are tried on one mutation.
+	enough = 30 * time.Second
+)
 
 const (
-	// fast tests are run first, together.
-	fast = 300 * time.Millisecond
+	// together is how long tests take that are run in one process. The first to
+	// fail ends it.
+	together = 500 * time.Millisecond
 	// maxMemory bounds a test's memory, in kB: a loop without an end may append.
 	maxMemory = 6_000_000
 )
 
-// newBench runs each of the package's tests once, to see what it runs. close
-// must be called.
-func newBench(ctx context.Context, dir string) (*bench, error) {
+// keptIn is the directory in which surveys are kept; empty means nowhere.
+var keptIn string
+
+// newBench runs each of the package's tests that match once, to see what it
+// runs. close must be called.
+func newBench(ctx context.Context, dir, match string) (*bench, error) {
 	tmp, err := os.MkdirTemp("", "mutate")
 	if err != nil {
 		return nil, err
 	}
 	b := &bench{dir: dir, tmp: tmp}
-	if err := b.survey(ctx); err != nil {
+	if err := b.survey(ctx, match); err != nil {
 		b.close()
 		return nil, err
 	}
@@ -73,32 +84,51 @@ func newBench(ctx context.Context, dir string) (*bench, error) {
 
 func (b *bench) close() { os.RemoveAll(b.tmp) }
 
-func (b *bench) survey(ctx context.Context) error {
+// survey finds out which test runs what. The answer is kept for as long as the
+// code is the same.
+func (b *bench) survey(ctx context.Context, match string) error {
 	bin := filepath.Join(b.tmp, "covered.test")
-	out, err := b.command(ctx, "go", "test", "-c", "-cover", "-o", bin, ".")
+	out, err := b.command(ctx, "go", []string{"test", "-c", "-cover", "-o", bin, "."})
 	if err != nil {
 		return fmt.Errorf("go test -c in %s: %w\n%s", b.dir, err, out)
 	}
-	if _, err := os.Stat(bin); err != nil {
+	program, err := os.ReadFile(bin)
+	if err != nil {
 		return errNoTests
 	}
-	list, err := b.command(ctx, bin, "-test.list", "^(Test|Fuzz|Example)")
+	kept := ""
+	if keptIn != "" {
+		kept = filepath.Join(keptIn, fmt.Sprintf("%x.json", sha256.Sum256(append(program, match...))))
+		if text, err := os.ReadFile(kept); err == nil && json.Unmarshal(text, &b.tests) == nil && len(b.tests) > 0 {
+			return nil
+		}
+	}
+	start := time.Now()
+	list, err := b.command(ctx, bin, []string{"-test.list", "^(Test|Fuzz|Example)"})
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, list)
 	}
-	for _, name := range strings.Fields(list) {
+	idle := time.Since(start)
+	only, err := regexp.Compile(match)
+	if err != nil {
+		return err
+	}
+	for name := range strings.Lines(list) {
+		if name = strings.TrimSpace(name); !testName.MatchString(name) || !only.MatchString(name) {
+			continue
+		}
 		profile := filepath.Join(b.tmp, "profile")
 		start := time.Now()
-		out, err := b.command(ctx, bin, "-test.run", "^"+name+"$", "-test.coverprofile", profile, "-test.timeout", "5m")
+		out, err := b.command(ctx, bin, []string{"-test.run", "^" + name + "$", "-test.short", "-test.coverprofile", profile, "-test.timeout", "5m"})
 		if err != nil {
 			return fmt.Errorf("%s fails without any mutation: %w\n%s", name, err, out)
 		}
-		t := &test{name: name, took: time.Since(start)}
+		t := &test{Name: name, Took: max(time.Since(start)-idle, 0)}
 		text, err := os.ReadFile(profile)
 		if err != nil {
 			return err
 		}
-		if t.runs, err = parseProfile(string(text)); err != nil {
+		if t.Runs, err = parseProfile(string(text)); err != nil {
 			return err
 		}
 		b.tests = append(b.tests, t)
@@ -106,8 +136,15 @@ func (b *bench) survey(ctx context.Context) error {
 	if len(b.tests) == 0 {
 		return errNoTests
 	}
+	slices.SortStableFunc(b.tests, func(a, b *test) int { return cmp.Compare(a.Took, b.Took) })
+	if text, err := json.Marshal(b.tests); err == nil && kept != "" && os.MkdirAll(filepath.Dir(kept), 0o700) == nil {
+		_ = os.WriteFile(kept, text, 0o600) // it would be found out again
+	}
 	return nil
 }
+
+// testName is what is listed, other than warnings.
+var testName = regexp.MustCompile(`^(Test|Fuzz|Example)\w*$`)
 
 var profileLine = regexp.MustCompile(`^(.+):(\d+)\.\d+,(\d+)\.\d+ \d+ (\d+)$`)
 
@@ -138,85 +175,143 @@ func parseProfile(text string) (map[string][]block, error) {
 // reaches reports whether the test runs the mutation's line. What is outside of
 // functions is run by all.
 func (t *test) reaches(m *mutation) bool {
-	return m.fn == "-" || slices.ContainsFunc(t.runs[filepath.Base(m.path)], func(b block) bool {
-		return b.line <= m.seen && m.seen <= b.endLine
+	return m.fn == "-" || slices.ContainsFunc(t.Runs[filepath.Base(m.path)], func(b block) bool {
+		return b.Line <= m.seen && m.seen <= b.EndLine
 	})
 }
 
-// try runs the tests that reach a mutation.
-func (b *bench) try(ctx context.Context, m *mutation) (verdict, error) {
-	var quick, slow []*test
-	for _, t := range b.tests {
-		switch {
-		case !t.reaches(m):
-		case t.took < fast:
-			quick = append(quick, t)
-		default:
-			slow = append(slow, t)
-		}
-	}
-	if len(quick)+len(slow) == 0 {
-		return unreached, nil
-	}
-	slices.SortStableFunc(slow, func(a, b *test) int { return int(a.took - b.took) })
-	src, err := m.apply()
-	if err != nil {
-		return "", err
-	}
-	copied, overlay, bin := filepath.Join(b.tmp, "mutant.go"), filepath.Join(b.tmp, "overlay.json"), filepath.Join(b.tmp, "mutant.test")
-	replace, err := json.Marshal(map[string]any{"Replace": map[string]string{m.path: copied}})
-	if err != nil {
-		return "", err
-	}
-	if err := errors.Join(os.WriteFile(copied, src, 0o600), os.WriteFile(overlay, replace, 0o600)); err != nil {
-		return "", err
-	}
-	if _, err := b.command(ctx, "go", "test", "-c", "-vet=off", "-overlay", overlay, "-o", bin, "."); err != nil {
-		return broken, ctx.Err()
-	}
-	if len(quick) > 0 {
-		if v, err := b.run(ctx, bin, quick); v != lived || err != nil {
-			return v, err
-		}
-	}
-	for _, t := range slow {
-		if v, err := b.run(ctx, bin, []*test{t}); v != lived || err != nil {
-			return v, err
-		}
-	}
-	return lived, nil
+// reached reports whether any test runs the mutation's line.
+func (b *bench) reached(m *mutation) bool {
+	return slices.ContainsFunc(b.tests, func(t *test) bool { return t.reaches(m) })
 }
 
-// run runs some tests.
-func (b *bench) run(ctx context.Context, bin string, tests []*test) (verdict, error) {
+// try runs the tests that reach a mutation, the quickest first, with a program
+// that may have it built in. It returns how many tests there was no time for.
+func (b *bench) try(ctx context.Context, m *mutation, p *program) (v verdict, left int, err error) {
+	if p.unfit[m] {
+		return broken, 0, nil
+	}
+	if !b.reached(m) {
+		return unreached, 0, nil
+	}
+	if p.number[m] == 0 {
+		src, err := m.apply()
+		if err != nil {
+			return "", 0, err
+		}
+		alone := filepath.Join(b.tmp, "mutant.test")
+		if _, err := b.compile(ctx, alone, map[string][]byte{m.path: src}); err != nil {
+			return broken, 0, ctx.Err()
+		}
+		p = &program{bin: alone}
+	}
+	groups, left := b.groups(m, p)
+	for i := 0; i < len(groups); {
+		v, failed, err := b.run(ctx, p.bin, p.number[m], groups[i])
+		if err != nil {
+			return "", 0, err
+		}
+		if v == lived {
+			i++
+			continue
+		}
+		if v == hung || len(failed) == 0 || p.number[m] == 0 {
+			return v, 0, nil
+		}
+		guilty, err := b.guilty(ctx, p, failed)
+		if err != nil || guilty {
+			return v, 0, err
+		}
+		groups[i] = slices.DeleteFunc(groups[i], func(t *test) bool { return p.fails[t.Name] })
+		if len(groups[i]) == 0 {
+			i++
+		}
+	}
+	return lived, left, nil
+}
+
+// groups are the tests that reach a mutation, in the order in which to run
+// them, as far as there is time for them.
+func (b *bench) groups(m *mutation, p *program) (groups [][]*test, left int) {
+	var group []*test
+	var took, sum time.Duration
+	for _, t := range b.tests {
+		switch {
+		case !t.reaches(m) || p.fails[t.Name]:
+			continue
+		case sum > 0 && sum+t.Took > enough:
+			left++
+			continue
+		case len(group) > 0 && took+t.Took > together:
+			groups = append(groups, group)
+			group, took = nil, 0
+		}
+		group = append(group, t)
+		took += t.Took
+		sum += t.Took
+	}
+	if len(group) > 0 {
+		groups = append(groups, group)
+	}
+	return groups, left
+}
+
+// guilty reports whether one of the tests that failed passes while no mutation
+// is on. The others fail since functions have another one around them, and say
+// nothing.
+func (b *bench) guilty(ctx context.Context, p *program, failed []string) (bool, error) {
+	guilty := false
+	for _, name := range failed {
+		fails, known := p.fails[name]
+		if !known {
+			v, _, err := b.run(ctx, p.bin, 0, []*test{{Name: name, Took: enough}})
+			if err != nil {
+				return false, err
+			}
+			fails = v != lived
+			p.fails[name] = fails
+		}
+		guilty = guilty || !fails
+	}
+	return guilty, nil
+}
+
+var failure = regexp.MustCompile(`(?m)^--- FAIL: (\w+)`)
+
+// run runs some tests with a mutation on, and says which failed.
+func (b *bench) run(ctx context.Context, bin string, number int, tests []*test) (v verdict, failed []string, err error) {
 	limit := leeway
 	var names []string
 	for _, t := range tests {
-		names = append(names, t.name)
-		limit += 3 * t.took
+		names = append(names, t.Name)
+		limit += 3 * t.Took
 	}
-	args := []string{bin, "-test.failfast", "-test.run", "^(" + strings.Join(names, "|") + ")$", "-test.timeout", limit.String()}
+	args := []string{bin, "-test.failfast", "-test.short", "-test.run", "^(" + strings.Join(names, "|") + ")$", "-test.timeout", limit.String()}
 	if sh, err := exec.LookPath("sh"); err == nil {
 		args = append([]string{sh, "-c", fmt.Sprintf(`ulimit -v %d; exec "$@"`, maxMemory), "sh"}, args...)
 	}
 	bounded, cancel := context.WithTimeout(ctx, limit+leeway)
 	defer cancel()
-	out, err := b.command(bounded, args[0], args[1:]...)
+	out, err := b.command(bounded, args[0], args[1:], fmt.Sprintf("%s=%d", chosen, number))
 	switch {
 	case ctx.Err() != nil:
-		return "", ctx.Err()
+		return "", nil, ctx.Err()
 	case err == nil:
-		return lived, nil
+		return lived, nil, nil
 	case bounded.Err() != nil, strings.Contains(out, "panic: test timed out"), strings.Contains(out, "out of memory"):
-		return hung, nil
+		return hung, nil, nil
 	}
-	return killed, nil
+	for _, m := range failure.FindAllStringSubmatch(out, -1) {
+		failed = append(failed, m[1])
+	}
+	return killed, failed, nil
 }
 
 // command runs a program in the package's directory. It returns what it wrote.
-func (b *bench) command(ctx context.Context, name string, args ...string) (string, error) {
+func (b *bench) command(ctx context.Context, name string, args []string, env ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = b.dir
+	cmd.Env = append(os.Environ(), env...)
 	cmd.WaitDelay = time.Second
 	out, err := cmd.CombinedOutput()
 	return string(out), err
