@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path"
@@ -41,7 +42,7 @@ type bench struct {
 // A test is one of the package's, with the blocks of code that it runs.
 type test struct {
 	Name string
-	Took time.Duration
+	Took time.Duration      // by the processor
 	Runs map[string][]block // by the file's name
 }
 
@@ -50,8 +51,9 @@ type block struct{ Line, EndLine int }
 
 // Limits, which tests change.
 var (
-	// leeway is what a mutation gets beyond three times what its tests take.
-	leeway = 5 * time.Second
+	// leeway is the processor's time that a mutation gets beyond three times what
+	// its tests take.
+	leeway = 4 * time.Second
 	// enough is about how long tests are tried on one mutation.
 	enough = 30 * time.Second
 )
@@ -60,6 +62,9 @@ const (
 	// together is how long tests take that are run in one process. The first to
 	// fail ends it.
 	together = 500 * time.Millisecond
+	// patience is how many times as long that may take by the clock: the machine
+	// may be busy.
+	patience = 6
 	// maxMemory bounds a test's memory, in kB: a loop without an end may append.
 	maxMemory = 6_000_000
 )
@@ -103,12 +108,10 @@ func (b *bench) survey(ctx context.Context, match string) error {
 			return nil
 		}
 	}
-	start := time.Now()
-	list, err := b.command(ctx, bin, []string{"-test.list", "^(Test|Fuzz|Example)"})
+	list, idle, err := b.timed(ctx, bin, []string{"-test.list", "^(Test|Fuzz|Example)"})
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, list)
 	}
-	idle := time.Since(start)
 	only, err := regexp.Compile(match)
 	if err != nil {
 		return err
@@ -118,12 +121,11 @@ func (b *bench) survey(ctx context.Context, match string) error {
 			continue
 		}
 		profile := filepath.Join(b.tmp, "profile")
-		start := time.Now()
-		out, err := b.command(ctx, bin, []string{"-test.run", "^" + name + "$", "-test.short", "-test.coverprofile", profile, "-test.timeout", "5m"})
+		out, took, err := b.timed(ctx, bin, []string{"-test.run", "^" + name + "$", "-test.short", "-test.coverprofile", profile, "-test.timeout", "5m"})
 		if err != nil {
 			return fmt.Errorf("%s fails without any mutation: %w\n%s", name, err, out)
 		}
-		t := &test{Name: name, Took: max(time.Since(start)-idle, 0)}
+		t := &test{Name: name, Took: max(took-idle, 0)}
 		text, err := os.ReadFile(profile)
 		if err != nil {
 			return err
@@ -286,11 +288,11 @@ func (b *bench) run(ctx context.Context, bin string, number int, tests []*test) 
 		names = append(names, t.Name)
 		limit += 3 * t.Took
 	}
-	args := []string{bin, "-test.failfast", "-test.short", "-test.run", "^(" + strings.Join(names, "|") + ")$", "-test.timeout", limit.String()}
+	args := []string{bin, "-test.failfast", "-test.short", "-test.run", "^(" + strings.Join(names, "|") + ")$", "-test.timeout", (patience * limit).String()}
 	if sh, err := exec.LookPath("sh"); err == nil {
-		args = append([]string{sh, "-c", fmt.Sprintf(`ulimit -v %d; exec "$@"`, maxMemory), "sh"}, args...)
+		args = append([]string{sh, "-c", fmt.Sprintf(`ulimit -v %d; ulimit -t %.0f; exec "$@"`, maxMemory, math.Ceil(limit.Seconds())), "sh"}, args...)
 	}
-	bounded, cancel := context.WithTimeout(ctx, limit+leeway)
+	bounded, cancel := context.WithTimeout(ctx, patience*limit+leeway)
 	defer cancel()
 	out, err := b.command(bounded, args[0], args[1:], fmt.Sprintf("%s=%d", chosen, number))
 	switch {
@@ -298,7 +300,7 @@ func (b *bench) run(ctx context.Context, bin string, number int, tests []*test) 
 		return "", nil, ctx.Err()
 	case err == nil:
 		return lived, nil, nil
-	case bounded.Err() != nil, strings.Contains(out, "panic: test timed out"), strings.Contains(out, "out of memory"):
+	case bounded.Err() != nil, strings.HasPrefix(err.Error(), "signal: killed"), strings.Contains(out, "panic: test timed out"), strings.Contains(out, "out of memory"):
 		return hung, nil, nil
 	}
 	for _, m := range failure.FindAllStringSubmatch(out, -1) {
@@ -309,10 +311,20 @@ func (b *bench) run(ctx context.Context, bin string, number int, tests []*test) 
 
 // command runs a program in the package's directory. It returns what it wrote.
 func (b *bench) command(ctx context.Context, name string, args []string, env ...string) (string, error) {
+	out, _, err := b.timed(ctx, name, args, env...)
+	return out, err
+}
+
+// timed is command, and returns how long the processor was busy with it.
+func (b *bench) timed(ctx context.Context, name string, args []string, env ...string) (string, time.Duration, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = b.dir
 	cmd.Env = append(os.Environ(), env...)
 	cmd.WaitDelay = time.Second
 	out, err := cmd.CombinedOutput()
-	return string(out), err
+	var took time.Duration
+	if cmd.ProcessState != nil {
+		took = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	}
+	return string(out), took, err
 }
