@@ -1,9 +1,11 @@
 package stocksync_test
 
 import (
+	"bytes"
 	"fmt"
 	"go/parser"
 	"go/token"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -183,4 +185,24 @@ func TestDocumentChecks(t *testing.T) {
 	assert.True(t, strings.Contains(flush("func f() {\n\t\tx := 1\n\t\ty()\n}"), flush(d.blocks[0].text)))
 	assert.False(t, strings.Contains(flush("func f() {\n\t\tx := 11\n\t\ty()\n}"), flush(d.blocks[0].text)))
 	assert.False(t, strings.Contains(flush("xx := 1\ny()\n"), flush(d.blocks[0].text)))
+}
+
+// Stock is a quantity, what was measured is a number, and neither is a figure: one
+// name for each thing, in documents, comments and messages.
+func TestAQuantityIsNoFigure(t *testing.T) {
+	word := regexp.MustCompile(`(?i)\bfigures?\b`)
+	files := 0
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if ext := filepath.Ext(path); err != nil || d.IsDir() || ext != ".go" && ext != ".md" || path == "docs_test.go" {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		files++
+		for _, at := range word.FindAllIndex(data, -1) {
+			t.Errorf("%s:%d: %s", path, 1+bytes.Count(data[:at[0]], []byte("\n")), data[at[0]:at[1]])
+		}
+		return err
+	})
+	require.NoError(t, err)
+	assert.Greater(t, files, 500)
 }

@@ -178,7 +178,7 @@ func (b *bucket) try(query string, guess, reserve float64) (*debit, time.Duratio
 	if !known {
 		price = guess
 	}
-	// One point more than needed makes up for figures that the shop rounds.
+	// One point more than needed makes up for the shop's rounding.
 	need := min(price+1+reserve*b.maximum, b.maximum)
 	if free := b.points - b.held; free < need {
 		return nil, max(seconds((need-free)/b.rate), time.Millisecond)

@@ -18,7 +18,7 @@ type ledger struct {
 
 	mu       sync.Mutex
 	skus     map[string]string   // by product
-	figures  map[string][]figure // by SKU, the oldest first
+	amounts  map[string][]amount // by SKU, the oldest first
 	version  map[string]int      // how often each product changed
 	acked    map[string]int      // the version that was acknowledged
 	busy     map[string]bool     // what is being written: channel and SKU
@@ -26,20 +26,20 @@ type ledger struct {
 	fewer    bool // units may be in flight: channels may be told less
 }
 
-type figure struct {
+type amount struct {
 	since     time.Time
 	available int
 }
 
 func (l *ledger) add(id, sku string, available int) {
 	if l.skus == nil {
-		l.skus, l.figures = make(map[string]string), make(map[string][]figure)
+		l.skus, l.amounts = make(map[string]string), make(map[string][]amount)
 		l.version, l.acked = make(map[string]int), make(map[string]int)
 		l.busy, l.lastAsOf = make(map[string]bool), make(map[string]time.Time)
 	}
 	l.ids = append(l.ids, id)
 	l.skus[id] = sku
-	l.figures[sku] = []figure{{time.Now(), available}}
+	l.amounts[sku] = []amount{{time.Now(), available}}
 }
 
 // change makes a change, which returns what is available then.
@@ -47,7 +47,7 @@ func (l *ledger) change(id string, f func() int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	sku := l.skus[id]
-	l.figures[sku] = append(l.figures[sku], figure{time.Now(), f()})
+	l.amounts[sku] = append(l.amounts[sku], amount{time.Now(), f()})
 	l.version[id]++
 }
 
@@ -92,7 +92,7 @@ func (l *ledger) begin(t *testing.T, name string, updates []channel.Update) {
 		key := name + " " + u.SKU
 		assert.False(t, l.busy[key], "%s: two writes at a time", key)
 		l.busy[key] = true
-		assert.False(t, u.AsOf.Before(l.lastAsOf[key]), "%s: a figure of %v after one of %v", key, u.AsOf, l.lastAsOf[key])
+		assert.False(t, u.AsOf.Before(l.lastAsOf[key]), "%s: a quantity of %v after one of %v", key, u.AsOf, l.lastAsOf[key])
 		l.lastAsOf[key] = u.AsOf
 		assert.True(t, l.had(u), "%s: told to show %d, which ECOSIRE did not have since it was read", key, u.Quantity)
 	}
@@ -109,9 +109,9 @@ func (l *ledger) end(name string, updates []channel.Update) {
 // had tells whether what u shows was true at u.AsOf or later. What was
 // replaced at that very instant counts.
 func (l *ledger) had(u channel.Update) bool {
-	figures := l.figures[u.SKU]
-	for i, f := range figures {
-		over := i+1 < len(figures) && figures[i+1].since.Before(u.AsOf)
+	amounts := l.amounts[u.SKU]
+	for i, f := range amounts {
+		over := i+1 < len(amounts) && amounts[i+1].since.Before(u.AsOf)
 		if n := max(0, f.available); !over && (n == u.Quantity || l.fewer && n > u.Quantity) {
 			return true
 		}

@@ -320,7 +320,7 @@ func (k *kit) truthful(out outcome, updates ...channel.Update) {
 			continue
 		}
 		if n, ok := k.Shown(u.SKU); !ok || n != u.Quantity {
-			k.errorf("Push reported %q as done, and %s is shown, not %d", u.SKU, figure(n, ok), u.Quantity)
+			k.errorf("Push reported %q as done, and %s is shown, not %d", u.SKU, display(n, ok), u.Quantity)
 			return // the others most often fail for the same cause
 		}
 	}
@@ -330,7 +330,7 @@ func (k *kit) truthful(out outcome, updates ...channel.Update) {
 func (k *kit) shows(sku string, quantity int) {
 	k.t.Helper()
 	if n, ok := k.Shown(sku); !ok || n != quantity {
-		k.errorf("%q shows %s, want %d", sku, figure(n, ok), quantity)
+		k.errorf("%q shows %s, want %d", sku, display(n, ok), quantity)
 	}
 }
 
@@ -391,7 +391,7 @@ func (k *kit) answers(levels map[string][]channel.Level, sku string, quantity in
 	case ls[0].Err != nil:
 		k.errorf("Levels returned the error %q for %q", ls[0].Err, sku)
 	case ls[0].Unset || ls[0].Quantity != quantity:
-		k.errorf("Levels returned %s for %q, want %d", figure(ls[0].Quantity, !ls[0].Unset), sku, quantity)
+		k.errorf("Levels returned %s for %q, want %d", display(ls[0].Quantity, !ls[0].Unset), sku, quantity)
 	}
 }
 
@@ -403,7 +403,7 @@ func batches[T any](s []T, size int) func(yield func([]T) bool) {
 	return slices.Chunk(s, size)
 }
 
-func figure(n int, ok bool) string {
+func display(n int, ok bool) string {
 	if !ok {
 		return "no quantity"
 	}

@@ -143,7 +143,7 @@ func (k *kit) under(f Fault, what string, before []channel.Level, updates []chan
 	k.truthful(out, updates...)
 	for i, u := range updates {
 		if got, ok := k.Shown(u.SKU); !ok || got != u.Quantity && got != before[i].Quantity {
-			k.errorf("after %s %q shows %s, want %d or %d", what, u.SKU, figure(got, ok), before[i].Quantity, u.Quantity)
+			k.errorf("after %s %q shows %s, want %d or %d", what, u.SKU, display(got, ok), before[i].Quantity, u.Quantity)
 			break
 		}
 	}

@@ -170,7 +170,7 @@ func (k *kit) deducted(out outcome, u channel.Update) {
 	case out.whole != nil:
 		k.errorf("Push returned the error %q for the whole call", out.whole)
 	case err == nil && (!ok || n > u.Quantity):
-		k.errorf("Push reported %q as done, and %s is shown, which is more than %d", u.SKU, figure(n, ok), u.Quantity)
+		k.errorf("Push reported %q as done, and %s is shown, which is more than %d", u.SKU, display(n, ok), u.Quantity)
 	case err != nil && !errors.Is(err, channel.ErrNotApplied) && !errors.Is(err, channel.ErrConflict):
 		k.errorf("Push reported %q as %q, which matches neither %q nor %q", u.SKU, err, channel.ErrNotApplied, channel.ErrConflict)
 	}

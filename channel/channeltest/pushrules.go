@@ -180,7 +180,7 @@ func (k *kit) others(out outcome, updates ...channel.Update) {
 			k.errorf("Push reported %q, which nothing speaks against, as %q", u.SKU, err)
 		}
 		if n, ok := k.Shown(u.SKU); !ok || n != u.Quantity {
-			k.errorf("%q shows %s, want %d: it was not done because another SKU of the Push was not", u.SKU, figure(n, ok), u.Quantity)
+			k.errorf("%q shows %s, want %d: it was not done because another SKU of the Push was not", u.SKU, display(n, ok), u.Quantity)
 		}
 	}
 }

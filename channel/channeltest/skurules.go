@@ -115,7 +115,7 @@ func (k *kit) unknown(levels map[string][]channel.Level, sku string) {
 	k.t.Helper()
 	for _, l := range levels[sku] {
 		if !errors.Is(l.Err, channel.ErrUnknownSKU) {
-			k.errorf("Levels returned %s (error %v) for %q, which the service does not have", figure(l.Quantity, !l.Unset), l.Err, sku)
+			k.errorf("Levels returned %s (error %v) for %q, which the service does not have", display(l.Quantity, !l.Unset), l.Err, sku)
 		}
 	}
 }

@@ -48,7 +48,7 @@ type market struct {
 	syncer  *syncer.Syncer
 
 	mu   sync.Mutex
-	read map[string]time.Time // when the figure was read that was pushed last, by SKU
+	read map[string]time.Time // when the quantity was read that was pushed last, by SKU
 }
 
 func newMarket(t *testing.T, n int, fill Fill, lag time.Duration, feedFrom int) *market {

@@ -65,7 +65,7 @@ type sales struct {
 	sold  map[string]time.Time
 	from  time.Time // sales from this time to that time count
 	to    time.Time
-	seen  int // figures shown
+	seen  int // quantities shown
 	d     delays
 }
 

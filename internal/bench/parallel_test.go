@@ -16,7 +16,7 @@ import (
 )
 
 // firstSync is how long a WooCommerce shop on so many cores takes to get its
-// first 1,000 figures, when it gets so many requests at a time.
+// first 1,000 quantities, when it gets so many requests at a time.
 func firstSync(t *testing.T, cores, parallel int) (took time.Duration) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {

@@ -42,7 +42,7 @@ func (t *table) row(cells ...any) {
 	t.rows = append(t.rows, row)
 }
 
-// String is the table in Markdown. Columns of figures are to the right.
+// String is the table in Markdown. Columns of numbers are to the right.
 func (t *table) String() string {
 	var b strings.Builder
 	width := make([]int, len(t.rows[0]))
@@ -54,7 +54,7 @@ func (t *table) String() string {
 	for n, row := range t.rows {
 		for i, c := range row {
 			pad := strings.Repeat(" ", width[i]-utf8.RuneCountInString(c))
-			if t.figures(i) {
+			if t.numeric(i) {
 				b.WriteString("| " + pad + c + " ")
 			} else {
 				b.WriteString("| " + c + pad + " ")
@@ -66,7 +66,7 @@ func (t *table) String() string {
 		}
 		for i, w := range width {
 			line := strings.Repeat("-", w+2)
-			if t.figures(i) {
+			if t.numeric(i) {
 				line = line[1:] + ":"
 			}
 			b.WriteString("|" + line)
@@ -76,7 +76,7 @@ func (t *table) String() string {
 	return b.String()
 }
 
-func (t *table) figures(column int) bool {
+func (t *table) numeric(column int) bool {
 	return len(t.rows) > 1 && t.rows[1][column] != "" && strings.Contains("0123456789-<", t.rows[1][column][:1]) &&
 		!strings.HasSuffix(t.rows[1][column], "drift")
 }

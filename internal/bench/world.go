@@ -197,7 +197,7 @@ func (w *World) Requests() (ecosire, shopify, woocommerce int) {
 	return int(w.requests[0].Swap(0)), int(w.requests[1].Swap(0)), int(w.requests[2].Swap(0))
 }
 
-// Wrong returns how many figures the shops show that are not ECOSIRE's, and
+// Wrong returns how many quantities the shops show that are not ECOSIRE's, and
 // one of them.
 func (w *World) Wrong() (n int, example string) {
 	for _, p := range w.Ecosire.Products() {

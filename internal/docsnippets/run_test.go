@@ -376,7 +376,7 @@ func TestUndo(t *testing.T) {
 	all(7)
 	plan, err := s.Plan(t.Context())
 	require.NoError(t, err)
-	assert.Equal(t, len(ids), plan.Drift(), "the next reconciliation wants the source's figures again")
+	assert.Equal(t, len(ids), plan.Drift(), "the next reconciliation wants the source's quantities again")
 }
 
 func TestMigrated(t *testing.T) {

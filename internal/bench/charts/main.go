@@ -131,7 +131,7 @@ func (c *chart) add(name, dash string, rows [][]string, x, y int, pick func([]st
 		s.points = append(s.points, [2]float64{px, d.Seconds()})
 	}
 	if len(s.points) == 0 {
-		return fmt.Errorf("no figures for %q", name)
+		return fmt.Errorf("no numbers for %q", name)
 	}
 	c.series = append(c.series, s)
 	return nil
