@@ -41,10 +41,10 @@ func (a *account) add(ctx context.Context, o *outcome) {
 	if o.err != nil {
 		r.Err = o.err
 	}
-	a.compared += len(o.compared)
+	a.compared += o.compared.count()
 	a.moved = append(a.moved, o.moved...)
 	r.Sold += o.sold
-	r.OnSale += o.onSale()
+	r.OnSale += o.compared.onSale()
 	a.blame(ctx, o)
 	r.SellsAtZero += len(o.zeros)
 	r.AtZero = appendSome(r.AtZero, o.atZero())

@@ -2,6 +2,7 @@ package syncer
 
 import (
 	"context"
+	"iter"
 	"slices"
 	"time"
 
@@ -44,10 +45,25 @@ func (n *night) divide(changes []change) (open, shut []change) {
 
 // forget takes back what was put aside of products that are compared again. What
 // is known of a kit is kept until the kits are compared again.
-func (n *night) forget(ids []string) {
-	again := make(map[string]bool, len(ids))
-	for _, id := range ids {
-		again[id] = true
+func (n *night) forget(ids iter.Seq[string]) {
+	again := make(map[string]bool) // those of which anything was put aside
+	for d := loss; d <= gain; d++ {
+		for id := range n.aside[d].products {
+			again[id] = false
+		}
+		for i := range n.aside[d].changes {
+			for _, id := range n.aside[d].changes[i].products() {
+				again[id] = false
+			}
+		}
+	}
+	if len(again) == 0 {
+		return
+	}
+	for id := range ids {
+		if _, put := again[id]; put {
+			again[id] = true
+		}
 	}
 	for d := loss; d <= gain; d++ {
 		a := &n.aside[d]
@@ -73,7 +89,7 @@ func (n *night) forget(ids []string) {
 // recount takes what is compared again out of what was compared.
 func (o *outcome) recount(again []string) {
 	for _, id := range again {
-		delete(o.compared, id)
+		o.compared.remove(id)
 	}
 	o.zeros = slices.DeleteFunc(o.zeros, func(z zeroListing) bool { return slices.Contains(again, z.productID) })
 }

@@ -121,6 +121,12 @@ func (d *doubled) has(channel, sku string) bool {
 	return d.skus[Key{channel, sku}]
 }
 
+func (d *doubled) none() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.skus) == 0
+}
+
 // add remembers an SKU that was found in real time.
 func (d *doubled) add(channel, sku string) {
 	d.mu.Lock()

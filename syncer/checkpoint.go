@@ -245,14 +245,16 @@ func (c ChannelReport) short() *ChannelReport {
 
 // stride takes a group through the channel, and says what it left to do.
 func (n *night) stride(ctx context.Context, g *group) stride {
-	missed := len(n.missed)
 	n.mu.Lock()
 	put := len(n.put)
 	n.mu.Unlock()
+	var missing []string
+	n.missing = &missing
 	n.take(ctx, g)
+	n.missing = nil
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	st := stride{again: slices.Concat(n.missed[missed:], n.put[put:]), report: n.account.report.short()}
+	st := stride{again: slices.Concat(missing, n.put[put:]), report: n.account.report.short()}
 	st.report.OnSale -= len(n.aside[loss].products) // they are counted when they are compared again
 	return st
 }
@@ -276,7 +278,7 @@ func (e *entrance) resume(cp *checkpoint, nights []*night) {
 	for i, n := range nights {
 		c := cp.Channels[i]
 		e.accounts[i].report = *c.Report.short()
-		n.missed = slices.Clone(c.Again)
+		n.missed.add(c.Again...)
 		if n.t.Retire != nil {
 			e.accounts[i].report.Unlisted = "the run goes on with one that was cut off, and has not met all products itself"
 		}

@@ -45,12 +45,16 @@ func (p *pass) compare(wants []want, bySKU levelIndex, out *outcome) []change {
 		case p.fixed != nil && (p.unset || level.Unset || level.Quantity != w.quantity):
 			changes = append(changes, change{*w, level})
 			continue
-		case !level.Unset && level.Quantity == w.quantity && (level.Inexact || p.t.memory.awaits(w)):
-			changes = append(changes, change{*w, level}) // a fraction more, or another quantity that will land
+		case !level.Unset && level.Quantity == w.quantity && level.Inexact:
+			changes = append(changes, change{*w, level}) // a fraction more
 			continue
 		case !level.Unset && level.Quantity == w.quantity:
-			r.state = agreed
-			r.landed = p.t.memory.found(w, w.quantity, p.purpose.catalogue())
+			awaits, landed := p.t.memory.agrees(w, p.purpose.catalogue())
+			if awaits {
+				changes = append(changes, change{*w, level})
+				continue
+			}
+			r.state, r.landed = agreed, landed
 		default:
 			switch v, times, settles := p.t.memory.judge(w, level, p.purpose == surveying); v {
 			case notYet:

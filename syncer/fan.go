@@ -125,7 +125,8 @@ type fan struct {
 	ended  func(target int)
 	track  *tracker // of a run that keeps a checkpoint, or nil
 	mu     sync.Mutex
-	behind [][]string // by target: the products that it was left with
+	behind []idList // by target: the products that it was left with
+	lost   []int    // and how many more there were than it may be left with
 }
 
 // fanOut starts a worker for each target, which does its work on each group;
@@ -133,7 +134,7 @@ type fan struct {
 // the fan spills, is left behind after a moment. A target begins when its
 // channel of ready, if there is one, is closed.
 func (s *Syncer) fanOut(ctx context.Context, depth int, do func(ctx context.Context, target int, g *group), ready ...<-chan struct{}) *fan {
-	f := &fan{s: s, behind: make([][]string, len(s.targets))}
+	f := &fan{s: s, behind: make([]idList, len(s.targets)), lost: make([]int, len(s.targets))}
 	for i := range s.targets {
 		feed := make(chan *group, depth)
 		f.feeds = append(f.feeds, feed)
@@ -191,12 +192,15 @@ func (f *fan) send(g *group) {
 
 // leave remembers what a target has to read again.
 func (f *fan) leave(target int, g *group) {
-	f.track.did(target, g.number, stride{again: idsOfStocks(g.stocks)})
+	ids := idsOfStocks(g.stocks)
+	f.track.did(target, g.number, stride{again: ids})
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(f.behind[target]) <= maxMissed { // beyond it the run is not whole in any case
-		f.behind[target] = append(f.behind[target], idsOfStocks(g.stocks)...)
+	if f.behind[target].count+len(ids) > maxMissed {
+		f.lost[target] += len(ids)
+		return
 	}
+	f.behind[target].add(ids...)
 }
 
 // wait ends the workers when they have done everything.

@@ -104,6 +104,7 @@ type glance struct {
 	at     int           // the channel
 	looked bool          // it was read
 	began  time.Duration // when that began
+	minute int
 	told   map[string]tellings
 	share  int      // how many products it may have in flight
 	moved  []string // products of which more or less is in flight now
@@ -180,7 +181,7 @@ func (l *ledger) see(g *glance, pos *position, w *want, level *channel.Level, m 
 		pos.drop(g.at, w.sku)
 		return 0, 0
 	case b == nil || b.ref != w.reference(level): // nothing is known yet, or it is another item by now
-		pos.set(base{at: g.at, sku: short(w.sku), ref: w.reference(level), low: level.Quantity, high: level.Quantity, minute: l.minute()})
+		pos.set(base{at: g.at, sku: short(w.sku), ref: w.reference(level), low: level.Quantity, high: level.Quantity, minute: g.minute})
 		return 0, 0
 	}
 	v, before := level.Quantity, *b
@@ -203,7 +204,7 @@ func (l *ledger) see(g *glance, pos *position, w *want, level *channel.Level, m 
 	} else {
 		b.low, b.high = v, v
 	}
-	b.minute = l.minute()
+	b.minute = g.minute
 	pos.changed = pos.changed || *b != before
 	return sold, time.Duration(b.minute-before.minute) * time.Minute
 }

@@ -107,7 +107,7 @@ func (p *pass) notice(ctx context.Context, wants []want, levels levelIndex, bega
 	if len(wants) == 0 {
 		return wants
 	}
-	g := &glance{at: slices.Index(l.names, p.t.name), looked: p.t.reader != nil, began: began.Sub(l.start), told: p.told}
+	g := &glance{at: slices.Index(l.names, p.t.name), looked: p.t.reader != nil, began: began.Sub(l.start), minute: l.minute(), told: p.told}
 	booked := p.bookings(ctx, wants)
 	l.mu.Lock()
 	g.share = max(fewFlights, l.table.count/10)
@@ -250,7 +250,7 @@ func (l *ledger) peek(g *glance, wants []want, levels levelIndex) (unseen map[st
 		if b == nil || b.ref != w.reference(level) || level.Quantity >= b.low {
 			continue
 		}
-		if sold := b.low - level.Quantity; sold <= editUnits*max(1, l.minute()-b.minute) {
+		if sold := b.low - level.Quantity; sold <= editUnits*max(1, g.minute-b.minute) {
 			if unseen == nil {
 				unseen = make(map[string]int)
 			}

@@ -63,6 +63,16 @@ type table struct {
 	changed [tableBuckets]bool
 	count   int
 	scratch [24]base
+	got     slot // of the last get, until the next put
+}
+
+// A slot is where the record of a product is, or belongs if from is to.
+type slot struct {
+	id       string
+	hash     uint64
+	bucket   int
+	from, to int
+	good     bool
 }
 
 const (
@@ -102,7 +112,7 @@ func (t *table) find(h uint64) (bucket, from, to int) {
 		if end > len(b) {
 			break
 		}
-		if hashAt(b[i+1:], bucket) == h {
+		if binary.LittleEndian.Uint32(b[i+1:]) == uint32(h>>32) && hashAt(b[i+1:], bucket) == h {
 			return bucket, i, end
 		}
 		i = end
@@ -124,8 +134,10 @@ func appendHash(b []byte, h uint64) []byte {
 
 // get returns the position of a product. It is good until the next get.
 func (t *table) get(id string) (p position, ok bool) {
+	h := hash64(id)
+	bucket, from, to := t.find(h)
+	t.got = slot{id, h, bucket, from, to, true}
 	p.shows = t.scratch[:0:len(t.scratch)]
-	bucket, from, to := t.find(hash64(id))
 	if from == to {
 		return p, false
 	}
@@ -137,43 +149,58 @@ func (t *table) get(id string) (p position, ok bool) {
 
 // put keeps the position of a product, and reports whether there was room. If not
 // nothing is known of the product.
-func (t *table) put(id string, p *position) bool { return t.putHash(hash64(id), p) }
+func (t *table) put(id string, p *position) bool {
+	if t.got.good && t.got.id == id { // as a rule it was got moments before
+		return t.putAt(t.got, p)
+	}
+	return t.putHash(hash64(id), p)
+}
 
 func (t *table) putHash(h uint64, p *position) bool {
 	bucket, from, to := t.find(h)
-	if from == to && t.count >= maxPositions {
+	return t.putAt(slot{hash: h, bucket: bucket, from: from, to: to}, p)
+}
+
+func (t *table) putAt(at slot, p *position) bool {
+	t.got.good = false
+	if at.from == at.to && t.count >= maxPositions {
 		return false
 	}
 	var buf [256]byte
 	rec := append(buf[:0], 0)
-	rec = p.encode(appendHash(rec, h))
+	rec = p.encode(appendHash(rec, at.hash))
+	b := t.buckets[at.bucket]
 	if len(rec) > 256 { // some twenty listings: what is not kept must not stay as it was
-		if from < to {
-			t.buckets[bucket] = splice(t.buckets[bucket], from, to, nil)
+		if at.from < at.to {
+			t.buckets[at.bucket] = splice(b, at.from, at.to, nil)
 			t.count--
-			t.changed[bucket] = true
+			t.changed[at.bucket] = true
 		}
 		return false
 	}
 	rec[0] = byte(len(rec) - 1)
-	if from == to {
+	if at.from == at.to {
 		t.count++
 	}
-	b := t.buckets[bucket]
-	if len(rec) == to-from {
-		copy(b[from:], rec)
+	if len(rec) == at.to-at.from {
+		copy(b[at.from:], rec)
 	} else {
-		t.buckets[bucket] = splice(b, from, to, rec)
+		t.buckets[at.bucket] = splice(b, at.from, at.to, rec)
 	}
-	t.changed[bucket] = true
+	t.changed[at.bucket] = true
 	return true
 }
+
+// tableSlack is the room that a bucket has for a few records more: as many
+// buckets as there are take little of it, and a small catalogue does not copy
+// one for each product.
+const tableSlack = 128
 
 // splice replaces a part of b, and leaves little room at its end.
 func splice(b []byte, from, to int, with []byte) []byte {
 	n := len(b) - (to - from) + len(with)
 	if n > cap(b) {
-		grown := make([]byte, len(b), n+n/8+16)
+		grown := make([]byte, len(b), n+max(n/8, tableSlack))
 		copy(grown, b)
 		b = grown
 	}

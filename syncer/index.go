@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"math/bits"
 	"slices"
 	"sync"
 	"time"
@@ -53,22 +54,29 @@ type indexShard struct {
 
 // find returns the slot of a hash, or the one where it belongs.
 func (h *indexShard) find(hash uint64) (at int, found bool) {
-	n := uint64(len(h.hash))
-	for at = int(hash % n); h.hash[at] != 0; at = (at + 1) % len(h.hash) {
+	place, _ := bits.Mul64(hash<<8, uint64(len(h.hash))) // the first byte is the shard's number
+	for at = int(place); h.hash[at] != 0; {
 		if h.hash[at] == hash {
 			return at, true
+		}
+		if at++; at == len(h.hash) {
+			at = 0
 		}
 	}
 	return at, false
 }
 
-// room makes room for one entry more: a table is at most 7/8 full.
+// room makes room for one entry more: a table is at most 7/8 full. A small one
+// doubles, a large one stays lean.
 func (h *indexShard) room() {
 	if h.used < len(h.hash)*7/8 {
 		return
 	}
 	old := *h
-	size := max(8, len(old.hash)*5/4)
+	size := max(16, len(old.hash)*2)
+	if len(old.hash) >= 512 {
+		size = len(old.hash) * 5 / 4
+	}
 	h.hash, h.at, h.run = make([]uint64, size), make([]uint32, size), make([]uint8, size)
 	for i, hash := range old.hash {
 		if hash != 0 {

@@ -2,6 +2,7 @@ package syncer
 
 import (
 	"context"
+	"hash/maphash"
 	"sync"
 	"time"
 )
@@ -11,10 +12,15 @@ import (
 // the source at a moment of its own. For each SKU a lane lets one run through
 // at a time, first come, first served, and tells a run that its quantity is
 // older than one already dealt with.
+//
+// SKUs are told apart by 64 bits of a hash. Two with one hash, which nobody can
+// bring about, wait for each other, and the older of their quantities is read
+// again.
 type lane struct {
 	mu   sync.Mutex
-	last map[string]*turn     // the newest turn that wants the SKU
-	done map[string]time.Time // when the newest quantity dealt with was read
+	seed maphash.Seed
+	last map[uint64]*turn     // the newest turn that wants the SKU
+	done map[uint64]time.Time // when the newest quantity dealt with was read
 	open map[time.Time]int    // when runs that are not over began to read
 	trim int                  // size of done at which it is trimmed
 	// floor is the newest time that was trimmed. About an older quantity
@@ -27,15 +33,15 @@ type lane struct {
 // neither starve nor wait in a circle. The exception are urgent turns: an SKU of
 // one that yields they take away from it.
 type turn struct {
-	skus   []string
-	ahead  int // turns that must end first
+	skus   []uint64 // their keys
+	ahead  int      // turns that must end first
 	behind []*turn
 	ready  chan struct{} // closed when ahead is 0
 	gone   bool          // nobody waits for it any more
 	over   bool
 	yields bool
 	lost   map[string]bool  // what was taken away
-	before map[string]*turn // of one that yields: whom it waits for
+	before map[uint64]*turn // of one that yields: whom it waits for
 }
 
 // A manner is how a turn deals with others.
@@ -49,12 +55,16 @@ const (
 
 func newLane() *lane {
 	return &lane{
-		last: make(map[string]*turn),
-		done: make(map[string]time.Time),
+		seed: maphash.MakeSeed(),
+		last: make(map[uint64]*turn),
+		done: make(map[uint64]time.Time),
 		open: make(map[time.Time]int),
 		trim: 1024,
 	}
 }
+
+// key tells an SKU from others.
+func (l *lane) key(sku string) uint64 { return maphash.String(l.seed, sku) }
 
 // begin registers a run that starts reading at now: all its quantities are as
 // of now or later. end must be called once, when the last of them was dealt
@@ -85,9 +95,9 @@ func (l *lane) end(began time.Time) {
 			oldest = t
 		}
 	}
-	for sku, t := range l.done {
+	for key, t := range l.done {
 		if oldest.IsZero() || !t.After(oldest) {
-			delete(l.done, sku)
+			delete(l.done, key)
 			if t.After(l.floor) {
 				l.floor = t
 			}
@@ -110,13 +120,16 @@ func (l *lane) enter(ctx context.Context, skus []string, hopeless func() error) 
 
 // queue is enter in a manner. It returns the turn, which the caller must leave.
 func (l *lane) queue(ctx context.Context, skus []string, how manner, hopeless func() error) (me *turn, err error) {
-	me = &turn{skus: skus, ready: make(chan struct{}), yields: how == yielding}
+	me = &turn{skus: make([]uint64, len(skus)), ready: make(chan struct{}), yields: how == yielding}
+	for i, sku := range skus {
+		me.skus[i] = l.key(sku)
+	}
 	l.mu.Lock()
-	for _, sku := range skus {
-		before := l.last[sku]
+	for i, key := range me.skus {
+		before := l.last[key]
 		for how == urgently && before != nil && before.yields {
-			before.lose(sku)
-			before = before.before[sku]
+			before.lose(skus[i])
+			before = before.before[key]
 		}
 		if before != nil && before != me && !before.over {
 			// A turn that wants several of the same SKUs is counted as often: it
@@ -125,12 +138,12 @@ func (l *lane) queue(ctx context.Context, skus []string, how manner, hopeless fu
 			me.ahead++
 			if me.yields {
 				if me.before == nil {
-					me.before = make(map[string]*turn)
+					me.before = make(map[uint64]*turn)
 				}
-				me.before[sku] = before
+				me.before[key] = before
 			}
 		}
-		l.last[sku] = me
+		l.last[key] = me
 	}
 	if me.ahead == 0 {
 		close(me.ready)
@@ -191,19 +204,21 @@ func (l *lane) narrow(t *turn, keep []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.unlist(t)
+	t.skus = t.skus[:0]
 	for _, sku := range keep {
-		if l.last[sku] == nil {
-			l.last[sku] = t
+		key := l.key(sku)
+		if l.last[key] == nil {
+			l.last[key] = t
 		}
+		t.skus = append(t.skus, key)
 	}
-	t.skus = keep
 }
 
 // unlist takes a turn off the SKUs whose newest turn it is.
 func (l *lane) unlist(t *turn) {
-	for _, sku := range t.skus {
-		if l.last[sku] == t {
-			delete(l.last, sku)
+	for _, key := range t.skus {
+		if l.last[key] == t {
+			delete(l.last, key)
 		}
 	}
 }
@@ -236,9 +251,10 @@ func (l *lane) admit(sku string, asOf time.Time) bool {
 }
 
 func (l *lane) admitLocked(sku string, asOf time.Time) bool {
-	if asOf.Before(l.done[sku]) || asOf.Before(l.floor) {
+	key := l.key(sku)
+	if asOf.Before(l.done[key]) || asOf.Before(l.floor) {
 		return false
 	}
-	l.done[sku] = asOf
+	l.done[key] = asOf
 	return true
 }

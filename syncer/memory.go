@@ -116,20 +116,25 @@ func (m *memory) age() {
 	}
 }
 
-// found records what the channel shows. Of SKUs that the memory does not have
-// it takes only what events are about: a whole catalogue would crowd it out. It
-// reports whether that had been pending.
-func (m *memory) found(w *want, quantity int, catalogue bool) (landed bool) {
+// agrees records that the channel shows what is wanted, unless another quantity
+// was accepted and does not show yet: what the channel shows now will not stay,
+// and awaits says so. Of SKUs that the memory does not have it takes only what
+// events are about: a whole catalogue would crowd it out. landed reports whether
+// that had been pending.
+func (m *memory) agrees(w *want, catalogue bool) (awaits, landed bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.note(w.stock.ProductID, quantity)
-	m.watch.learn(w.sku, w.stock.ProductID, quantity, 0)
 	e, ok := m.get(w.sku)
-	if !ok && catalogue {
-		return false
+	if ok && e.quantity != w.quantity && e.awaited() {
+		return true, false
 	}
-	m.set(w.sku, shown{quantity: quantity, productID: w.stock.ProductID, alone: e.alone, at: time.Now()})
-	return e.pending && e.quantity == quantity
+	m.note(w.stock.ProductID, w.quantity)
+	m.watch.learn(w.sku, w.stock.ProductID, w.quantity, 0)
+	if !ok && catalogue {
+		return false, false
+	}
+	m.set(w.sku, shown{quantity: w.quantity, productID: w.stock.ProductID, alone: e.alone, at: time.Now()})
+	return false, e.pending && e.quantity == w.quantity
 }
 
 // wrote records what the channel was made to show.
@@ -254,15 +259,6 @@ func (m *memory) judge(w *want, seen *channel.Level, peek bool) (v verdict, time
 // channel has deducted and the source has booked already. It is 0 or less after
 // that, and where the channel deducts nothing.
 func (m *memory) unsettled(e *shown) time.Duration { return m.deducts - time.Since(e.wrote) }
-
-// awaits reports whether another quantity than the one wanted was accepted and
-// does not show yet: what the channel shows now will not stay.
-func (m *memory) awaits(w *want) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	e, ok := m.get(w.sku)
-	return ok && e.quantity != w.quantity && e.awaited()
-}
 
 // expect forgets that a write of the SKU is pending for longer than usual: what
 // became of that can be read. It returns the product.

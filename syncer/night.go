@@ -15,7 +15,8 @@ import (
 
 const (
 	// maxMissed bounds the products that a run remembers for a channel that is
-	// behind or does not work.
+	// behind or does not work: 17 MB of them. With more the run is not whole, and
+	// the next one compares what it has not.
 	maxMissed = 1_000_000
 	// maxOutage is how long a run waits for a channel that does not work, after
 	// everything else is done.
@@ -29,8 +30,9 @@ type night struct {
 	account *account
 	tell    func(*account)
 	mu      sync.Mutex // of aside, which two passes may add to
-	missed  []string   // products to be compared yet
-	lost    bool       // there were too many of these
+	missed  idList     // products to be compared yet
+	lost    int        // how many more there are, which are not remembered
+	missing *[]string  // gets what a stride adds to these
 	aside   [gain + 1]aside
 	written [gain + 1]bool
 	watched [gain + 1]watched
@@ -63,7 +65,7 @@ func (n *night) pass() *pass {
 // kits takes the kits through the channel, when all their parts have been read
 // for the others: a part is read once more, since it may be in many kits.
 func (n *night) kits(ctx context.Context) {
-	if len(n.missed) > 0 || n.paused() { // the channel does not work
+	if n.missed.count > 0 || n.paused() { // the channel does not work
 		return
 	}
 	n.kitting, n.left = kitsAlone, make(map[string]bool)
@@ -187,11 +189,23 @@ func (n *night) leave(r *result) []string {
 }
 
 func (n *night) miss(ids []string) {
-	if len(n.missed)+len(ids) > maxMissed {
-		n.lost = true
+	if n.missed.count+len(ids) > maxMissed {
+		n.lost += len(ids)
 		return
 	}
-	n.missed = append(n.missed, ids...)
+	n.missed.add(ids...)
+	if n.missing != nil {
+		*n.missing = append(*n.missing, ids...)
+	}
+}
+
+// missAll is miss for a list, and for so many more that nobody remembers.
+func (n *night) missAll(ids *idList, lost int) {
+	n.lost += lost
+	if over := n.missed.count + ids.count - maxMissed; over > 0 {
+		n.lost += len(ids.take(over))
+	}
+	n.missed.join(ids)
 }
 
 func idsOfStocks(stocks []channel.Stock) []string {
@@ -208,7 +222,7 @@ func idsOfStocks(stocks []channel.Stock) []string {
 func (n *night) catchUp(ctx context.Context) {
 	var down time.Time // since when nothing works
 	n.rounds = 0
-	for len(n.missed) > 0 && ctx.Err() == nil && !n.paused() {
+	for n.missed.count > 0 && ctx.Err() == nil && !n.paused() {
 		if wait := n.t.state.wait(); wait > 0 {
 			if down.IsZero() {
 				down = time.Now()
@@ -218,12 +232,12 @@ func (n *night) catchUp(ctx context.Context) {
 			}
 		}
 		ids := n.missed
-		n.missed = nil
-		n.forget(ids)
+		n.missed = idList{}
+		n.forget(ids.all())
 		if since, _ := n.t.state.down(); since.IsZero() { // else it is a probe
 			n.rounds++
 		}
-		n.groups(ctx, ids)
+		n.groups(ctx, &ids)
 		if since, _ := n.t.state.down(); since.IsZero() {
 			down = time.Time{}
 		}
@@ -231,18 +245,18 @@ func (n *night) catchUp(ctx context.Context) {
 }
 
 // groups reads products and takes them through the channel, until it fails.
-func (n *night) groups(ctx context.Context, ids []string) {
+func (n *night) groups(ctx context.Context, ids *idList) {
 	type chunk struct {
 		*group
 		unread map[string]error
 	}
 	feed := make(chan chunk)
 	stop := make(chan struct{})
-	rest := make(chan []string, 1)
+	rest := make(chan *idList, 1)
 	go func() { // ends before groups does
 		defer close(feed)
-		for len(ids) > 0 {
-			some := ids[:min(groupSize, len(ids))]
+		for ids.count > 0 {
+			some := ids.take(groupSize)
 			c := chunk{n.s.group(time.Now()), make(map[string]error)}
 			fetch := n.s.fetch
 			if n.kitting == withoutKits {
@@ -251,10 +265,12 @@ func (n *night) groups(ctx context.Context, ids []string) {
 			_ = c.read(ctx, fetch, some, func(id, _ string, err error) { c.unread[id] = err })
 			select {
 			case feed <- c:
-				ids = ids[len(some):]
 			case <-stop:
 				c.endAll()
-				rest <- ids
+				var left idList
+				left.add(some...)
+				left.join(ids)
+				rest <- &left
 				return
 			}
 		}
@@ -275,7 +291,7 @@ func (n *night) groups(ctx context.Context, ids []string) {
 	}
 	select {
 	case left := <-rest:
-		n.miss(left)
+		n.missAll(left, 0)
 	default:
 	}
 }
@@ -288,7 +304,7 @@ func (n *night) finish(ctx context.Context, whole bool) {
 		n.passBy(ctx)
 		return
 	}
-	if len(n.missed) > 0 || n.lost {
+	if n.missed.count > 0 || n.lost > 0 {
 		n.tellMissed(ctx)
 	}
 	if n.noKits != nil {
@@ -303,7 +319,7 @@ func (n *night) finish(ctx context.Context, whole bool) {
 		}
 		n.t.troubles.note(ctx, n.s, found, true)
 	}
-	n.whole = whole && len(n.missed) == 0 && !n.lost && n.noKits == nil && ctx.Err() == nil
+	n.whole = whole && n.missed.count == 0 && n.lost == 0 && n.noKits == nil && ctx.Err() == nil
 	over := n.wouldHold()
 	for d := loss; d <= gain; d++ {
 		over = n.decide(ctx, d) || over
@@ -328,7 +344,10 @@ func (n *night) tellMissed(ctx context.Context) {
 	if err == nil {
 		err = ctx.Err()
 	}
-	r.Err = errors.Join(fmt.Errorf("%w: %d are missing", ErrNotCompared, len(n.missed)), err)
+	r.Err = errors.Join(fmt.Errorf("%w: %d are missing", ErrNotCompared, n.missed.count+n.lost), err)
+	if n.lost > 0 {
+		r.Err = errors.Join(r.Err, fmt.Errorf("%d of these are more than a run remembers for a channel: the next one compares them", n.lost))
+	}
 	o := &outcome{}
 	unsure := make(map[string]bool)
 	for _, res := range n.unsure {
@@ -340,9 +359,13 @@ func (n *night) tellMissed(ctx context.Context) {
 			o.add(result{want: want{sku: sku, stock: &channel.Stock{}}, state: failed, err: r.Err})
 		}
 	}
-	for _, id := range n.missed {
+	for id := range n.missed.all() {
 		if !unsure[id] && n.kitting != kitsAlone {
 			o.add(result{want: want{stock: &channel.Stock{ProductID: id}}, state: failed, err: r.Err})
+		}
+		if len(o.results) >= groupSize {
+			n.account.add(ctx, o)
+			o = &outcome{}
 		}
 	}
 	n.account.add(ctx, o)

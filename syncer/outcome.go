@@ -45,11 +45,9 @@ type result struct {
 // An outcome is what came of one pass.
 type outcome struct {
 	results  []result
-	err      error // the channel's as a whole; it is among the results' too
-	answered bool  // the channel answered something
-	// compared are the products that were compared: true are those that
-	// customers can buy.
-	compared map[string]bool
+	err      error    // the channel's as a whole; it is among the results' too
+	answered bool     // the channel answered something
+	compared compared // products
 	// moved are products of which more or less is in flight than before, and
 	// sold is how many units were noticed to be sold.
 	moved []string
@@ -76,7 +74,7 @@ func (o *outcome) atZero() (skus []string) {
 
 // uncounted takes off what was counted of listings that are looked at again.
 func (o *outcome) uncounted() *outcome {
-	o.compared, o.zeros = nil, nil
+	o.compared, o.zeros = compared{}, nil
 	return o
 }
 
@@ -96,9 +94,59 @@ func (o *outcome) supersede(wants []want, err error) {
 	}
 }
 
+// compared are products that were compared, and whether customers can buy them.
+// They are a list as long as they come in the order of their ids, as they do from
+// most sources.
+type compared struct {
+	list []comparedProduct
+	by   map[string]bool // otherwise
+}
+
+type comparedProduct struct {
+	id      string
+	buyable bool
+}
+
+// add adds a product, or a listing more of it.
+func (c *compared) add(id string, buyable bool) {
+	switch n := len(c.list); {
+	case c.by == nil && (n == 0 || c.list[n-1].id < id):
+		c.list = append(c.list, comparedProduct{id, buyable})
+	case n > 0 && c.list[n-1].id == id:
+		c.list[n-1].buyable = c.list[n-1].buyable || buyable
+	default:
+		c.mapped()
+		c.by[id] = c.by[id] || buyable
+	}
+}
+
+// mapped makes a map of the list.
+func (c *compared) mapped() {
+	if c.by != nil {
+		return
+	}
+	c.by = make(map[string]bool, cap(c.list))
+	for _, p := range c.list {
+		c.by[p.id] = p.buyable
+	}
+	c.list = nil
+}
+
+func (c *compared) remove(id string) {
+	c.mapped()
+	delete(c.by, id)
+}
+
+func (c *compared) count() int { return len(c.list) + len(c.by) }
+
 // onSale counts the products that customers can buy.
-func (o *outcome) onSale() (n int) {
-	for _, buyable := range o.compared {
+func (c *compared) onSale() (n int) {
+	for _, p := range c.list {
+		if p.buyable {
+			n++
+		}
+	}
+	for _, buyable := range c.by {
 		if buyable {
 			n++
 		}
@@ -109,9 +157,7 @@ func (o *outcome) onSale() (n int) {
 // looked counts what was read. The listings of a product count as one, and so
 // does a product that is looked at again.
 func (o *outcome) looked(wants []want, levels levelIndex) {
-	if o.compared == nil {
-		o.compared = make(map[string]bool, len(wants))
-	}
+	o.compared.list = slices.Grow(o.compared.list, len(wants))
 	zeros := false
 	for i := range wants {
 		w := &wants[i]
@@ -120,8 +166,7 @@ func (o *outcome) looked(wants []want, levels levelIndex) {
 		for j := range more {
 			buyable, zero = buyable || onSale(&more[j]), zero || sellsAtZero(&more[j])
 		}
-		id := w.key()
-		o.compared[id] = o.compared[id] || buyable
+		o.compared.add(w.key(), buyable)
 		if !zero {
 			continue
 		}

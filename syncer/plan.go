@@ -281,7 +281,7 @@ func (sv *survey) add(ctx context.Context, g *group, kits kitting) {
 	if kits == kitsAlone { // their products are counted by themselves
 		out = out.uncounted()
 	}
-	sv.OnSale += out.onSale()
+	sv.OnSale += out.compared.onSale()
 	sv.SellsAtZero += len(out.zeros)
 	sv.AtZero = appendSome(sv.AtZero, out.atZero())
 	sv.Checked += len(changes) + len(out.results)

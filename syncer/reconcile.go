@@ -122,7 +122,7 @@ func (s *Syncer) reconcile(ctx, reading context.Context) (r *Report, complete bo
 	plausible := whole && s.plausible(ctx, e.report) && e.report.Resumed.IsZero()
 	var wg sync.WaitGroup
 	for i, n := range nights {
-		n.miss(f.behind[i])
+		n.missAll(&f.behind[i], f.lost[i])
 		wg.Go(func() {
 			n.catchUp(ctx)
 			n.kits(ctx)

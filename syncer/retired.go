@@ -157,7 +157,7 @@ func (t *target) retires(ctx context.Context, s *Syncer, sku string) (yes bool) 
 // retire looks for what is retired, when everything was compared, and puts aside
 // what the host wants set to 0.
 func (n *night) retire(ctx context.Context, known *names, at int, whole bool) {
-	if n.t.Retire == nil || n.t.reader == nil || !whole || len(n.missed) > 0 || n.lost || ctx.Err() != nil || n.paused() {
+	if n.t.Retire == nil || n.t.reader == nil || !whole || n.missed.count > 0 || n.lost > 0 || ctx.Err() != nil || n.paused() {
 		return
 	}
 	left, err := n.t.leftovers(ctx, n.s, known, at)

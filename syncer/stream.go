@@ -23,6 +23,7 @@ type stream struct {
 	idle   *time.Timer
 	began  time.Time
 	ended  bool
+	sane   time.Time // the AsOf of the last item
 
 	mu   sync.Mutex
 	over bool   // the source's iterator has ended
@@ -130,8 +131,9 @@ func (st *stream) next(flush <-chan time.Time) (it item, flushed, more bool) {
 	if !more || it.err != nil {
 		st.ended = true
 	}
-	if it.err == nil {
+	if it.err == nil && (it.stock.AsOf != st.sane || st.sane.IsZero()) { // those of one page have one
 		it.stock.AsOf = st.s.sane(st.ctx, it.stock, st.began)
+		st.sane = it.stock.AsOf
 	}
 	return it, false, more
 }

@@ -83,6 +83,9 @@ func (p *pass) want(ctx context.Context, stocks []channel.Stock, out *outcome) [
 	claims := claimed(wants)
 	p.s.index.learn(p.t, wants)
 	rivals := p.t.memory.rivals(wants)
+	if claims == nil && rivals == nil && p.s.doubled.none() {
+		return wants
+	}
 	return slices.DeleteFunc(wants, func(w want) bool {
 		var err error
 		switch {

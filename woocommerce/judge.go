@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/ecosire/stocksync/channel"
 )
@@ -21,6 +22,7 @@ func (p *push) judge(ctx context.Context, part []*write, answers []answer) [][]*
 			courtesy = courtesy || answers[i].refused == nil
 		}
 	}
+	now := time.Now()
 	var again, look []*write
 	reasons := make(map[*write]error)
 	for i, w := range part {
@@ -39,7 +41,7 @@ func (p *push) judge(ctx context.Context, part []*write, answers []answer) [][]*
 			if w.alone {
 				c.single.Store(true)
 			}
-			p.done(w)
+			p.done(w, now)
 		}
 	}
 	p.look(ctx, look, reasons)
@@ -75,7 +77,7 @@ func (p *push) look(ctx context.Context, writes []*write, reasons map[*write]err
 	}
 	for i, w := range writes {
 		if !undone[w] {
-			p.done(w)
+			p.done(w, time.Now())
 			continue
 		}
 		err := reasons[w]
@@ -101,8 +103,8 @@ func ordinal(n int) string {
 	return fmt.Sprint(n, "th")
 }
 
-// done remembers a write that is shown.
-func (p *push) done(w *write) {
+// done remembers a write that is shown at a time.
+func (p *push) done(w *write, now time.Time) {
 	c := p.ch.client
 	c.broken.remove(w.id)
 	switch {
@@ -113,7 +115,7 @@ func (p *push) done(w *write) {
 		c.tracked.put(w.id, w.out)
 	}
 	if !w.unset {
-		c.written.add(w)
+		c.written.add(w, now)
 	}
 }
 

@@ -36,10 +36,9 @@ func (m *written) get(id int64) (lastWrite, bool) {
 
 func (m *written) put(id int64, last lastWrite) {
 	if m.young == nil || len(m.young) >= maxWritten {
-		m.young, m.old = make(map[int64]lastWrite), m.young
+		m.young, m.old = make(map[int64]lastWrite, len(m.young)), m.young
 	}
 	m.young[id] = last
-	delete(m.old, id)
 }
 
 // read notices what shows again what it showed before it was written.
@@ -65,14 +64,14 @@ func (m *written) read(rows []found, asked time.Time) {
 	}
 }
 
-// add remembers a write that was shown.
-func (m *written) add(w *write) {
+// add remembers a write that was shown, at a time.
+func (m *written) add(w *write, now time.Time) {
 	if !w.known || w.before == (quantity{n: w.quantity}) {
 		return
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.put(w.id, lastWrite{before: w.before, quantity: w.quantity, at: time.Now()})
+	m.put(w.id, lastWrite{before: w.before, quantity: w.quantity, at: now})
 }
 
 // denied remembers a write that was answered well and is not shown, and

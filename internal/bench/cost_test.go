@@ -29,18 +29,18 @@ import (
 const costProducts = 10_000
 
 // free is a source and a channel that cost next to nothing: what they answer
-// is there already. One product in a hundred differs.
+// is there already.
 type free struct {
 	stocks []channel.Stock
 	levels map[string]channel.Level
 }
 
-func newFree(n int) *free {
+func newFree(n int, fill Fill) *free {
 	f := &free{levels: make(map[string]channel.Level, n)}
 	for i := range n {
 		s := channel.Stock{ProductID: fmt.Sprintf("018e5678-abcd-7000-8000-%012x", i), SKU: SKU(i), OnHand: Start(i), Available: Start(i)}
 		f.stocks = append(f.stocks, s)
-		f.levels[s.SKU] = channel.Level{SKU: s.SKU, Quantity: Percent.shows(i), Ref: "1"}
+		f.levels[s.SKU] = channel.Level{SKU: s.SKU, Quantity: fill.shows(i), Ref: "1"}
 	}
 	return f
 }
@@ -149,7 +149,7 @@ type clients struct {
 	skus                 []string
 }
 
-func newClients(tb testing.TB, n int) *clients {
+func newClients(tb testing.TB, n int, fill Fill) *clients {
 	tb.Helper()
 	e := ecosiretest.New(ecosiretest.Config{Limit: 1 << 30})
 	s := shopifytest.New(shopifytest.Config{Bucket: 1e9, RestoreRate: 1e9})
@@ -158,8 +158,8 @@ func newClients(tb testing.TB, n int) *clients {
 	for i := range n {
 		c.skus = append(c.skus, SKU(i))
 		e.Add(ecosiretest.Product{SKU: SKU(i), OnHand: Start(i)})
-		s.Add(shopifytest.Item{SKU: SKU(i), Available: Percent.shows(i)})
-		w.Add(woocommercetest.Product{SKU: SKU(i), Quantity: Percent.shows(i)})
+		s.Add(shopifytest.Item{SKU: SKU(i), Available: fill.shows(i)})
+		w.Add(woocommercetest.Product{SKU: SKU(i), Quantity: fill.shows(i)})
 	}
 	check := func(err error) {
 		if err != nil {
@@ -187,17 +187,20 @@ func newClients(tb testing.TB, n int) *clients {
 // A cost is one thing that our own code does with each product of a catalogue.
 type cost struct {
 	name string
-	run  func() error // for costProducts products
+	n    int          // products
+	run  func() error // for all of them
 }
 
 // costs are what is measured of our own code.
-func costs(tb testing.TB) []cost {
-	f, c := newFree(costProducts), newClients(tb, costProducts)
+func costs(tb testing.TB, n int) []cost {
+	f, c := newFree(n, Percent), newClients(tb, n, Percent)
+	same, agreed := newFree(n, Agreed), newClients(tb, n, Agreed)
 	return []cost{
 		// The syncer alone: grouping, comparing, guarding, reporting.
-		{"planning", reconciliation(tb, f, f)},
+		{"planning", n, reconciliation(n, Percent, f, f)},
+		{"planning/again", n, nightly(tb, n, same, same)},
 		// Reading from services whose answers are there already.
-		{"decoding/ecosire", func() error {
+		{"decoding/ecosire", n, func() error {
 			for _, err := range c.source.Stock(context.Background()) {
 				if err != nil {
 					return err
@@ -205,15 +208,18 @@ func costs(tb testing.TB) []cost {
 			}
 			return nil
 		}},
-		{"decoding/shopify", levels(c.shopify, c.skus)},
-		{"decoding/woocommerce", levels(c.woocommerce, c.skus)},
+		{"decoding/shopify", n, levels(c.shopify, c.skus)},
+		{"decoding/woocommerce", n, levels(c.woocommerce, c.skus)},
 		// Writing every product, after it was read.
-		{"pushing/shopify", pushes(tb, c.shopify, c.skus)},
-		{"pushing/woocommerce", pushes(tb, c.woocommerce, c.skus)},
-		// All of it together; one product in a hundred differs.
-		{"reconciling/shopify", reconciliation(tb, c.source, c.shopify)},
-		{"reconciling/woocommerce", reconciliation(tb, c.source, c.woocommerce)},
-		{"reconciling/both", reconciliation(tb, c.source, c.shopify, c.woocommerce)},
+		{"pushing/shopify", n, pushes(tb, c.shopify, c.skus)},
+		{"pushing/woocommerce", n, pushes(tb, c.woocommerce, c.skus)},
+		// All of it together, by a syncer that knows nothing yet; one product in a
+		// hundred differs.
+		{"reconciling/shopify", n, reconciliation(n, Percent, c.source, c.shopify)},
+		{"reconciling/woocommerce", n, reconciliation(n, Percent, c.source, c.woocommerce)},
+		{"reconciling/both", n, reconciliation(n, Percent, c.source, c.shopify, c.woocommerce)},
+		// The nights after, in which nothing differs.
+		{"again/both", n, nightly(tb, n, agreed.source, agreed.shopify, agreed.woocommerce)},
 	}
 }
 
@@ -250,28 +256,52 @@ func pushes(tb testing.TB, ch plain, skus []string) func() error {
 	}
 }
 
-func reconciliation(tb testing.TB, source channel.Source, channels ...channel.Channel) func() error {
+// reconciliation is a run of a syncer that is new each time, and so does not
+// remember that its writes came to nothing.
+func reconciliation(n int, fill Fill, source channel.Source, channels ...channel.Channel) func() error {
 	cfg := syncer.Config{Source: source}
 	for _, c := range channels {
 		cfg.Targets = append(cfg.Targets, syncer.Target{Channel: c})
 	}
 	return func() error {
-		s, err := syncer.New(cfg) // one that does not remember that its writes came to nothing
+		s, err := syncer.New(cfg)
 		if err != nil {
 			return err
 		}
-		r, err := s.Reconcile(context.Background())
-		if err == nil && r.Channels[0].Unchanged != costProducts-costProducts/100 {
-			err = fmt.Errorf("%d products are unchanged", r.Channels[0].Unchanged)
-		}
-		return err
+		return reconciles(s, n, fill)
 	}
+}
+
+// nightly is a run of one and the same syncer, of products that are all shown
+// rightly.
+func nightly(tb testing.TB, n int, source channel.Source, channels ...channel.Channel) func() error {
+	cfg := syncer.Config{Source: source}
+	for _, c := range channels {
+		cfg.Targets = append(cfg.Targets, syncer.Target{Channel: c})
+	}
+	s, err := syncer.New(cfg)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return func() error { return reconciles(s, n, Agreed) }
+}
+
+func reconciles(s *syncer.Syncer, n int, fill Fill) error {
+	right := n
+	if fill == Percent {
+		right -= n / 100
+	}
+	r, err := s.Reconcile(context.Background())
+	if err == nil && r.Channels[0].Unchanged != right {
+		err = fmt.Errorf("%d products are unchanged", r.Channels[0].Unchanged)
+	}
+	return err
 }
 
 // BenchmarkCost measures what our own code costs for each product, in time and
 // memory, on one core.
 func BenchmarkCost(b *testing.B) {
-	for _, c := range costs(b) {
+	for _, c := range costs(b, costProducts) {
 		b.Run(c.name, c.measure)
 	}
 }
@@ -280,7 +310,7 @@ func BenchmarkCost(b *testing.B) {
 func TestCost(t *testing.T) {
 	measured(t)
 	out := newTable("cost", "work", "ns/product", "bytes/product", "allocations/product", "products/s on one core")
-	for _, c := range costs(t) {
+	for _, c := range costs(t, costProducts) {
 		r := testing.Benchmark(c.measure)
 		if r.N == 0 {
 			t.Fatalf("%s failed", c.name)
@@ -308,7 +338,7 @@ func (c cost) measure(b *testing.B) {
 	}
 	took := cpuTime() - began
 	runtime.ReadMemStats(&after)
-	each := float64(b.N) * costProducts
+	each := float64(b.N * c.n)
 	ns := float64(took.Nanoseconds()) / each
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(ns, "ns/product")
