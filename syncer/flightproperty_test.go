@@ -38,6 +38,7 @@ import (
 //
 // STOCKSYNC_TRADE=n plays trade n alone; odd ones are wild.
 func TestWhateverIsSoldStaysSold(t *testing.T) {
+	t.Parallel()
 	first, trades := 0, 40
 	if testing.Short() {
 		trades = 12
@@ -49,6 +50,7 @@ func TestWhateverIsSoldStaysSold(t *testing.T) {
 	}
 	for seed := first; seed < first+trades; seed++ {
 		t.Run("STOCKSYNC_TRADE="+strconv.Itoa(seed), func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) { newTrade(t, uint64(seed)).play() })
 		})
 	}

@@ -33,33 +33,34 @@ func gone(m *channeltest.Memory, products int) (n int) {
 	return n
 }
 
-// The source says 0 for everything, and nobody looks for a month.
+// The source says 0 for everything, and nobody looks for a month, or for as long
+// as shows what is particular to a shop.
 func TestNobodyLooksForAMonth(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes long under the race detector")
 	}
+	t.Parallel()
 	hourly := every(time.Hour)
 	for _, tt := range []struct {
 		name     string
 		products int
+		days     int
 		cfg      syncer.Config
 		deploys  time.Duration // how often the process starts anew; 0 means never
 		down     bool          // whether another channel is down
 	}{
-		{name: "nightly", products: 1000},
-		{name: "nightly, 10 products", products: 10},
-		{name: "nightly, 20 products", products: 20},
-		{name: "nightly, 100 products", products: 100},
-		{name: "hourly", products: 1000, cfg: syncer.Config{Schedule: hourly}},
-		{name: "hourly, 30 products", products: 30, cfg: syncer.Config{Schedule: hourly}},
-		{name: "a crash loop that reconciles at each start", products: 300, cfg: syncer.Config{ReconcileAtStart: true}, deploys: time.Hour},
-		{name: "another channel is down, so that runs are repeated", products: 300, down: true},
-		{name: "30,000 products", products: 30_000, cfg: syncer.Config{Schedule: every(10 * 24 * time.Hour)}},
+		{name: "nightly", products: 1000, days: 30},
+		{name: "nightly, 10 products", products: 10, days: 6},
+		{name: "nightly, 20 products", products: 20, days: 6},
+		{name: "nightly, 100 products", products: 100, days: 6},
+		{name: "hourly", products: 1000, days: 3, cfg: syncer.Config{Schedule: hourly}},
+		{name: "hourly, 30 products", products: 30, days: 4, cfg: syncer.Config{Schedule: hourly}},
+		{name: "a crash loop that reconciles at each start", products: 300, days: 3, cfg: syncer.Config{ReconcileAtStart: true}, deploys: time.Hour},
+		{name: "another channel is down, so that runs are repeated", products: 300, days: 5, down: true},
+		{name: "30,000 products", products: 30_000, days: 4, cfg: syncer.Config{Schedule: every(30 * time.Hour)}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if testing.Short() && tt.products > 100 {
-				t.Skip("many runs over many products")
-			}
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				source, m := catalogue(tt.products)
 				cfg := tt.cfg
@@ -74,11 +75,12 @@ func TestNobodyLooksForAMonth(t *testing.T) {
 				_, err := configure(t, cfg, m).Reconcile(t.Context()) // a good day
 				require.NoError(t, err)
 				source.setAll(0)
+				long := time.Duration(tt.days) * 24 * time.Hour
 				life := tt.deploys
 				if life == 0 {
-					life = 30 * 24 * time.Hour
+					life = long
 				}
-				for end := time.Now().Add(30 * 24 * time.Hour); time.Now().Before(end); {
+				for end := time.Now().Add(long); time.Now().Before(end); {
 					stop := running(t, configure(t, cfg, channels...))
 					pass(life)
 					stop()

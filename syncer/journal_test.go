@@ -66,8 +66,12 @@ func TestExplanationsNameTheTrueCause(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes long under the race detector")
 	}
-	for seed := range uint64(4) {
-		synctest.Test(t, func(t *testing.T) { story(t, seed) })
+	t.Parallel()
+	for seed := range uint64(2) {
+		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) { story(t, seed) })
+		})
 	}
 }
 
@@ -249,6 +253,7 @@ func TestTheJournalIsBounded(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes long under the race detector")
 	}
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const products = 1000
 		source, m := newStock(make([]int, products)...), shop("a", products)

@@ -48,7 +48,8 @@ import (
 // STOCKSYNC_SEED=n plays day n alone. The waits between attempts are random in
 // any case, so that a rare failure may take -count=50 to come back.
 func TestWhateverHappensTheChannelsConverge(t *testing.T) {
-	first, days := 0, 250
+	t.Parallel()
+	first, days := 0, 150
 	if testing.Short() {
 		days = 50
 	}

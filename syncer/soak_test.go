@@ -97,6 +97,7 @@ func TestAWeekInWhichEverythingGoesWrong(t *testing.T) {
 	if testing.Short() {
 		days, products = 2, 100
 	}
+	t.Parallel()
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	synctest.Test(t, func(t *testing.T) {

@@ -37,7 +37,8 @@ import (
 //
 // STOCKSYNC_WORLD=n plays world n alone.
 func TestWhateverTheCatalogueTheChannelsConverge(t *testing.T) {
-	first, worlds := 0, 80
+	t.Parallel()
+	first, worlds := 0, 60
 	if testing.Short() {
 		worlds = 25
 	}
@@ -48,6 +49,7 @@ func TestWhateverTheCatalogueTheChannelsConverge(t *testing.T) {
 	}
 	for seed := first; seed < first+worlds; seed++ {
 		t.Run("STOCKSYNC_WORLD="+strconv.Itoa(seed), func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) { newMarket(t, uint64(seed)).play() })
 		})
 	}
