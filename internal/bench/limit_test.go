@@ -49,9 +49,12 @@ func (l *late) RoundTrip(r *http.Request) (*http.Response, error) {
 // answers are.
 func TestNeverMoreThanTheLimit(t *testing.T) {
 	random := drawn(t)
+	n := 2_000
+	if testing.Short() {
+		n = 300
+	}
 	for _, most := range []time.Duration{0, time.Duration(random.Float64() * float64(10*time.Second)), 10 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
-			const n = 2_000
 			slow := &late{random: rand.New(rand.NewPCG(random.Uint64(), 0)), most: most}
 			w, err := NewWorld(n, Shopify, Percent, nil, func(cfg *syncer.Config) { cfg.Schedule = syncer.Never })
 			require.NoError(t, err)
