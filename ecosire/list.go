@@ -32,7 +32,9 @@ type list[T any] struct {
 	sorts []string
 	// ahead is how many pages are under way at a time, once their number is
 	// known; 0 means one. Of pages that cost several requests there are as many
-	// fewer, or the first of them would be old before it is whole.
+	// fewer, or the first of them would be old before it is whole. The last pages
+	// are under way together, up to as many as the quota has requests: what fits
+	// into a window does not wait for answers.
 	ahead int
 	// cost is how many requests a page takes in all; 0 means one.
 	cost int
@@ -244,10 +246,19 @@ func (r *reading[T]) pass(ctx context.Context) error {
 			again, asked, coming = true, n-1, nil
 			n--
 		}
-		for len(coming) < max(1, r.ahead/r.cost) && (len(coming) == 0 || asked < pages) {
+		for len(coming) < r.abreast(pages-asked) && (len(coming) == 0 || asked < pages) {
 			ask()
 		}
 	}
+}
+
+// abreast is how many pages are under way at a time when so many are still to be asked for.
+func (r *reading[T]) abreast(left int) int {
+	ahead := r.ahead
+	if ahead > 1 && left*r.cost <= defaultLimit {
+		ahead = defaultLimit
+	}
+	return max(1, ahead/r.cost)
 }
 
 // first reads the first page, and finds out what the list can be sorted by.

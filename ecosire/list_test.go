@@ -142,3 +142,33 @@ func TestAPageInPartsKeepsItsOrder(t *testing.T) {
 		}
 	})
 }
+
+// What fits into a window is asked for at once when its number is known.
+func TestPagesThatTravelTogether(t *testing.T) {
+	for products, most := range map[int]int{90: 1, 2_000: 19, 6_000: 59} {
+		t.Run(fmt.Sprint(products), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, _ := server(products)
+				var mu sync.Mutex
+				under, together := 0, 0
+				start := time.Now()
+				c := client(t, roundTrip(func(r *http.Request) (*http.Response, error) {
+					mu.Lock()
+					under++
+					together = max(together, under)
+					mu.Unlock()
+					time.Sleep(100 * time.Millisecond)
+					mu.Lock()
+					under--
+					mu.Unlock()
+					return s.RoundTrip(r)
+				}), io.Discard)
+				got, err := collect(c.Stock(channel.WithUrgency(t.Context(), channel.Background)))
+				require.NoError(t, err)
+				assert.Len(t, got, products)
+				assert.Equal(t, most, together)
+				assert.LessOrEqual(t, time.Since(start), 200*time.Millisecond)
+			})
+		})
+	}
+}

@@ -17,30 +17,37 @@ type aside struct {
 	changes  []change
 }
 
-// divide lets pass what is harmless or explained, and puts the rest aside.
-func (n *night) divide(changes []change) (open, shut []change) {
+// divide lets pass what is harmless or explained, and adds the rest to put.
+func (n *night) divide(put *[]change) gate {
 	p := &pass{s: n.s, t: n.t}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	for _, c := range changes {
-		d := n.t.Guard.danger(&c)
-		if d == harmless || d == loss && p.explained(&c) || n.t.Guard.limit(d, 0) < 0 {
-			open = append(open, c)
-			continue
+	return func(changes []change) (open, shut []change) {
+		for _, c := range changes {
+			d := n.t.Guard.danger(&c)
+			if d == harmless || d == loss && p.explained(&c) || n.t.Guard.limit(d, 0) < 0 {
+				open = append(open, c)
+				continue
+			}
+			stock, seen := *c.stock, *c.seen // the group that they are in shall not stay
+			c.stock, c.seen = &stock, &seen
+			*put = append(*put, c)
 		}
-		a := &n.aside[d]
+		return open, nil
+	}
+}
+
+// putAside puts changes aside.
+func (n *night) putAside(changes []change) {
+	for _, c := range changes {
+		a := &n.aside[n.t.Guard.danger(&c)]
 		if a.products == nil {
 			a.products, a.skus = make(map[string]bool), make(map[string]bool)
 		}
 		a.products[c.key()], a.skus[c.sku] = true, true
 		n.put = append(n.put, c.products()...)
 		if len(a.changes) < maxListed {
-			stock, seen := *c.stock, *c.seen // the group that they are in shall not stay
-			c.stock, c.seen = &stock, &seen
 			a.changes = append(a.changes, c)
 		}
 	}
-	return open, nil
 }
 
 // forget takes back what was put aside of products that are compared again. What

@@ -77,8 +77,15 @@ func (t *target) failed(ctx context.Context, s *Syncer, err error, writing bool)
 		limit = maxRefusedBackoff
 	}
 	b.err, b.writing = err, writing
-	b.next = time.Now().Add(pause(err, b.failures, limit))
-	b.failures++
+	// What was under way together fails together, and counts as one failure.
+	now, failures := time.Now(), b.failures
+	if now.Before(b.next) {
+		failures--
+	}
+	if next := now.Add(pause(err, failures, limit)); next.After(b.next) {
+		b.next = next
+	}
+	b.failures = failures + 1
 	b.mu.Unlock()
 	if first {
 		s.logger.LogAttrs(ctx, slog.LevelWarn, "channel down", slog.String("channel", t.name), slog.Any("err", err))

@@ -14,7 +14,7 @@ import (
 )
 
 // maxAhead is how many pages a source may have under way at a time.
-const maxAhead = 16
+const maxAhead = 60
 
 // catalogue reads every product and sends them on in groups. A group does not
 // wait for more products when these are long in coming, as they are when the

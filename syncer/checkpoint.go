@@ -243,17 +243,14 @@ func (c ChannelReport) short() *ChannelReport {
 	return &c
 }
 
-// stride takes a group through the channel, and says what it left to do.
-func (n *night) stride(ctx context.Context, g *group) stride {
-	n.mu.Lock()
+// stride adds what a group's way through the channel came to, and says what it
+// left to do.
+func (n *night) stride(ctx context.Context, g *group, did []deed) stride {
 	put := len(n.put)
-	n.mu.Unlock()
 	var missing []string
 	n.missing = &missing
-	n.take(ctx, g)
+	n.took(ctx, g, did)
 	n.missing = nil
-	n.mu.Lock()
-	defer n.mu.Unlock()
 	st := stride{again: slices.Concat(missing, n.put[put:]), report: n.account.report.short()}
 	st.report.OnSale -= len(n.aside[loss].products) // they are counted when they are compared again
 	return st

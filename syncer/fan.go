@@ -29,6 +29,10 @@ const (
 	// flushAfter is how long a partly filled group waits for more. The last
 	// requests of ECOSIRE's minute come seconds apart.
 	flushAfter = 5 * time.Second
+	// besideGroups is how many groups a catalogue's run takes through a channel side
+	// by side that knows its own quota ([channel.Limited]) and takes any number of
+	// SKUs: a minute's products of ECOSIRE.
+	besideGroups = 6
 )
 
 // groups is the number of groups that n products make.
@@ -120,6 +124,9 @@ type fan struct {
 	// spill makes send leave behind a target that is too far behind, and a
 	// target's worker products that have grown old: it reads these again.
 	spill bool
+	// beside is how many groups each target's worker takes on at a time; nil means
+	// one. It is set before the first group is sent.
+	beside []int
 	// ended is called when a target has done all its groups; it may be nil, and
 	// is set before the first group is sent.
 	ended  func(target int)
@@ -129,11 +136,21 @@ type fan struct {
 	lost   []int    // and how many more there were than it may be left with
 }
 
-// fanOut starts a worker for each target, which does its work on each group;
-// wait ends them. A target that is depth groups behind makes send wait, or, if
-// the fan spills, is left behind after a moment. A target begins when its
-// channel of ready, if there is one, is closed.
+// fanOut starts a worker for each target, which does its work on each group, one
+// after the other; wait ends them. A target that is depth groups behind makes
+// send wait, or, if the fan spills, is left behind after a moment. A target
+// begins when its channel of ready, if there is one, is closed.
 func (s *Syncer) fanOut(ctx context.Context, depth int, do func(ctx context.Context, target int, g *group), ready ...<-chan struct{}) *fan {
+	return s.fanBeside(ctx, depth, func(ctx context.Context, target int, g *group) func() {
+		do(ctx, target, g)
+		return nil
+	}, ready...)
+}
+
+// fanBeside is fanOut for work that may be done on several groups side by side;
+// see fan.beside. It returns what finishes a group, or nil: that is done for one
+// group at a time, in their order.
+func (s *Syncer) fanBeside(ctx context.Context, depth int, work func(ctx context.Context, target int, g *group) (finish func()), ready ...<-chan struct{}) *fan {
 	f := &fan{s: s, behind: make([]idList, len(s.targets)), lost: make([]int, len(s.targets))}
 	for i := range s.targets {
 		feed := make(chan *group, depth)
@@ -144,14 +161,7 @@ func (s *Syncer) fanOut(ctx context.Context, depth int, do func(ctx context.Cont
 			if i < len(ready) {
 				<-ready[i]
 			}
-			for g := range feed {
-				if f.spill && len(g.stocks) > 0 && time.Since(g.stocks[0].AsOf) > maxAge {
-					f.leave(i, g)
-				} else {
-					do(ctx, i, g)
-				}
-				g.ends[i]()
-			}
+			f.take(ctx, i, feed, work)
 			if f.ended != nil {
 				f.ended(i)
 			}
@@ -159,6 +169,48 @@ func (s *Syncer) fanOut(ctx context.Context, depth int, do func(ctx context.Cont
 		})
 	}
 	return f
+}
+
+// A going is a group that a target is working on.
+type going struct {
+	*group
+	done chan func() // gets what finishes it
+}
+
+// take is what a target's worker does.
+func (f *fan) take(ctx context.Context, target int, feed <-chan *group, work func(context.Context, int, *group) func()) {
+	var under []going // in their order
+	for feed != nil || len(under) > 0 {
+		var next <-chan *group
+		var done chan func()
+		if len(under) > 0 {
+			done = under[0].done
+		}
+		if len(under) == 0 || f.beside != nil && len(under) < f.beside[target] {
+			next = feed
+		}
+		select {
+		case g, more := <-next:
+			if !more {
+				feed = nil
+				continue
+			}
+			if f.spill && len(g.stocks) > 0 && time.Since(g.stocks[0].AsOf) > maxAge {
+				f.leave(target, g)
+				g.ends[target]()
+				continue
+			}
+			begun := going{g, make(chan func(), 1)}
+			under = append(under, begun)
+			go func() { begun.done <- work(ctx, target, g) }()
+		case finish := <-done:
+			if finish != nil {
+				finish()
+			}
+			under[0].ends[target]()
+			under = under[1:]
+		}
+	}
 }
 
 func (f *fan) send(g *group) {

@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
+	"sync/atomic"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/ecosire/stocksync/channel"
 )
@@ -29,16 +27,16 @@ type night struct {
 	t       *target
 	account *account
 	tell    func(*account)
-	mu      sync.Mutex // of aside, which two passes may add to
-	missed  idList     // products to be compared yet
-	lost    int        // how many more there are, which are not remembered
-	missing *[]string  // gets what a stride adds to these
+	missed  idList    // products to be compared yet
+	lost    int       // how many more there are, which are not remembered
+	missing *[]string // gets what a stride adds to these
 	aside   [gain + 1]aside
 	written [gain + 1]bool
 	watched [gain + 1]watched
-	whole   bool     // everything was compared
-	put     []string // products that were put aside
-	rounds  int      // of catching up, while the channel worked
+	whole   bool        // everything was compared
+	stopped atomic.Bool // the channel was paused
+	put     []string    // products that were put aside
+	rounds  int         // of catching up, while the channel worked
 	// kitting is the kind of listings that are looked at now: the kits come
 	// last. left are those that must be looked at again, by SKU.
 	kitting kitting
@@ -54,8 +52,8 @@ type night struct {
 // pass is a pass that puts aside what is dangerous. It reads nothing again: a
 // read waits for its share of the source's quota, and would hold a thousand
 // SKUs meanwhile. What changed under it is made up for later.
-func (n *night) pass() *pass {
-	p := &pass{s: n.s, t: n.t, purpose: nightly, gate: n.divide, kitting: n.kitting}
+func (n *night) pass(put *[]change) *pass {
+	p := &pass{s: n.s, t: n.t, purpose: nightly, gate: n.divide(put), kitting: n.kitting}
 	if n.kitting == kitsAlone {
 		p.chosen = func(k Listing) bool { return n.left[k.SKU] }
 	}
@@ -75,59 +73,26 @@ func (n *night) kits(ctx context.Context) {
 			n.noKits = err
 			return
 		}
-		p := n.pass()
+		var did deed
+		p := n.pass(&did.put)
 		p.chosen = g.chosen
-		n.add(ctx, p.take(ctx, g.stocks))
+		did.outcome = p.take(ctx, g.stocks)
+		n.add(ctx, did)
 		g.endAll()
 	}
 	n.catchUp(ctx)
 }
 
-// take takes a group through the channel. If that does not work, the group is
-// made up for later.
-func (n *night) take(ctx context.Context, g *group) {
-	if n.paused() {
-		return
-	}
-	if n.t.state.wait() > 0 { // it does not work, and was asked moments ago
-		n.miss(idsOfStocks(g.stocks))
-		return
-	}
-	pass := func() *pass {
-		p := n.pass()
-		p.yields = n.rounds == 0 // later there are few, and they must be done with
-		return p
-	}
-	if n.t.size <= 0 || len(g.stocks) <= n.t.size || n.kitting == kitsAlone { // a kit needs all its parts
-		n.add(ctx, pass().take(ctx, g.stocks))
-		return
-	}
-	// A channel that takes little at a time is slow. An event must not wait for
-	// a whole group of it, so each of its batches is a pass; the next one is
-	// read while one is written.
-	var passes errgroup.Group
-	passes.SetLimit(2)
-	outs := make([]*outcome, groupsOf(len(g.stocks), n.t.size))
-	i := 0
-	for some := range slices.Chunk(g.stocks, n.t.size) {
-		at := i
-		i++
-		passes.Go(func() error {
-			outs[at] = pass().take(ctx, some)
-			return nil
-		})
-	}
-	_ = passes.Wait()
-	for _, o := range outs {
-		n.add(ctx, o)
-	}
-}
+// take takes a group through the channel.
+func (n *night) take(ctx context.Context, g *group) { n.took(ctx, g, n.work(ctx, g)) }
 
 func groupsOf(n, size int) int { return (n + size - 1) / size }
 
 // add adds what came of a pass. If the channel failed as a whole, what was not
 // done, and what is not known to be done, is looked at again.
-func (n *night) add(ctx context.Context, o *outcome) {
+func (n *night) add(ctx context.Context, did deed) {
+	n.putAside(did.put)
+	o := did.outcome
 	if len(o.takePaused()) > 0 {
 		n.account.report.Paused = true
 	}

@@ -56,7 +56,9 @@ func (s *Syncer) notePassed(ctx context.Context, nights []*night) error {
 // when the run came to it.
 func (n *night) paused() bool {
 	r := &n.account.report
-	r.Paused = r.Paused || n.t.pause.get() != nil
+	if r.Paused = r.Paused || n.t.pause.get() != nil; r.Paused {
+		n.stopped.Store(true)
+	}
 	return r.Paused
 }
 

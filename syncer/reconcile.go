@@ -93,12 +93,15 @@ func (s *Syncer) reconcile(ctx, reading context.Context) (r *Report, complete bo
 	known := s.newNames(ctx)
 	defer known.close()
 	var f *fan
-	f = s.fanOut(ctx, windowGroups, func(ctx context.Context, i int, g *group) {
-		if st := nights[i].stride(ctx, g); ctx.Err() == nil { // else it was cut off
-			f.track.did(i, g.number, st)
+	f = s.fanBeside(ctx, windowGroups, func(ctx context.Context, i int, g *group) func() {
+		did := nights[i].work(ctx, g)
+		return func() {
+			if st := nights[i].stride(ctx, g, did); ctx.Err() == nil { // else it was cut off
+				f.track.did(i, g.number, st)
+			}
 		}
 	}, preloaded...)
-	f.spill = true
+	f.spill, f.beside = true, s.besides()
 	var cp *checkpoint
 	if reading != nil {
 		if cp, failed = s.goOn(ctx); failed != nil {

@@ -183,7 +183,9 @@ func (n *night) retire(ctx context.Context, known *names, at int, whole bool) {
 		line.Reason = ReasonRetired
 		r.Retired = append(r.Retired, line)
 	}
-	n.writeRetired(ctx, n.divide)
+	var put []change
+	n.writeRetired(ctx, n.divide(&put))
+	n.putAside(put)
 }
 
 // writeRetired takes what is to be set to 0 through a gate.
