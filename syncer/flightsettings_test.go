@@ -212,3 +212,45 @@ func (b breaking) Stock(ctx context.Context, ids ...string) iter.Seq2[channel.St
 	}
 	return b.promises.Stock(ctx, ids...)
 }
+
+// What one channel has sold reaches the others although Run ended before the
+// queue could be told of it.
+func TestASaleIsSpreadAfterARestart(t *testing.T) {
+	flightOf(t, 10, func(f *flight) {
+		f.stop()
+		q := &unsold{keptQueue: f.queue.(keptQueue)}
+		q.fails.Store(true)
+		f.queue = q
+		f.begin()
+		inner := f.shops[0].inner
+		inner.OnLevels = func(ctx context.Context, next channel.Reader, skus []string) ([]channel.Level, error) {
+			time.Sleep(5 * time.Second) // until the other shop is done
+			return next.Levels(ctx, skus)
+		}
+		f.run()
+		require.True(f, f.shops[0].Sell("SKU-0", 3))
+		f.event()
+		f.shows(7, 10)
+		f.stop()
+		q.fails.Store(false)
+		f.begin()
+		f.run()
+		pass(time.Minute)
+		f.shows(7, 7)
+	})
+}
+
+// An unsold queue takes no mark of a sale while it fails.
+type unsold struct {
+	keptQueue
+	fails atomic.Bool
+}
+
+func (q *unsold) Mark(ctx context.Context, marks ...syncer.Mark) error {
+	for _, m := range marks {
+		if m.Why == syncer.CauseSale && q.fails.Load() {
+			return channel.ErrUnavailable
+		}
+	}
+	return q.keptQueue.Mark(ctx, marks...)
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"time"
 
@@ -24,6 +25,25 @@ func (s *Syncer) spread(ctx context.Context, moved []string, marked map[string]t
 	if len(marks) > 0 {
 		_ = s.insist(ctx, "Mark", func() error { return s.on(ctx).Mark(ctx, marks...) })
 	}
+}
+
+// spreadAll marks all products of which something is in flight: whoever noticed
+// that may have ended before the queue was told of it.
+func (s *Syncer) spreadAll(ctx context.Context) error {
+	l := s.ledger
+	l.mu.Lock()
+	ids := slices.Sorted(maps.Keys(l.flights))
+	l.mu.Unlock()
+	for some := range slices.Chunk(ids, groupSize) {
+		marks := make([]Mark, len(some))
+		for i, id := range some {
+			marks[i] = Mark{Key: Key{Lane: inboxLane, ID: id}, Why: CauseSale}
+		}
+		if err := s.on(ctx).Mark(ctx, marks...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // shown reports whether a channel was made to show what of a product is in

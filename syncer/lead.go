@@ -231,6 +231,9 @@ func (s *Syncer) prepareTerm(accept context.Context, t *tenure) error {
 	if err := s.insist(accept, "load", func() error { return s.recallPending(accept) }); err != nil {
 		return err
 	}
+	if err := s.insist(accept, "Mark", func() error { return s.spreadAll(accept) }); err != nil {
+		return err
+	}
 	s.recollect(accept)
 	return s.insist(accept, "lanes", func() error { return s.adopt(accept) })
 }
