@@ -57,7 +57,7 @@ type Update struct {
 // A Channel shows stock to customers: a web shop, a marketplace, a till.
 //
 // It only translates. Comparing, ordering, retrying, policies and reports are
-// the work of its user, most often a syncer.Syncer. Its methods may be called
+// the work of its caller, most often a syncer.Syncer. Its methods may be called
 // by several goroutines at once, but never for the same SKU.
 //
 // What else a channel can do is found by type with [As], also through
@@ -74,13 +74,11 @@ type Channel interface {
 	//
 	// A nil error means that every update is shown, or that the channel took it
 	// and has sold from it since (see [Deductor]). An error of type [Errors]
-	// says which updates are not shown, and the others are. An error that is
-	// [Permanent] refuses the call as it stands, most often for one of the
-	// updates: the caller asks again with parts of them to find out which. Any
-	// other error means that nothing is known of any of them: they may have been
-	// applied or not.
-	// An Errors joined with another error counts as any other error, too: nothing
-	// is known of any update.
+	// names the updates that are not shown; all others are. An error that is
+	// [Permanent] refuses the call as it stands, most often because of one of the
+	// updates: the caller asks again with parts of them to find out which. After
+	// any other error, an Errors joined with one included, nothing is known of any
+	// update: each may have been applied or not.
 	//
 	// Pushing the same updates twice is harmless. Push returns soon after ctx
 	// is done.
@@ -129,11 +127,11 @@ type Lister interface {
 // lately, so that sales of which no webhook told are noticed soon. Its counterpart
 // among sources is the [ChangeSource].
 type ChangeLister interface {
-	// Changes returns the levels, as Levels of a [Reader] does, of what may have
-	// changed since the call that returned the cursor, changes by Push included,
-	// and the cursor for the next call. The cursor "" asks for a first one, and
-	// returns no levels. What cannot be told in reasonable time is left out: it is
-	// for a comparison of everything to find. An error that matches
+	// Changes returns the levels of what may have changed since the call that
+	// returned the cursor, as Levels of a [Reader] would, changes by Push included,
+	// and the cursor for the next call. The cursor "" asks for a first cursor, and
+	// returns no levels. What cannot be found in reasonable time is left out: the
+	// next comparison of the whole catalogue finds it. An error that matches
 	// [errors.ErrUnsupported] means that this service cannot tell.
 	Changes(ctx context.Context, cursor string) (levels []Level, next string, err error)
 }
@@ -196,32 +194,32 @@ const (
 )
 
 // A Resumer is a [Channel] with work that outlasts the call that began it, such
-// as a file that the service processes for hours. What is to be known of such
-// work the channel keeps where the host told it to.
+// as a file that the service processes for hours. The channel keeps its record of
+// such work where the host told it to.
 type Resumer interface {
-	// Resume does what is due of that work. It returns the SKUs that are to be
-	// compared now, whatever is pending for them, since what became of their
-	// updates is known or can be read; and how long to wait before the next
-	// call. A wait of 0 means that nothing is under way: then Resume need not be
-	// called before the next Push. After an error the caller calls again, later.
+	// Resume does what is due of that work. It returns the SKUs to compare now,
+	// whatever is pending for them, since what became of their updates is known or
+	// can be read; and how long to wait before the next call. A wait of 0 means that
+	// nothing is under way: Resume need not be called before the next Push. After an
+	// error the caller calls again, later.
 	//
-	// It may be called at any time, by any process that pushes. Like Push it
-	// writes. Who is going to call it calls it once before the first Push: a
-	// channel begins such work only for those.
+	// Any process that pushes may call it, at any time. Like Push it writes. A caller
+	// that will go on calling it calls it once before the first Push: a channel
+	// begins such work only for these.
 	Resume(ctx context.Context) (skus []string, again time.Duration, err error)
 }
 
 // A Deductor is a [Channel] that keeps the books of its own sales, as a till
-// does: it takes a pushed quantity for that of an earlier moment, and deducts
-// what it has sold since. So its Push answers nil for an update that it took
-// although it shows less than was pushed.
+// does: it takes a pushed quantity as of an earlier moment, and deducts what it has
+// sold since. So its Push returns nil for an update that it took, although it shows
+// less than was pushed.
 //
 // A level below the quantity pushed, read within Deducts of the Push, is then
 // no proof of drift, of a write that failed, or of a new sale: the units
 // missing may be ones that the source has booked already. A push after that
 // time gives these back. A level above the quantity has another cause.
 type Deductor interface {
-	// Deducts is how long before Update.AsOf that earlier moment is; 0 means AsOf
+	// Deducts is how long before [Update].AsOf that earlier moment is; 0 means AsOf
 	// itself.
 	Deducts() time.Duration
 }

@@ -1,6 +1,6 @@
 // Package channel is the contract between a source of truth, the channels that
-// show stock to customers, and what keeps them equal. It imports the standard
-// library only.
+// show stock to customers, and the syncer that keeps them equal. It imports the
+// standard library only.
 //
 // # Writing a channel
 //
@@ -21,8 +21,10 @@
 //  5. If the service can refuse a write on top of a change that nobody saw,
 //     compare with Update.Seen and answer [ErrConflict].
 //
-// Optional interfaces are found by [As], through wrappers too, so a channel
-// that wraps another one needs only a method Unwrap.
+// Everything else that a channel can do is an optional interface, listed at
+// [Channel]; those of a source are listed at [Source]. They are found by [As],
+// through wrappers too: a channel that wraps another one needs only a method
+// Unwrap() Channel.
 //
 // # Quantities
 //
@@ -31,9 +33,8 @@
 //
 // # Errors
 //
-// A product's trouble and a service's trouble are different things. An error
-// for an SKU belongs into an [Errors], a [Level] or a [Stock]; an error that
-// is returned as such says that the call as a whole failed. Missing is not
-// zero: what could not be read is an error, and nobody may publish anything
-// for it.
+// A product's trouble and a service's trouble are different things. An error about
+// an SKU belongs in an [Errors], a [Level] or a [Stock]; an error that is returned
+// by itself says that the call failed as a whole. Missing is not zero: what could
+// not be read is an error, and nobody may publish a quantity for it.
 package channel

@@ -87,11 +87,10 @@ type Source interface {
 	// may be yielded more than once. Of the whole catalogue each product comes
 	// once: a second one with its SKU would be another product.
 	//
-	// At most one error is yielded, as the last pair, with a zero Stock: what
-	// came before it holds, and of all else nothing is known. A source that
-	// cannot vouch for having yielded every product ends with an error that
-	// matches [ErrIncomplete]. Ranging again reads again; breaking off stops
-	// the reading.
+	// At most one error is yielded, as the last pair, with a zero Stock: what came
+	// before it holds, and of all else nothing is known. A source that is not
+	// certain to have yielded every product ends with an error that matches
+	// [ErrIncomplete]. Ranging again reads again; breaking off stops the reading.
 	//
 	// An error that matches [ErrInvalid] means that the source refuses the
 	// request as it stands, most often for one of the ids: the caller asks
@@ -163,14 +162,14 @@ type Event struct {
 	// SKUs are what a channel's event is about: channels know no product ids.
 	SKUs []string
 	// Shows is what a channel says that it shows, for some of SKUs, or nil. It is
-	// never believed. It only tells the echo of one's own write: if the channel
+	// never believed. It only identifies the echo of one's own write: if the channel
 	// is known to show just that, nothing has changed.
 	Shows map[string]int
 	// Order says that the event is about an order: its products were sold a moment
 	// ago, and may be sold twice until every channel knows.
 	Order bool
-	// Odd says what of the delivery makes no sense and was left out, for logs.
-	// It is "" for most. What the event does name holds.
+	// Odd says what part of the delivery makes no sense and was left out, for logs;
+	// "" if none. What the event names holds.
 	Odd string
 }
 
@@ -192,13 +191,13 @@ type Clocked interface {
 	Skew() (ahead time.Duration, ok bool)
 }
 
-// A Continuer is a [Source] whose catalogue can be read from a place on, so that a
-// long reading that was cut off goes on where it was.
+// A Continuer is a [Source] whose catalogue can be read from a given product on, so
+// that a long reading that was cut off goes on where it was.
 type Continuer interface {
-	// StockAfter yields what Stock yields of the whole catalogue behind a product,
-	// in the same order. before is how many products came up to and with it, as a
-	// hint to where it is. Some of these may come again, up to a page. If the place
-	// cannot be found again, the only error matches [errors.ErrUnsupported], and
-	// nothing was yielded. For the rest it is like Stock.
+	// StockAfter yields what Stock yields of the whole catalogue after a product, in
+	// the same order. before is the number of products up to and including it, as a
+	// hint to its place. Up to a page of these may come again. If the place cannot
+	// be found, it yields only an error that matches [errors.ErrUnsupported]. In all
+	// else it is like Stock.
 	StockAfter(ctx context.Context, productID string, before int) iter.Seq2[Stock, error]
 }

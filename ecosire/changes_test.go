@@ -98,7 +98,7 @@ func TestOnStockChange(t *testing.T) {
 		}})
 	require.NoError(t, err)
 	require.NoError(t, c.PostAdjustment(t.Context(), ecosire.Adjustment{ProductID: ids[0], LocationID: "LOC-WH01-A1", Quantity: 5}))
-	tr, err := c.CreateTransfer(t.Context(), ecosire.Transfer{Type: ecosire.Receipt, LineItems: []ecosire.TransferLine{{ProductID: ids[1], Quantity: 4}, {ProductID: ids[0], Quantity: 1}}})
+	tr, err := c.CreateTransfer(t.Context(), ecosire.Transfer{Type: ecosire.TransferReceipt, LineItems: []ecosire.TransferLine{{ProductID: ids[1], Quantity: 4}, {ProductID: ids[0], Quantity: 1}}})
 	require.NoError(t, err)
 	require.NoError(t, c.ValidateTransfer(t.Context(), tr.ID), "the change stands")
 	require.Error(t, c.ValidateTransfer(t.Context(), tr.ID))

@@ -330,7 +330,7 @@ func TestOrdersTransfersAdjustmentsMoves(t *testing.T) {
 	require.NoError(t, err)
 	assert.Empty(t, none)
 
-	transfer, err := c.CreateTransfer(ctx, ecosire.Transfer{Type: ecosire.Receipt, LineItems: []ecosire.TransferLine{{ProductID: ids[1], Quantity: 40}}})
+	transfer, err := c.CreateTransfer(ctx, ecosire.Transfer{Type: ecosire.TransferReceipt, LineItems: []ecosire.TransferLine{{ProductID: ids[1], Quantity: 40}}})
 	require.NoError(t, err)
 	require.NoError(t, c.ValidateTransfer(ctx, transfer.ID))
 	p, _ := s.Product(ids[1])
@@ -339,7 +339,7 @@ func TestOrdersTransfersAdjustmentsMoves(t *testing.T) {
 	transfer, err = c.Transfer(ctx, transfer.ID)
 	require.NoError(t, err)
 	assert.Equal(t, "done", transfer.Status)
-	all, err := collect(c.Transfers(ctx, ecosire.TransferFilter{Type: ecosire.Receipt}))
+	all, err := collect(c.Transfers(ctx, ecosire.TransferFilter{Type: ecosire.TransferReceipt}))
 	require.NoError(t, err)
 	assert.Len(t, all, 1)
 

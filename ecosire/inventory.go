@@ -57,9 +57,9 @@ type TransferType string
 
 // The types of transfers.
 const (
-	Receipt  TransferType = "receipt"  // stock comes in
-	Delivery TransferType = "delivery" // stock goes out
-	Internal TransferType = "internal" // stock moves between locations
+	TransferReceipt  TransferType = "receipt"  // stock comes in
+	TransferDelivery TransferType = "delivery" // stock goes out
+	TransferInternal TransferType = "internal" // stock moves between locations
 )
 
 // A Transfer moves products between locations once it is validated. Type and

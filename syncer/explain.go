@@ -15,9 +15,10 @@ import (
 // A Question asks about a product, by its id or by an SKU.
 type Question struct {
 	ProductID string
-	// SKU is asked about if there is no ProductID. It is found if the syncer has
-	// met it lately: among what it remembers of the channels (some 5,000 SKUs
-	// each), what guards hold, and what is in trouble.
+	// SKU is asked about if there is no ProductID. It is the channel's or the
+	// source's. It is looked up among what the last runs have met, what guards hold
+	// and what is in trouble, and else by the source's search ([channel.Finder]),
+	// which costs a request.
 	SKU string
 	// Remembered asks for what the channels were last known to show, instead of
 	// reading them now.

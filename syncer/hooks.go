@@ -9,41 +9,44 @@ import (
 	"github.com/ecosire/stocksync/channel"
 )
 
-// Hooks let a host count and trace what happens. Each may be nil. They are
-// called in line, by several goroutines at once, and should return soon; a
-// panic in one is logged and does no harm. The context is that of the work
-// that the call is about.
+// Hooks let a host count and trace what happens. Each may be nil. They are called
+// in line, by several goroutines at once, and should return soon; a panic in one is
+// logged and does no harm. The context is that of the work that a call is about. A
+// channel is given by its name.
 type Hooks struct {
-	// Work is called when work that lasts begins. The context that it returns
-	// is that of the work, and the function is called at its end. Either may be
-	// nil. See [Work].
+	// Work is called when a call or a turn of Run begins. The context that it
+	// returns becomes that of the work, and the function is called at its end.
+	// Either may be nil. See [Work].
 	Work func(context.Context, Work) (context.Context, func(WorkDone))
-	// Received: a webhook handler, the source's or a channel's, accepted an event
-	// as genuine.
+	// Received is called when a webhook handler, the source's or a channel's, has
+	// accepted an event as genuine.
 	Received func(context.Context, channel.Event)
-	// Marked: products were marked as changed, by an event, by Notify, or
-	// because they moved.
+	// Marked is called when products were marked as changed, by an event, by
+	// Notify, or by a watch.
 	Marked func(ctx context.Context, productIDs []string)
-	// Pushed: Run dealt with a batch of marked products on a channel.
+	// Pushed is called when Run has taken a batch of marked products through a
+	// channel.
 	Pushed func(context.Context, Pushed)
-	// Retry: products will be tried again.
+	// Retry is called when products will be tried again.
 	Retry func(context.Context, Retry)
-	// GaveUp: a product will not be tried again before it changes, most often
-	// because the channel does not have it.
+	// GaveUp is called when a product will not be tried again before it changes,
+	// most often because the channel does not have it.
 	GaveUp func(context.Context, Problem)
-	// Down: a channel as a whole has failed. Until Up it is only probed.
+	// Down is called when a channel has failed as a whole. Until Up it is only
+	// probed.
 	Down func(ctx context.Context, channel string, err error)
-	// Up: a channel works again.
+	// Up is called when a channel works again; after is how long it was down.
 	Up func(ctx context.Context, channel string, after time.Duration)
-	// Paused: a channel is paused. Each process calls it when it finds out, or
-	// starts; the one that works finds out within five seconds.
+	// Paused is called when a process finds a channel paused, or starts with it
+	// paused; the one that works finds out within five seconds.
 	Paused func(ctx context.Context, p Pause)
-	// Resumed: a channel is paused no longer; otherwise it is like Paused.
+	// Resumed is called when a channel is paused no longer, as Paused is; after is
+	// how long it was paused.
 	Resumed func(ctx context.Context, channel string, after time.Duration)
-	// Tripped: a guard has tripped; see [Syncer.Held].
+	// Tripped is called when a guard has tripped; see [Syncer.Held].
 	Tripped func(ctx context.Context, channel string, t Trip)
-	// InFlight: units that a channel has sold are in flight, or no longer, or were
-	// taken for an edit; see [FlightKind].
+	// InFlight is called when units that a channel has sold are in flight, or no
+	// longer, or were taken for an edit; see [FlightKind].
 	InFlight func(context.Context, FlightEvent)
 	// Changed is called for every quantity written, including those beyond a
 	// report's list.
@@ -53,25 +56,25 @@ type Hooks struct {
 	Observed func(ctx context.Context, channel string, c Change)
 	// Progress reports how far a reconciliation has got. Calls never overlap.
 	Progress func(context.Context, Progress)
-	// Alarm: an [Alarm] was raised, or is over; then its Ended is set. On a
-	// SharedQueue one process tells.
+	// Alarm is called when an [Alarm] was raised, and when it is over; then its
+	// Ended is set. On a SharedQueue one process calls it.
 	Alarm func(context.Context, Alarm)
-	// Leading: on a [SharedQueue], this process has begun to lead.
+	// Leading is called when this process has begun to lead, on a [SharedQueue].
 	Leading func(context.Context, LeaderInfo)
-	// Deposed: on a [SharedQueue], this process has ceased to lead, and all its
-	// work has ended. lost is set if another process took over or the database was
-	// out of reach; otherwise this process resigned, since Run ends.
+	// Deposed is called when this process leads no longer, on a [SharedQueue], and
+	// all its work has ended. lost is set if another process took over or the
+	// database was out of reach; otherwise this process resigned, since Run ends.
 	Deposed func(ctx context.Context, term uint64, lost bool)
-	// Reconciled: a reconciliation that Run made has ended. The report is nil if
-	// it could not begin.
+	// Reconciled is called when a reconciliation that Run made has ended. The report
+	// is nil if it could not begin.
 	Reconciled func(context.Context, *Report, error)
-	// Request: a client that speaks to ECOSIRE or a shop has sent a request and
-	// has an answer, or none. channel is "" for the source, and where its
-	// webhooks' receiver asks. See [channel.WithRequests].
+	// Request is called when a client of ECOSIRE or of a shop has sent a request and
+	// has an answer, or none. channel is "" for the source, and for a request by the
+	// receiver of its webhooks. See [channel.WithRequests].
 	Request func(ctx context.Context, channel string, r channel.Request)
-	// Delivery is called when a webhook handler gets a request, whoever sends
-	// it, with its context. The context that it returns is that of what is done
-	// about it, and the function is called with the status of the answer. Either
+	// Delivery is called with each request that a webhook handler gets, whoever
+	// sends it, and its context. The context that it returns becomes that of the
+	// handling, and the function is called with the status of the answer. Either
 	// may be nil.
 	Delivery func(context.Context, *http.Request) (context.Context, func(status int))
 	// Trace returns the trace context for marks that are made with ctx, where
@@ -117,10 +120,10 @@ type WorkDone struct {
 	Err     error
 }
 
-// Pushed says what became of a batch.
+// Pushed says what became of a batch of marked products on one channel.
 type Pushed struct {
-	// ChannelReport says it in detail. Its Problems will be tried again or
-	// were given up; the other hooks tell which.
+	// ChannelReport has the details. Its Problems will be tried again or were given
+	// up; the hooks Retry and GaveUp tell which.
 	ChannelReport
 	// Delay is the time from the oldest mark in the batch until now.
 	Delay time.Duration
@@ -131,10 +134,10 @@ type Pushed struct {
 
 // Retry says what will be tried again.
 type Retry struct {
-	Channel  string // "" for orders whose products are to be found
-	Products int
-	Wait     time.Duration
-	Err      error // the first of them
+	Channel  string        // "" for orders whose products are to be found
+	Products int           // how many products, or orders
+	Wait     time.Duration // until the next attempt
+	Err      error         // the first one's
 }
 
 // MarshalJSON writes Err as its text and class.

@@ -13,7 +13,7 @@ import (
 	"github.com/ecosire/stocksync/channel"
 )
 
-// How a reconciliation can end otherwise than well.
+// What a reconciliation's error may match, apart from the errors of package channel.
 var (
 	// ErrHeld: a guard holds lines. They are in the report's Held; those that
 	// tripped the guard are in [Syncer.Held], too, until they are dealt with.

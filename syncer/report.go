@@ -45,8 +45,8 @@ type Report struct {
 	Problems []Problem `json:"problems,omitempty"`
 	// Channels has one entry for each target, in the order of Config.Targets.
 	Channels []ChannelReport `json:"channels"`
-	// Held has the lines that a guard held, or is nil: look at it, Approve it
-	// and Apply it, or let it be.
+	// Held has the lines that a guard held, or is nil. Look at them; then Approve
+	// and Apply the plan, or leave it.
 	Held *Plan `json:"held,omitempty"`
 	// Replanned has what Apply did not write because the channel or the source
 	// had changed since the plan was made, planned anew; or it is nil.
@@ -64,14 +64,14 @@ type ChannelReport struct {
 	Checked    int    `json:"checked"`
 	Updated    int    `json:"updated"`              // showed something else, and was written
 	Observed   int    `json:"observed,omitempty"`   // showed something else, and was not written, since the target observes
-	Pending    int    `json:"pending,omitempty"`    // accepted, in this run or an earlier one, and not settled yet; or asked of a leader that has not answered yet
+	Pending    int    `json:"pending,omitempty"`    // accepted, in this run or an earlier one, and not shown yet; or asked of a leader that has not answered
 	Unclear    int    `json:"unclear,omitempty"`    // sent, and not known whether applied
 	Unchanged  int    `json:"unchanged"`            // showed the right quantity already
 	Superseded int    `json:"superseded,omitempty"` // changed again and again meanwhile, and not written
 	Held       int    `json:"held,omitempty"`       // held by the guard, and not written
 	Replanned  int    `json:"replanned,omitempty"`  // not what the plan expected, and not written
 	Unknown    int    `json:"unknown,omitempty"`    // the channel does not have the SKU
-	Failed     int    `json:"failed,omitempty"`     // could not be written, or not be read
+	Failed     int    `json:"failed,omitempty"`     // could not be read or written
 
 	// Extra is the number of SKUs on the channel that no listing of a product has,
 	// and ExtraSKUs are the first 10,000 of them. Retired are those that customers

@@ -37,21 +37,21 @@ type Config struct {
 	// same [SharedQueue], and one of them does the work.
 	Queue Queue
 	// Name is the name by which the other replicas on a SharedQueue know this
-	// process; "" means the host's name and the process's number.
+	// process; "" means the host's name and the process id.
 	Name string
-	// Tenant is whose shops these are, where one process serves several merchants.
-	// It delays each time of the Schedule by up to an hour, and shifts the beat of
-	// the watch, by amounts that depend on the name alone: so that merchants do not
-	// begin at once, and each begins at the same time every night. Log lines have
-	// it as "tenant". "" delays nothing.
+	// Tenant names the merchant, where one process serves several. It delays each
+	// time of the Schedule by up to an hour, and shifts the beat of the watch, by
+	// amounts that depend on the name alone: merchants do not begin all at once, and
+	// each begins at the same time every night. Log lines have it as "tenant". ""
+	// delays nothing.
 	Tenant string
 	// Gather is how long Run waits after a mark for more of them, so that a
 	// burst costs one request; 0 means 100 ms, or 50 ms where the source is a
-	// [channel.Pacer], and a negative time none.
+	// [channel.Pacer], and a negative time no wait.
 	Gather time.Duration
-	// Grace is how long the work in flight may go on after Run's context is
-	// done; 0 means 10 seconds, and a negative time none. A reconciliation reads
-	// nothing more then, and finishes what it has read.
+	// Grace is how long calls under way may go on after Run's context is done; 0
+	// means 10 seconds, and a negative time not at all. A reconciliation then reads
+	// nothing more, and finishes what it has read.
 	Grace time.Duration
 	// WatchEvery is how often Run asks the source for what changed without an event,
 	// if it is a [channel.ChangeSource]; 0 means 30 seconds, and a negative time
@@ -65,22 +65,21 @@ type Config struct {
 	// as soon as it leads, unless another process has done so since it started.
 	ReconcileAtStart bool
 	// Patience is how long a call of a channel may take, and how long the source
-	// may say nothing, before the syncer goes on without it; 0 means 10 minutes.
-	// Preloading may take three times as long. An adapter that ends its calls
-	// by itself never meets it; one that does not holds its channel down until
-	// the call returns, and no other channel.
+	// may be silent, before the syncer goes on without it; 0 means 10 minutes.
+	// Preloading may take three times as long. An adapter whose calls end by
+	// themselves never meets it. One whose call does not return keeps its channel
+	// down until it does, and no other channel.
 	Patience time.Duration
 	// Journal is how long the queue's store keeps what happened: changes, what was
 	// held and given up, channels that failed, and runs; 0 means that it is not
-	// kept. [Syncer.Explain] and the [Culprit]s of a report draw on it. A week is
-	// a good choice. It keeps the last 200,000 entries, of about 350 bytes each;
-	// in a [MemoryQueue] 20,000.
+	// kept. [Syncer.Journal], [Syncer.Explain] and the [Culprit]s of a report draw on
+	// it. A week is a good choice. It keeps the last 200,000 entries, of about 350
+	// bytes each; in a [MemoryQueue] 20,000.
 	Journal time.Duration
-	// Observe makes every target observe, as if it said so itself: a host that
-	// runs beside what it is to replace sets it for the first week, and nothing is
-	// written to any shop but for what a Target's Pilot chooses. All replicas on a
-	// SharedQueue must agree; what the leader's Config says counts. See
-	// [Target].Observe.
+	// Observe makes every target observe: nothing is written to any shop but what a
+	// Target's Pilot chooses. Set it for the first week, beside the program that this
+	// one will replace. All replicas on a SharedQueue must agree; the leader's Config
+	// counts. See [Target].Observe.
 	Observe bool
 	// Settle is how long the source may take to book what a channel has sold; 0
 	// means 30 minutes. A listing that shows less than it was last known to show

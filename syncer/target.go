@@ -17,33 +17,34 @@ import (
 	"github.com/ecosire/stocksync/internal/text"
 )
 
-// A Target is a channel, and what of the stock it is to show.
+// A Target is a channel, and what it should show of the stock. Its functions may be
+// called by several goroutines at once, and should return soon.
 type Target struct {
 	// Channel is required.
 	Channel channel.Channel
 	// Policy decides how many units are shown; the zero Policy is [Available].
 	Policy Policy
-	// Filter chooses the products that the channel is to show at all; nil
+	// Filter chooses the products that the channel should show at all; nil
 	// means all. What it leaves out is neither read nor written there.
 	Filter func(channel.Stock) bool
 	// Listings says under which SKUs the channel shows a product; nil means
-	// its own, for one unit. What it returns none for is left out. See [Renamed]
-	// and [Pack].
+	// its own, for one unit. A product for which it returns none is left out. See
+	// [Renamed] and [Pack].
 	Listings func(channel.Stock) []Listing
-	// Kits returns the listings that take several products; nil means none. It
-	// is called often and may return another list while running. A mark of a
-	// part is a mark of its kits. A kit shows how many can be made of what the
-	// Policy leaves of each part, and is an error if one cannot be read.
+	// Kits returns the listings that take several products; nil means none. It is
+	// called often, by several goroutines at once, and may return another list each
+	// time. A mark of a part is a mark of its kits. A kit shows how many can be made
+	// of what the Policy leaves of each part, and is an error if a part cannot be
+	// read.
 	Kits func() []Listing
 	// Retire, unless it is nil, makes reconciliations look for what the channel
-	// sells and the source does not have: the channel is listed
-	// ([channel.Lister]), at its cost. [ChannelReport].Retired has what was found.
-	// Retire is asked for each SKU whether it is to be set to 0, which the Guard
-	// counts as a loss; func(string) bool { return false } only reports. An SKU
-	// is not retired as long as a listing of a product has it, a product that could
-	// not be read or that Filter leaves out included; in a run that has not read
-	// the whole catalogue, or less than half of what there was, none is. A plan
-	// has what is retired in any case.
+	// sells and the source does not have: the channel is listed ([channel.Lister]),
+	// which costs requests. [ChannelReport].Retired has what was found. Retire says
+	// of each such SKU whether to set it to 0, which the Guard counts as a loss;
+	// func(string) bool { return false } only reports. An SKU is not retired while a
+	// product lists it, even one that could not be read or that Filter leaves out.
+	// In a run that has not read the whole catalogue, or less than half of what
+	// there was, none is. A plan lists what is retired in any case.
 	Retire func(sku string) bool
 	// Webhooks authenticates and reads what the handler of
 	// [Syncer.ChannelHandler] gets, such as a *shopify.Webhooks; nil means that
@@ -53,18 +54,19 @@ type Target struct {
 	// no webhook told of. Its zero value is off, since looking costs quota. It
 	// watches this channel; Config.WatchEvery watches the source.
 	Watch Watch
-	// Guard limits what may be done to the channel before anybody has looked.
+	// Guard limits what may be done to the channel before a person has looked. Its
+	// zero value is the default guard.
 	Guard Guard
 	// Observe makes the syncer do everything for the channel but write: events,
 	// reconciliations, reports, hooks, delays, plans and explanations are as they
-	// will be, and nothing is written to the shop, whatever is called. What would
-	// have been written is Observed in reports, with what the shop showed instead,
+	// will be, and nothing is written to the shop, whatever is called. Reports have
+	// what would have been written as Observed, with what the shop showed instead,
 	// and how much of it the Guard would have held. Apply and Approve fail with
 	// [ErrObserving]. See Config.Observe.
 	Observe bool
-	// Pilot, with Observe, chooses the products that are written all the same, for
-	// the days between observing and trusting; nil means none. A kit is written if
-	// all its parts are chosen; what is retired, which has no product, is not.
+	// Pilot, with Observe, chooses products that are written all the same, for the
+	// days between observing and trusting; nil means none. A kit is written if all
+	// its parts are chosen. What is retired has no product, and is not written.
 	Pilot func(channel.Stock) bool
 }
 
