@@ -36,7 +36,8 @@ var errNoTests = errors.New("no tests")
 type bench struct {
 	dir   string
 	tmp   string
-	tests []*test // the quickest first
+	tests []*test       // the quickest first
+	each  time.Duration // about how long tests are tried on one mutation
 }
 
 // A test is one of the package's, with the blocks of code that it runs.
@@ -49,14 +50,9 @@ type test struct {
 // A block is from a line to another.
 type block struct{ Line, EndLine int }
 
-// Limits, which tests change.
-var (
-	// leeway is the processor's time that a mutation gets beyond three times what
-	// its tests take.
-	leeway = 4 * time.Second
-	// enough is about how long tests are tried on one mutation.
-	enough = 30 * time.Second
-)
+// leeway is the processor's time that a mutation gets beyond three times what its
+// tests take.
+var leeway = 4 * time.Second
 
 const (
 	// together is how long tests take that are run in one process. The first to
@@ -74,12 +70,12 @@ var keptIn string
 
 // newBench runs each of the package's tests that match once, to see what it
 // runs. close must be called.
-func newBench(ctx context.Context, dir, match string) (*bench, error) {
+func newBench(ctx context.Context, dir, match string, each time.Duration) (*bench, error) {
 	tmp, err := os.MkdirTemp("", "mutate")
 	if err != nil {
 		return nil, err
 	}
-	b := &bench{dir: dir, tmp: tmp}
+	b := &bench{dir: dir, tmp: tmp, each: each}
 	if err := b.survey(ctx, match); err != nil {
 		b.close()
 		return nil, err
@@ -241,7 +237,7 @@ func (b *bench) groups(m *mutation, p *program) (groups [][]*test, left int) {
 		switch {
 		case !t.reaches(m) || p.fails[t.Name]:
 			continue
-		case sum > 0 && sum+t.Took > enough:
+		case sum > 0 && sum+t.Took > b.each:
 			left++
 			continue
 		case len(group) > 0 && took+t.Took > together:
@@ -266,7 +262,7 @@ func (b *bench) guilty(ctx context.Context, p *program, failed []string) (bool, 
 	for _, name := range failed {
 		fails, known := p.fails[name]
 		if !known {
-			v, _, err := b.run(ctx, p.bin, 0, []*test{{Name: name, Took: enough}})
+			v, _, err := b.run(ctx, p.bin, 0, []*test{{Name: name, Took: b.each}})
 			if err != nil {
 				return false, err
 			}

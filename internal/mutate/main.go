@@ -12,8 +12,8 @@
 // The working tree is not touched: each change reaches the compiler by
 // go build's -overlay, some hundred of them in one program, in which an
 // environment variable turns one on. Only tests that run the changed line are
-// run, with -short, the quickest first, until one fails or about 30 s have
-// passed; what a test runs in a process of its own is not seen. To find out which
+// run, with -short, the quickest first, until one fails or they
+// have taken 30 s of the processor; what a test runs in a process of its own is not seen. To find out which
 // tests run what each is run once; the answer is kept in the user's cache for as
 // long as the package and its tests are the same. It exits with 1 if something
 // survives unexplained. What does not fit into the time is counted and left out;
@@ -46,6 +46,7 @@ type options struct {
 	only     string        // only mutations whose id matches this expression
 	tests    string        // only tests whose name matches this expression
 	limit    time.Duration // for everything
+	each     time.Duration // for one mutation
 	seed     uint64
 	accepted string // a file
 	list     bool
@@ -60,6 +61,7 @@ func main() {
 	flag.StringVar(&o.only, "only", "", "try mutations whose id matches this `expression` only")
 	flag.StringVar(&o.tests, "run", "", "run tests whose name matches this `expression` only")
 	flag.DurationVar(&o.limit, "for", 10*time.Minute, "take at most about this long")
+	flag.DurationVar(&o.each, "each", 30*time.Second, "run tests on one mutation for about this long, by the processor")
 	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().Unix()), "of the order")
 	flag.StringVar(&o.accepted, "accepted", "internal/mutate/accepted.txt", "`file` of survivors with their reasons")
 	flag.BoolVar(&o.list, "list", false, "list the mutations and run nothing")
@@ -160,7 +162,7 @@ func (t *tally) try(ctx context.Context, name, dir string, mutations []*mutation
 		return nil
 	}
 	fmt.Fprintf(t.out, "%s: %d mutations, -seed %d\n", name, len(mutations), o.seed)
-	b, err := newBench(ctx, dir, o.tests)
+	b, err := newBench(ctx, dir, o.tests, o.each)
 	if errors.Is(err, errNoTests) {
 		fmt.Fprintf(t.out, "%s: no tests, nothing is mutated\n", name)
 		return nil

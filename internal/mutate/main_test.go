@@ -64,7 +64,7 @@ func mutate(t *testing.T, dir string, o options) (out string, err error) {
 	t.Chdir(dir)
 	t.Setenv("GOFLAGS", "")
 	t.Setenv("GOWORK", "off")
-	o.accepted = "accepted"
+	o.accepted, o.each = "accepted", time.Minute
 	if o.limit == 0 {
 		o.limit = 10 * time.Minute
 	}

@@ -91,7 +91,7 @@ func TestManyMutationsInOneProgram(t *testing.T) {
 	t.Setenv("GOWORK", "off")
 	dir := t.TempDir()
 	write(t, dir, map[string]string{"go.mod": sample["go.mod"], "p.go": kinds, "p_test.go": kindsTest})
-	b, err := newBench(t.Context(), dir, "")
+	b, err := newBench(t.Context(), dir, "", time.Minute)
 	require.NoError(t, err)
 	defer b.close()
 	path := filepath.Join(dir, "p.go")
@@ -171,7 +171,7 @@ func TestM(t *testing.T) {
 	}
 }
 `})
-	b, err := newBench(t.Context(), dir, "")
+	b, err := newBench(t.Context(), dir, "", time.Minute)
 	require.NoError(t, err)
 	defer b.close()
 	path := filepath.Join(dir, "p.go")
@@ -190,7 +190,8 @@ func TestM(t *testing.T) {
 
 func TestTheQuickestTestsFirst(t *testing.T) {
 	here, there := map[string][]block{"p.go": {{1, 9}}}, map[string][]block{"p.go": {{10, 19}}}
-	b := new(bench)
+	const enough = 30 * time.Second
+	b := &bench{each: enough}
 	for _, x := range []struct {
 		name string
 		took time.Duration
@@ -235,7 +236,7 @@ func TestSurveysAreKept(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, sample)
 	survey := func(match string) []*test {
-		b, err := newBench(t.Context(), filepath.Join(dir, "p"), match)
+		b, err := newBench(t.Context(), filepath.Join(dir, "p"), match, time.Minute)
 		require.NoError(t, err)
 		b.close()
 		return b.tests
