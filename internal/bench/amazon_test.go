@@ -27,6 +27,7 @@ import (
 const (
 	amazonTime  = 300 * time.Millisecond // of a request
 	amazonFeed  = 20 * time.Minute       // of a feed
+	amazonLag   = 10 * time.Minute       // until it shows, at most
 	amazonRate  = 5                      // requests a second, for reading and for writing
 	amazonBurst = 5
 	amazonPage  = 20
@@ -151,7 +152,7 @@ func TestAmazon(t *testing.T) {
 		assert.LessOrEqual(t, took.Seconds(), 1.05*33*60)
 	})
 	synctest.Test(t, func(t *testing.T) {
-		m := newMarket(t, n, Fresh, 10*time.Minute, 1500)
+		m := newMarket(t, n, Fresh, amazonLag, 1500)
 		_, _, err := m.channel.Resume(t.Context())
 		require.NoError(t, err)
 		start := time.Now()
@@ -174,7 +175,7 @@ func TestAmazon(t *testing.T) {
 		assert.Equal(t, n, compared)
 		assert.Zero(t, m.wrong())
 		// The reading, Amazon's queue, and until all that it accepted shows.
-		row("first sync, by a feed", m, took, amazonBound(n/amazonPage)+30*time.Second+amazonFeed+10*time.Minute)
+		row("first sync, by a feed", m, took, amazonBound(n/amazonPage)+30*time.Second+amazonFeed+amazonLag)
 		writes := m.calls("patchListingsItem", "createFeedDocument", "file PUT", "createFeed", "getFeedDocument", "file GET")
 		assert.LessOrEqual(t, writes, 10)
 		assert.LessOrEqual(t, m.calls("getFeed"), 30)

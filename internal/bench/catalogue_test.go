@@ -1,15 +1,14 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"os"
-	"strings"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -50,83 +49,43 @@ func reconcileBy(t *testing.T, n int, channels Channels, fill Fill, way func(*Wo
 	return r
 }
 
+// A catalogue is a row of the table of catalogues.
+type catalogue struct {
+	products int
+	channels Channels
+	fill     Fill
+}
+
+// catalogues are both shops at each size and drift, and a single shop on a usual night. At
+// 5,500 and 12,000 products the last requests have to wait for those that events may need.
+func catalogues() (all []catalogue) {
+	for _, n := range []int{1_000, 10_000, 100_000} {
+		for _, fill := range []Fill{Fresh, Agreed, Percent, Off} {
+			if n == 100_000 && fill != Percent && mode != "full" {
+				continue // it takes a while
+			}
+			all = append(all, catalogue{n, Both, fill})
+		}
+		if n < 100_000 || mode == "full" {
+			all = append(all, catalogue{n, Shopify, Percent}, catalogue{n, WooCommerce, Percent})
+		}
+	}
+	return append(all, catalogue{5_500, Both, Percent}, catalogue{12_000, Both, Percent})
+}
+
 func TestCatalogue(t *testing.T) {
 	measured(t)
 	out := newTable("catalogue", "products", "shops", "case", "requests to ECOSIRE", "Shopify", "WooCommerce", "time", "bound", "ratio")
-	for _, n := range []int{1_000, 5_500, 10_000, 12_000, 100_000} {
-		for _, channels := range []Channels{Shopify, WooCommerce, Both} {
-			for _, fill := range []Fill{Fresh, Agreed, Percent, Off} {
-				// Two sizes whose last requests have to wait for the reserve.
-				if (n == 5_500 || n == 12_000) && (channels != Both || fill != Percent) {
-					continue
-				}
-				if n == 100_000 && mode != "full" && (channels != Both || fill != Percent) {
-					continue // it takes a while
-				}
-				r := reconcile(t, n, channels, fill, false)
-				bound := Bound(n, fill.Differing(n), channels)
-				out.row(number(n), channels, fill, number(r.ecosire), number(r.shopify), number(r.woocommerce),
-					span(r.took), span(bound), fmt.Sprintf("%.3f", r.took.Seconds()/bound.Seconds()))
-			}
-		}
-	}
-	out.done(t)
-}
-
-// peers are other ways to do the same, and how many lines of code they have here.
-var peers = []struct {
-	name  string
-	files []string
-	way   func(*World) func(context.Context) error
-}{
-	{"the guide's way", []string{"guide.go"}, func(w *World) func(context.Context) error { return NewGuide(w).Reconcile }},
-	{"a script, in batches, unread", []string{"script.go"}, func(w *World) func(context.Context) error { return NewScript(w).Reconcile }},
-	{"Syncer", nil, nil},
-}
-
-// codeLines counts lines of code.
-func codeLines(t *testing.T, files []string) (n int) {
-	t.Helper()
-	for _, name := range files {
-		text, err := os.ReadFile(name)
-		require.NoError(t, err)
-		for line := range strings.Lines(string(text)) {
-			if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "//") {
-				n++
-			}
-		}
-	}
-	return n
-}
-
-// A script that knows the batches writes everything; a Syncer reads first.
-func TestPeers(t *testing.T) {
-	sizes := []int{500}
-	if mode != "" {
-		sizes = []int{1_000}
-	}
-	if mode == "full" {
-		sizes = append(sizes, 10_000)
-	}
-	out := newTable("peers", "way", "products", "drift", "requests to ECOSIRE", "Shopify", "WooCommerce", "time", "lines of code")
-	for _, n := range sizes {
-		took := make(map[Fill]map[string]run)
-		for _, fill := range []Fill{Percent, Off} {
-			took[fill] = make(map[string]run)
-			for _, p := range peers {
-				r := reconcileBy(t, n, Both, fill, p.way)
-				took[fill][p.name] = r
-				code := "5"
-				if p.files != nil {
-					code = number(codeLines(t, p.files))
-				}
-				out.row(p.name, number(n), fill, number(r.ecosire), number(r.shopify), number(r.woocommerce), span(r.took), code)
-			}
-		}
-		script, ours := took[Percent][peers[1].name], took[Percent]["Syncer"]
-		assert.Less(t, ours.took, script.took/2, "%d products, a usual night", n)
-		script, ours = took[Off][peers[1].name], took[Off]["Syncer"]
-		assert.Less(t, ours.took, script.took, "%d products, all wrong", n)
+	all := catalogues()
+	slices.SortStableFunc(all, func(a, b catalogue) int { return cmp.Compare(a.products, b.products) })
+	runs := make([]run, len(all))
+	together(t, len(all), func(t *testing.T, i int) {
+		runs[i] = reconcile(t, all[i].products, all[i].channels, all[i].fill, false)
+	})
+	for i, c := range all {
+		r, bound := runs[i], Bound(c.products, c.fill.Differing(c.products), c.channels)
+		out.row(number(c.products), c.channels, c.fill, number(r.ecosire), number(r.shopify), number(r.woocommerce),
+			span(r.took), span(bound), fmt.Sprintf("%.3f", r.took.Seconds()/bound.Seconds()))
 	}
 	out.done(t)
 }

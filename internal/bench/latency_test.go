@@ -79,11 +79,13 @@ func newSales(n int, lags bool) (*sales, error) {
 	if lags {
 		write *= 2
 	}
-	s.World, err = newWorld(n, Both, Agreed, nil, func(cfg *syncer.Config) {
-		cfg.Hooks.Changed = s.shown
-		cfg.Schedule = syncer.Never
-	}, write)
+	s.World, err = newWorld(n, Both, Agreed, nil, s.configure, write)
 	return s, err
+}
+
+func (s *sales) configure(cfg *syncer.Config) {
+	cfg.Hooks.Changed = s.shown
+	cfg.Schedule = syncer.Never
 }
 
 // sell sells one unit of the product number i.
@@ -124,6 +126,7 @@ const (
 	reconciling way = "while reconciling"              // which begins after a warm-up; the events after that count
 	surprise    way = "begin in the middle of a run"   // the events do, and those of their first minute count
 	lastMinute  way = "begin in a run's last minute"   // likewise
+	restarted   way = "the first after a restart"      // whose process knows no items yet
 	guides      way = "the guide's"
 )
 
@@ -133,6 +136,9 @@ const warmUp = 90 * time.Second
 // a second, while another app takes half of Shopify's points.
 func latency(t *testing.T, events int, perSecond float64, way way) (d delays) {
 	t.Helper()
+	if way == restarted {
+		return restarts(t, 10_000, events)
+	}
 	synctest.Test(t, func(t *testing.T) {
 		n := 10_000
 		switch {
@@ -256,34 +262,47 @@ type load struct {
 }
 
 var loads = []load{
+	{1. / 60, 100, restarted, time.Second},
 	{1. / 30, 100, alone, 750 * time.Millisecond},
 	{1, 300, alone, 1600 * time.Millisecond},
-	{1, 220, reconciling, 0},
-	{1, 60, surprise, 0},
+	{1, 220, reconciling, 2 * time.Second},
+	{1, 60, surprise, 2 * time.Second},
 	{1, 300, guides, 0},
 	{10, 3000, alone, 1600 * time.Millisecond},
 	{10, 3000, reconciling, 1800 * time.Millisecond},
 	{10, 600, surprise, 1800 * time.Millisecond},
-	{10, 600, lastMinute, 0},
-	{90, 9000, alone, 5 * time.Second},
-	{90, 9000, lagging, 5 * time.Second},
+	{10, 600, lastMinute, 3 * time.Second},
+	{90, 9000, alone, 2 * time.Second},
+	{90, 9000, lagging, 2 * time.Second},
 	{100, 9900, alone, 0},
 	{100, 9900, lagging, 0},
 	{100, 9900, reconciling, 0},
 }
 
+// TestLatency makes the table of delays. 10,000 products are on both shops, and
+// each event is of another one. An app beside ours takes half of Shopify's bucket
+// at first, and then half of what comes back. Events alone begin when nobody
+// knows how many will come. In a run's last minute 15 requests are left for 31 s:
+// see TestOptimumInARunsLastMinute. What the guide's way needs for one event is a request to
+// ECOSIRE, so that above one a second it never catches up, and is left out.
+//
+// Goroutines that are ready at the same moment run in any order, also in virtual
+// time: quantities up to ten events a second differ by some percent from run to run, and those
+// at a hundred by up to a factor of two.
 func TestLatency(t *testing.T) {
 	measured(t)
 	out := newTable("latency", "events/s", "events", "way", "Shopify p50", "p99", "worst minute", "WooCommerce p50", "p99", "worst minute")
-	for _, l := range loads {
-		d := latency(t, l.events, l.perSecond, l.way)
+	all := make([]delays, len(loads))
+	together(t, len(loads), func(t *testing.T, i int) { all[i] = latency(t, loads[i].events, loads[i].perSecond, loads[i].way) })
+	for i, l := range loads {
+		d := all[i]
 		out.row(fmt.Sprintf("%.3g", l.perSecond), number(len(d.shopify)), l.way,
 			span(p50(d.shopify)), span(p99(d.shopify)), span(worstMinute(d.shopify)),
 			span(p50(d.woocommerce)), span(p99(d.woocommerce)), span(worstMinute(d.woocommerce)))
 		if l.most > 0 {
 			assert.LessOrEqual(t, p99(d.shopify), l.most, "%v a second, %s", l.perSecond, l.way)
 		}
-		if l.perSecond == 10 && l.most > 0 {
+		if l.perSecond == 10 && l.way != lastMinute && l.most > 0 {
 			assert.LessOrEqual(t, worstMinute(d.shopify), l.most+100*time.Millisecond, "the worst minute, %s", l.way)
 		}
 	}

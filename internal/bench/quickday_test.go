@@ -35,7 +35,6 @@ type quickTrade struct {
 type dayWay struct {
 	name      string
 	comparing bool // both shops compare and set
-	promises  bool // see TestOversellKeepsItsPromises
 	edit      func(*syncer.Config)
 	// delivers says how long after a change the shops deliver it: each change of
 	// its own, or those of the second shop, which has cron, together.

@@ -40,6 +40,16 @@ const (
 	wooParallel   = 2 // requests that a shop gets at a time, and its cores
 )
 
+// How the services of a world are called, and what they believe.
+const (
+	APIKey = "eco_live_test" // ECOSIRE's
+	Shop   = "test-shop"
+	Token  = "shpat_test" // Shopify's
+	Site   = "https://shop.example"
+	Key    = "ck_test" // WooCommerce's
+	Secret = "cs_test"
+)
+
 // Channels says which shops there are.
 type Channels int
 
@@ -155,13 +165,13 @@ func newWorld(n int, channels Channels, fill Fill, stock func(i int) int, edit f
 }
 
 func (w *World) connect(guard syncer.Guard, edit func(*syncer.Config)) error {
-	source, err := ecosire.New(ecosire.Config{APIKey: "eco_live_test", HTTPClient: w.client(0)})
+	source, err := ecosire.New(ecosire.Config{APIKey: APIKey, HTTPClient: w.client(0)})
 	if err != nil {
 		return err
 	}
 	cfg := syncer.Config{Source: source}
 	if w.Channels&Shopify != 0 {
-		shop, err := shopify.New(shopify.Config{Shop: "test-shop", Token: shopify.StaticToken("shpat_test"), HTTPClient: w.client(1)})
+		shop, err := shopify.New(shopify.Config{Shop: Shop, Token: shopify.StaticToken(Token), HTTPClient: w.client(1)})
 		if err != nil {
 			return err
 		}
@@ -173,7 +183,7 @@ func (w *World) connect(guard syncer.Guard, edit func(*syncer.Config)) error {
 	}
 	if w.Channels&WooCommerce != 0 {
 		shop, err := woocommerce.New(woocommerce.Config{
-			URL: "https://shop.example", ConsumerKey: "ck_test", ConsumerSecret: "cs_test", HTTPClient: w.client(2),
+			URL: Site, ConsumerKey: Key, ConsumerSecret: Secret, HTTPClient: w.client(2),
 		})
 		if err != nil {
 			return err
@@ -211,6 +221,12 @@ func (w *World) Wrong() (n int, example string) {
 		}
 	}
 	return n, example
+}
+
+// Clients returns what ECOSIRE, Shopify and WooCommerce are asked with, for those
+// who do without the world's Syncer. They count in [World.Requests].
+func (w *World) Clients() (ecosire, shopify, woocommerce *http.Client) {
+	return w.client(0), w.client(1), w.client(2)
 }
 
 // client counts requests to a service, and keeps its record of them short.
