@@ -108,6 +108,9 @@ func (m *market) calls(operations ...string) (n int) {
 	return n
 }
 
+// TestAmazon is of 10,000 listings. The bound of a feed is the reading, Amazon's queue,
+// and the time until what it accepted shows; on top comes the time in which
+// more updates might have come.
 func TestAmazon(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes long under the race detector")

@@ -114,7 +114,7 @@ func again(t *testing.T, n int) (took time.Duration) {
 	return took
 }
 
-// What single warehouses cost, at ECOSIRE alone.
+// TestWarehouses is what single warehouses cost, at ECOSIRE alone.
 func TestWarehouses(t *testing.T) {
 	const n = 2_000
 	products, times := n, 1

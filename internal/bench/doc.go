@@ -13,14 +13,15 @@
 //
 // # How much of it runs
 //
-// An ordinary go test only asserts the number of requests, and two times in
-// virtual time, so that a change that spends more fails. STOCKSYNC_BENCH=short
-// makes the tables, of 100,000 products with a single row, and
-// STOCKSYNC_BENCH=full makes all of them. With the flag -update they are written
-// into docs/performance.md, from which the command charts draws.
+// An ordinary go test asserts requests, ratios and delays in virtual time, so that
+// a change that spends more fails. STOCKSYNC_BENCH=short makes the tables, with
+// fewer sizes and days, and STOCKSYNC_BENCH=full makes all of them. With the flag
+// -update they are written into docs/performance.md, from which the command charts
+// draws.
 //
 // # The baseline
 //
-// [Guide] is the way of ECOSIRE's Inventory Sync Guide, step by step, as Go.
-// It exists to be compared with, not to be used.
+// [Guide] is the way of ECOSIRE's Inventory Sync Guide, step by step, as Go, and
+// [Script] one that knows the services' batches. They exist to be compared with, not
+// to be used: see internal/peers.
 package bench

@@ -261,7 +261,13 @@ func liveAll(t *testing.T, lives []life) {
 	}
 }
 
-// TestOversell measures what is oversold by what ECOSIRE does not know yet.
+// TestOversell measures what is oversold by what ECOSIRE does not know yet; the model
+// of a day is in salesday_test.go. The shops speak no HTTP, whose JSON would take five
+// sixths of the time; TestOversellOnTheFakes compares. One takes Shopify's time and
+// compares and sets, the other one WooCommerce's and does not; both deliver a webhook a
+// second after a change, where a way does not say something else. A full run lives
+// through 20 days where TestOversellKeepsItsPromises asserts something, and elsewhere
+// through three; the mean and the standard deviation are of these.
 func TestOversell(t *testing.T) {
 	measured(t)
 	delays := imports

@@ -45,6 +45,8 @@ func firstSync(t *testing.T, cores, parallel int) (took time.Duration) {
 	return took
 }
 
+// TestParallel has no customers, who want some of the cores; TestLoadTable of the
+// package woocommerce has.
 func TestParallel(t *testing.T) {
 	measured(t)
 	cores := []int{1, 2, 4, 8}

@@ -8,6 +8,8 @@
 //     HTTP that retries.
 //   - [Syncer] is what a host of this module writes.
 //
+// Clients that are made for one service, such as go-shopify, are not among them.
+//
 // It is a module of its own, and never released, so that nobody else has what it
 // requires.
 package peers

@@ -36,7 +36,7 @@ var themes = []theme{
 // The drawing, in pixels.
 const (
 	width, height            = 800, 420
-	left, right, top, bottom = 70, 220, 40, 50
+	left, right, top, bottom = 70, 250, 40, 50
 )
 
 // An axis maps quantities to pixels.

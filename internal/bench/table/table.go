@@ -70,8 +70,12 @@ func (t *Table) String() string {
 }
 
 func (t *Table) quantities(column int) bool {
-	return len(t.rows) > 1 && t.rows[1][column] != "" && strings.Contains("0123456789-<", t.rows[1][column][:1]) &&
-		!strings.HasSuffix(t.rows[1][column], "drift")
+	if len(t.rows) < 2 {
+		return false
+	}
+	cell := t.rows[1][column]
+	return cell != "" && strings.Contains("0123456789-<", cell[:1]) && // and no text that begins with one
+		!strings.HasSuffix(cell, "drift") && !strings.HasSuffix(cell, ")") && strings.Count(cell, " ") <= 2
 }
 
 func marks(name string) (begin, end string) { return "<!-- table " + name + " -->\n", "<!-- end -->" }
