@@ -46,10 +46,11 @@ func TestTheProseSaysWhatTheTablesSay(t *testing.T) {
 		if n, _ := strconv.Atoi(strings.ReplaceAll(r[0], ",", "")); n == 10_000 || n == 100_000 {
 			ratio, err := strconv.ParseFloat(r[8], 64)
 			require.NoError(t, err)
-			assert.LessOrEqual(t, ratio, 1.05, "%v: the ratio that quotas make", r)
+			assert.LessOrEqual(t, ratio, 1.1, "%v: the ratio that quotas make", r)
 		}
 	}
 	assert.True(t, found)
+	require.Contains(t, line, "From 10,000 products on a run takes at most a tenth longer than the quotas make it take")
 
 	require.Contains(t, readme, "At ten events a second 99 % are visible within about two seconds, within three in the last minute")
 	require.Contains(t, line, "Up to ninety events a second 99 in 100 are shown on Shopify within two seconds")
