@@ -109,7 +109,7 @@ func (ch *Channel) Name() string { return ch.name }
 // are known from before and few SKUs of the run before were missing, or if ctx
 // expects few products that are not known ([channel.WithExpected]): searching
 // is quicker then. Otherwise it reads the SKUs of all the shop's items: page by
-// page, from both ends of the list, or, if these are more than 5000, by one bulk
+// page, from both ends of the list, or, if these are more than 6000, by one bulk
 // operation, which takes some dozen points for any number of items, a second
 // at least, and minutes for a large shop.
 //

@@ -123,8 +123,7 @@ func ExampleSyncer_WebhookHandler() {
 	// ended: <nil>
 }
 
-// Half of the stock for a marketplace, less two as a reserve, and never more
-// than 50.
+// 80 % of the stock for a marketplace, less two units as safety stock.
 func ExamplePolicy() {
 	marketplace := syncer.Available().Share(80).Buffer(2)
 	for _, available := range []int{12, 2, -3} {
