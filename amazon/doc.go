@@ -18,16 +18,16 @@
 //
 // # One channel for a region
 //
-// What the merchant ships has one quantity for all stores of an account in
-// Europe, whatever store the API is spoken to about. So there is one channel
-// for a seller and a region, not one for a store.
+// In Europe an offer that the merchant ships has one quantity for all stores of
+// an account, whichever store a request names. So there is one channel for a
+// seller and a region, not one for each store.
 //
 // # Accepted is not shown
 //
 // Amazon accepts a quantity at once and shows it minutes later. Push therefore
 // names what was accepted with channel.ErrPending, and [Channel.Lag] says how
-// long that usually lasts. Levels reads what customers are offered; what was
-// last submitted is another quantity, which sales leave alone.
+// long that usually lasts. Levels reads what customers are offered, not the
+// quantity last submitted, which sales do not change.
 //
 // # What is never written
 //
@@ -61,14 +61,15 @@
 // # Feeds
 //
 // With [ChannelConfig].FeedFrom the writes of a first sync go by a feed, a file
-// that Amazon works on for a quarter of an hour at best, and for hours on bad
-// days. Push then gathers what a run writes, and [Channel.Resume], which a
-// syncer calls, hands it over, asks how far it is, and returns the listings
-// that are to be compared when it is done. What is known of a feed is written
-// down in [ChannelConfig].Store, so that another process can go on with it.
+// that Amazon processes in a quarter of an hour at best, and in hours on bad
+// days. Push then gathers what a run writes. [Channel.Resume], which a syncer
+// calls, submits it, asks how far it is, and returns the listings to compare
+// when it is done. [ChannelConfig].Store keeps what is known of a feed, so that
+// another process can go on with it.
 //
-// A listing that is written while a feed has it is written at once, and
-// compared again when the feed is done: its older quantity may come last.
+// An event about a listing in a feed is written at once, and the listing is
+// compared again when the feed is done: the feed's older quantity may land
+// last.
 //
 // # Credentials
 //

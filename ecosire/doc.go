@@ -5,14 +5,14 @@
 // # Stock
 //
 // [Client.Stock] reads named products, a hundred to a request, or the whole
-// catalogue. Of a product's three quantities only Available, which is what is on
-// hand less what is reserved for confirmed orders, may be published.
+// catalogue. Of a product's three quantities only Available, what is on hand
+// less what confirmed orders have reserved, may be published.
 //
-// Each row of an answer is checked by itself before anybody sees it. A quantity
-// that is missing, null, text or a fraction is an error for that product and never
-// a 0, and costs no other product; a list that turns out not to be whole ends in
-// [channel.ErrIncomplete]. An id that ECOSIRE refuses is found among the others,
-// by asking for halves, and not asked for again for a day.
+// Each row of an answer is checked by itself. A quantity that is missing, null,
+// text or a fraction is an error for that product, never a 0, and costs no
+// other product. A list that is not whole ends in [channel.ErrIncomplete]. An
+// id that ECOSIRE refuses is found among the others by halving the request, and
+// is not asked for again for a day.
 //
 // With [channel.WithWarehouses] the stock of single warehouses is read, too, and
 // must not add up to more than there is: what the documented filter warehouseId
@@ -41,13 +41,13 @@
 //
 // ECOSIRE allows 60 requests a minute for each API key, and tells with each
 // answer how many are left and when the next minute begins. A Client, which is
-// safe for concurrent use, lets requests leave by their [channel.Urgency]. Urgent
-// ones, which all are that do not say otherwise, leave at once while there are
-// any left. Others leave so many that urgent ones find one every 1.2 seconds until
-// the minute ends, unless all that a run still needs is left and no urgent work
-// is to be expected. [Client.Pace] spreads steady urgent work over the minute.
-// Share one Client in a process, and say so with Config.Sole if nothing else
-// uses the key: two of them learn of each other only by what ECOSIRE tells.
+// safe for concurrent use, sends requests by their [channel.Urgency]. Urgent
+// ones, which is the default, leave at once while any are left. Others wait
+// until enough are left for an urgent one every 1.2 seconds until the minute
+// ends, unless what is left covers all that a run still needs and no urgent
+// work is expected. [Client.Pace] spreads steady urgent work over the minute.
+// Share one Client in a process, and set Config.Sole if nothing else uses the
+// key: two Clients learn of each other only from ECOSIRE's answers.
 //
 // What ECOSIRE says about its quota is believed within limits: no wait is longer
 // than two minutes, and what claims more is logged as an error.
@@ -62,7 +62,7 @@
 // What ECOSIRE refuses is an [*Error] with its status and message, which
 // matches [channel.ErrUnauthorized], [channel.ErrInvalid] or
 // [channel.ErrUnavailable]. Reads are repeated after a broken connection or a
-// 5xx, with growing waits. Calls that change something are not, unless ECOSIRE
-// refused them for the rate: after an error that matches ErrUnavailable look
-// before you post again.
+// 5xx, with growing waits. Calls that change something are not repeated, unless
+// ECOSIRE refused them for the rate: after an error that matches
+// ErrUnavailable, look before you post again.
 package ecosire

@@ -113,9 +113,9 @@ func (ch *Channel) Name() string { return ch.name }
 // operation, which takes some dozen points for any number of items, a second
 // at least, and minutes for a large shop.
 //
-// A bulk operation that does not get on for three minutes, or takes half an
-// hour, is canceled, and none is started for an hour. So is one whose caller
-// leaves. One whose result cannot be downloaded is asked for it twice more.
+// A bulk operation that makes no progress for three minutes, or takes half an
+// hour, is canceled, and none is started for an hour. It is also canceled if the
+// caller leaves. A download that breaks off is tried twice more.
 //
 // After a bulk operation, during the run that ctx names (see
 // [channel.WithRun]), an SKU that the shop did not have counts as unknown

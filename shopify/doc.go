@@ -31,36 +31,36 @@
 // known items, 250 SKUs cost one request to read, and 250 differences one to
 // write. Each reading checks that the items still have their SKUs; those that
 // were renamed or deleted are looked up again. The memory takes about 11 bytes
-// an item, and [Channel.Keep] carries it over a restart.
+// an item, and survives a restart by [Channel.Keep].
 //
-// The search is also late: an item made a moment ago may not be found yet. So
-// an SKU that is looked up in vain is not given up at once: its error matches
+// The search also lags: it may not find an item made a moment ago. So an SKU
+// that is not found is not given up at once: its error matches
 // [channel.ErrUnknownSKU], and is not permanent for three minutes, or for half
-// a minute if the SKU was looked up in vain earlier on the same day. An SKU
-// that is the beginning of thousands of others is not searched for to the end,
-// and not again for a day; see [Channel.Levels].
+// a minute if it was not found earlier that day either. The search for an SKU
+// that thousands of others begin with is broken off, and not repeated for a
+// day; see [Channel.Levels].
 //
 // For work on a whole catalogue call [Channel.Preload] first; it reads all SKUs
 // where that is quicker.
 //
 // # One row, one error
 //
-// An answer's rows are read one by one and strictly: what one of them lacks, or
-// says oddly, is the error of that SKU. What the shop refuses or fails for a
-// whole request, though it is there, is found by halving the request, and costs
-// no other SKU its quantity. Such an item is asked for alone for a day.
+// An answer's rows are read one by one and strictly: a row that lacks something
+// or makes no sense is the error of its SKU. An item for which the shop refuses
+// or fails a whole request is found by halving the request, and costs no other
+// SKU its quantity. It is asked for alone for a day.
 //
 // A location that is closed or not the shop's is one error for all of it.
 //
 // # Writing
 //
 // A quantity is written only on top of the one that was seen. If a sale or an
-// edit came in between, the update ends in [channel.ErrConflict], and is to be
-// planned anew. A request whose answer got lost is sent again with the same
-// idempotency key, and so never applied twice.
+// edit came in between, the update ends in [channel.ErrConflict]; plan it anew.
+// A request whose answer got lost is sent again with the same idempotency key,
+// and so never applied twice.
 //
-// If its outcome is not known at the end, because no answer came or the caller
-// has left, the shop is asked what it shows; failing that, the error matches
+// If its outcome is still not known, because no answer came or the caller has
+// left, the shop is asked what it shows; failing that, the error matches
 // [channel.ErrUnclear]. The next Push for the same items sends that request
 // first, with its key, for a quarter of an hour. Another process does not know
 // of it. There a write of what was seen cannot do harm, since the shop refuses
@@ -82,20 +82,20 @@
 //
 // Shopify grants points by time, 100 a second on its smallest plan. A client
 // learns the plan and the prices from each answer, and waits before a call
-// that the points left do not pay, so it is not throttled as long as it is
-// alone; if others use the points too, it waits as long as Shopify says. What is
-// less urgent ([channel.WithUrgency]) leaves some points to the rest.
+// until the points left cover it, so it is not throttled as long as it is
+// alone; if others use the points too, it waits as long as Shopify says. Less
+// urgent calls ([channel.WithUrgency]) leave some points to the others.
 //
 // What an answer says is believed within bounds: a rate of at least 10 points a
 // second, a bucket that is full again within 100 seconds, a price of at most
 // 1000, and a wait of at most a minute after a refusal, or 15 minutes if the
-// shop names a time. Whatever is beyond is logged and taken for the bound.
+// shop names a time. Anything beyond is logged, and the bound counts.
 //
 // # API version
 //
 // Versions before 2026-04 lack what this package needs, and [New] refuses them.
-// Shopify answers a version that is retired by another one, in silence. The
-// client logs one warning when it sees that.
+// Shopify silently serves another version in place of a retired one. The client
+// logs one warning when it sees that.
 //
 // # Testing
 //

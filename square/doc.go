@@ -13,15 +13,15 @@
 //
 // Share one [Client] among all locations of a seller: they draw on the same
 // allowance, and the catalog is the same for all. Each location is a channel of
-// its own; a source whose quantities are those of all shops together has to be
-// shared out among them, or each shows all.
+// its own. Share the source's quantities out among them (syncer.Split,
+// syncer.In), or each shows all.
 //
 // # Credentials
 //
-// The personal access token of the seller's own application does not end and
+// The personal access token of the seller's own application never expires and
 // may do everything: [StaticToken]. A host with OAuth tokens renews them itself
-// and passes a [TokenFunc]. The token goes to Square's host only, and never into
-// an error or a log line.
+// and passes a [TokenFunc]. The token goes to Square's host only, and never
+// into an error or a log line.
 //
 // # SKUs and variations
 //
@@ -37,14 +37,14 @@
 // # Sales at the till
 //
 // Square keeps the stock as a ledger in the order of the times at which things
-// occurred, and not of those at which they arrive. So a physical count is sent
-// as one of the moment at which the source was read, in Square's clock, and
-// Square itself deducts what the till has sold since: no sale is lost between
-// reading and writing. A sale that the source has not booked yet is another
-// matter: with [ChannelConfig.BookingLag] the count is one of so much earlier,
-// and what the till sold in that time is deducted, too.
+// occurred, and not of those at which they arrive. So a physical count is dated
+// when the source was read, by Square's clock, and Square itself deducts what
+// the till has sold since: no sale is lost between reading and writing. For
+// sales that the source has not booked yet, [ChannelConfig.BookingLag] dates
+// the count that much earlier, so that what the till sold in that time is
+// deducted, too.
 //
-// It errs to showing too few: sales of that time that the source has booked
+// It errs towards too few: sales of that time that the source has booked
 // already are deducted twice, until a later count. In a simulated day of 5,000
 // sales that the source booked after 2 seconds to 15 minutes, no answer of
 // Square's showed more than lay on the shelf with a BookingLag of 15 minutes;
@@ -53,15 +53,15 @@
 //
 // A count that is older than somebody's own count at the till, or than a
 // delivery booked there, does not undo that. If Square then shows more than was
-// pushed, the update ends in [channel.ErrNotApplied], and the next one is of the
-// present. If it shows less, it is taken for sold, until the BookingLag has
+// pushed, the update ends in [channel.ErrNotApplied], and the next one is dated
+// now. If it shows less, the difference counts as sold until the BookingLag has
 // passed.
 //
 // # Pace
 //
-// Square does not publish its limits, and other applications of the seller
-// draw on them, too. A client begins with five requests a second, halves that
-// when it is refused, and grows slowly. At most three requests are under way,
+// Square does not publish its limits, and other applications of the seller draw
+// on them, too. A client begins with five requests a second, halves that when
+// it is refused, and raises it slowly. At most three requests are under way,
 // the urgent ones first. With 10,000 variations a run takes ten requests to
 // read the catalog, ten to read what is in stock, and one for each hundred that
 // differ.
