@@ -105,13 +105,15 @@ func (c *Client) Channel(cfg ChannelConfig) (*Channel, error) {
 func (ch *Channel) Name() string { return ch.name }
 
 // Preload prepares for a run over the whole catalogue, so that Levels and Push
-// need not search for SKUs, if that is worth it. It does nothing if the items
+// need not search for SKUs, as far as that is quicker. It does nothing if the items
 // are known from before and few SKUs of the run before were missing, or if ctx
-// expects few products that are not known ([channel.WithExpected]): searching
-// is quicker then. Otherwise it reads the SKUs of all the shop's items: page by
-// page, from both ends of the list, or, if these are more than 6000, by one bulk
-// operation, which takes some dozen points for any number of items, a second
-// at least, and minutes for a large shop.
+// expects at most 250 products that are not known ([channel.WithExpected]).
+// Otherwise it reads the SKUs of the shop's items page by page, from both ends of
+// the list, until searching for what is left would be done sooner: that takes more
+// requests and points, of which a sixth of the bucket stays for urgent work. If
+// more than 6000 are not known it starts one bulk operation instead, which takes
+// some dozen points for any number of items, a second at least, and minutes for a
+// large shop.
 //
 // A bulk operation that makes no progress for three minutes, or takes half an
 // hour, is canceled, and none is started for an hour. It is also canceled if the

@@ -152,10 +152,12 @@ func (c *Client) Query(ctx context.Context, query string, variables, into any) e
 
 // An operation is a GraphQL document and what is known of it.
 type operation struct {
-	name   string
-	query  string
-	guess  float64 // points it may cost, until the shop has told
-	repeat bool    // may be sent again when its outcome is unclear
+	name  string
+	query string
+	guess float64 // points it may cost, until the shop has told
+	// document is what has the cost, if the query alone has not.
+	document string
+	repeat   bool // may be sent again when its outcome is unclear
 	// grace is how long an attempt under way goes on after its caller has left:
 	// the sooner a write's outcome is known the better.
 	grace time.Duration
@@ -255,7 +257,7 @@ func (c *Client) before(ctx context.Context) (err error) {
 		x.err = &Error{Op: x.op.name, Status: http.StatusUnauthorized, Message: "the token source gave no usable token"}
 		return x.err
 	}
-	x.debit, err = c.bucket.take(x.ctx, x.op.query, x.op.guess)
+	x.debit, err = c.bucket.take(x.ctx, cmp.Or(x.op.document, x.op.query), x.op.guess)
 	return err
 }
 

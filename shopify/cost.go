@@ -168,12 +168,7 @@ func (b *bucket) take(ctx context.Context, query string, guess float64) (*debit,
 func (b *bucket) try(query string, guess, reserve float64) (*debit, time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	now := time.Now()
-	if b.at.IsZero() {
-		b.at = now
-	}
-	b.points = min(b.maximum, b.points+b.rate*now.Sub(b.at).Seconds())
-	b.at = now
+	b.restore(time.Now())
 	price, known := b.costs[query]
 	if !known {
 		price = guess
@@ -187,6 +182,34 @@ func (b *bucket) try(query string, guess, reserve float64) (*debit, time.Duratio
 	return &debit{query: query, points: price, spent: b.spent}, 0
 }
 
+// restore adds the points that came since.
+func (b *bucket) restore(now time.Time) {
+	if b.at.IsZero() {
+		b.at = now
+	}
+	b.points = min(b.maximum, b.points+b.rate*now.Sub(b.at).Seconds())
+	b.at = now
+}
+
+// price is what a document cost last, or guess.
+func (b *bucket) price(query string, guess float64) float64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if price, known := b.costs[query]; known {
+		return price
+	}
+	return guess
+}
+
+// in says how long it takes until there are so many points for calls of an
+// urgency.
+func (b *bucket) in(points float64, urgency channel.Urgency) time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.restore(time.Now())
+	return seconds((points + 1 + reserves[urgency]*b.maximum - b.points + b.held) / b.rate)
+}
+
 // settle ends a call. k is what the answer told, or nil if there was none; the
 // points then count as spent. A nil debit has been settled before.
 func (b *bucket) settle(d *debit, k *cost) {
@@ -197,13 +220,19 @@ func (b *bucket) settle(d *debit, k *cost) {
 	defer b.mu.Unlock()
 	b.held -= d.points
 	meanwhile := b.spent - d.spent // by calls that this answer may not have counted
+	b.restore(time.Now())
 	if k == nil {
 		b.spent += d.points
 		b.points -= d.points
 	} else {
 		b.spent += k.actual
 		b.maximum, b.rate = k.maximum, k.rate
-		b.points, b.at = max(k.available-meanwhile, -k.maximum), time.Now()
+		// Two counts are never too high: the shop's, less what it may not have
+		// counted, and the one kept here, less this call. Of many calls that are
+		// answered together the former takes each for not counted. The latter knows
+		// nothing of what others draw, unless the shop has less than the calls that
+		// are under way explain.
+		b.points = max(k.available-meanwhile, min(b.points-k.actual, k.available+b.held), -k.maximum)
 		if len(b.costs) < 1000 { // a host may send any number of documents
 			b.costs[d.query] = k.requested
 		}

@@ -2,6 +2,7 @@ package shopify
 
 import (
 	"context"
+	"math"
 	"sync"
 	"time"
 
@@ -126,13 +127,13 @@ func (c *Client) loadItems(ctx context.Context) error {
 
 func (c *Client) loadAll(ctx context.Context, run string, missing int) error {
 	expected := channel.Expected(ctx)
-	unknown := expected - c.items.size()
+	unknown := expected - c.items.size() - missing // these are searched for in any case
 	switch {
 	case missing > fewMissed: // only a bulk operation tells that they are
 	case expected > 0 && unknown <= fewUnknown:
 		return nil
 	case c.items.size() <= maxListed && unknown <= maxListed:
-		all, enough, err := c.listItems(ctx)
+		all, enough, err := c.listItems(ctx, missing)
 		if err != nil && (ctx.Err() != nil || !aboutEntries(err)) {
 			return err
 		}
@@ -155,15 +156,14 @@ func (c *Client) loadAll(ctx context.Context, run string, missing int) error {
 
 // listItems adds all items to the index if they are few. It reads the list from
 // both ends, side by side, until these have met, and reports whether they have.
-// It also ends when there are as many items as products are expected: enough. How
-// many these are may become known meanwhile.
-func (c *Client) listItems(ctx context.Context) (all, enough bool, _ error) {
+// It also ends when there are as many items as products are expected, or the rest
+// is searched for sooner than listed: enough. How many products these are may
+// become known meanwhile; that no item has so many of them is known already.
+func (c *Client) listItems(ctx context.Context, missing int) (all, enough bool, _ error) {
 	var ends [2]listEnd
 	ends[1].reverse = true
 	for range maxListed / maxInput / len(ends) {
-		if channel.Expected(ctx) > maxListed {
-			break
-		}
+		start := time.Now()
 		group, ctx := errgroup.WithContext(ctx)
 		for i := range ends {
 			group.Go(func() error { return ends[i].read(ctx, c) })
@@ -175,11 +175,38 @@ func (c *Client) listItems(ctx context.Context) (all, enough bool, _ error) {
 			// A row that makes no sense is an item that the map does not have.
 			return !ends[0].odd && !ends[1].odd, true, nil
 		}
-		if n := channel.Expected(ctx); n > 0 && len(ends[0].seen)+len(ends[1].seen) >= n {
+		n := channel.Expected(ctx)
+		if n > maxListed {
+			break
+		}
+		left := n - len(ends[0].seen) - len(ends[1].seen)
+		if n > 0 && (left <= 0 || c.searchIsSooner(ctx, n-c.items.size()-missing, left, time.Since(start))) {
 			return false, true, nil
 		}
 	}
 	return false, false, nil
+}
+
+// searchIsSooner reports whether SKUs that are not known are found sooner by
+// searching for them now than after reading on in the list, of which so many items
+// are left to be read, two pages in each round. A round takes as long as a search.
+func (c *Client) searchIsSooner(ctx context.Context, unknown, left int, round time.Duration) bool {
+	searching := func(skus float64) time.Duration {
+		if skus <= 0 {
+			return 0
+		}
+		return round + c.bucket.in(math.Ceil(skus/maxTerms)*c.searchPrice(), channel.UrgencyOf(ctx))
+	}
+	now := searching(float64(unknown))
+	for rounds := 1; ; rounds++ {
+		rest := left - rounds*2*maxInput
+		if time.Duration(rounds)*round+searching(float64(unknown)*float64(rest)/float64(left)) <= now {
+			return false
+		}
+		if rest <= 0 {
+			return true
+		}
+	}
 }
 
 // A listEnd is a list of items that is read from one of its ends.

@@ -93,11 +93,11 @@ type listItemsVars struct {
 	Reverse bool    `json:"reverse"`
 }
 
-// findItems searches. Its costs are those of the first page's 250 places,
-// however many are found.
+// findItems searches. What it costs depends on the places of the page, however
+// many are found.
 var findItems = operation{name: "inventoryItems", guess: 60, repeat: true, query: `
-query FindItems($query: String!, $after: String) {
-  inventoryItems(first: 250, after: $after, query: $query) {
+query FindItems($query: String!, $first: Int!, $after: String) {
+  inventoryItems(first: $first, after: $after, query: $query) {
     nodes { id sku }
     pageInfo { hasNextPage endCursor }
   }
@@ -105,11 +105,18 @@ query FindItems($query: String!, $after: String) {
 
 type findItemsVars struct {
 	Query string  `json:"query"`
+	First int     `json:"first"`
 	After *string `json:"after"`
 }
 
-// readLevels reads up to 250 items by their ids, for a few points.
-var readLevels = operation{name: "nodes", guess: 15, repeat: true, query: `
+// first returns the operation with what it costs for so many places.
+func (op operation) first(places int, guess float64) operation {
+	op.document, op.guess = op.query+strconv.Itoa(places), guess
+	return op
+}
+
+// readLevels reads up to 250 items by their ids, for about three points.
+var readLevels = operation{name: "nodes", guess: 5, repeat: true, query: `
 query ReadLevels($ids: [ID!]!, $location: ID!) {
   nodes(ids: $ids) {
     ... on InventoryItem {

@@ -33,6 +33,9 @@ func reconcileBy(t *testing.T, n int, channels Channels, fill Fill, way func(*Wo
 	synctest.Test(t, func(t *testing.T) {
 		w, err := NewWorld(n, channels, fill, nil, nil)
 		require.NoError(t, err)
+		if way == nil && channels == Shopify {
+			w.honest(t)
+		}
 		start := time.Now()
 		if way != nil {
 			require.NoError(t, way(w)(t.Context()))

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"math"
@@ -14,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/channel/channeltest"
 	"github.com/ecosire/stocksync/ecosire"
 	"github.com/ecosire/stocksync/ecosire/ecosiretest"
 )
@@ -23,6 +25,14 @@ import (
 type point struct {
 	products    int
 	took, bound time.Duration
+}
+
+// honest makes a request that Shopify refuses for lack of points fail the test.
+func (w *World) honest(t *testing.T) {
+	w.Shopify.Inject(channeltest.Fault{Times: -1, Rewrite: func(status int, _ http.Header, body []byte) (int, []byte) {
+		assert.False(t, bytes.Contains(body, []byte("THROTTLED")), "Shopify had not as many points as were taken")
+		return status, body
+	}})
 }
 
 func (p point) ratio() float64 { return p.took.Seconds() / p.bound.Seconds() }
@@ -37,6 +47,11 @@ func (p point) most() float64 {
 		return 1.05
 	}
 	return 1.15
+}
+
+// measureWarm measures a second reconciliation, with Shopify alone.
+func measureWarm(t *testing.T, n int) point {
+	return point{n, again(t, n), Warm(n, Percent.Differing(n), Shopify)}
 }
 
 // within asserts the ratio that a size may have.
@@ -81,12 +96,24 @@ func TestCurve(t *testing.T) {
 	}
 	row("up to 6,000 products", small, "1.15")
 	row("above", large, "1.05")
-	cold := measure(t, 1_000, Shopify)
-	row("Shopify alone, its items not known", cold, "1.15")
-	cold.within(t)
-	warm := point{1_000, again(t, 1_000), Bound(1_000, Percent.Differing(1_000), Shopify) + ecosireTime}
-	row("Shopify alone, its items known", warm, "1.15")
-	warm.within(t)
+	minute := slices.DeleteFunc(sizes, func(n int) bool { return n > ecosireLimit*ecosirePage })
+	alone := make([]point, 2*len(minute)) // with Shopify; the odd ones are warm
+	together(t, len(alone), func(t *testing.T, i int) {
+		if i%2 == 0 {
+			alone[i] = measure(t, minute[i/2], Shopify)
+		} else {
+			alone[i] = measureWarm(t, minute[i/2])
+		}
+	})
+	var worst [2]point
+	for i, p := range alone {
+		p.within(t)
+		if w := &worst[i%2]; w.bound == 0 || p.ratio() > w.ratio() {
+			*w = p
+		}
+	}
+	row("Shopify alone, its items not known", worst[0], "1.15")
+	row("Shopify alone, its items known", worst[1], "1.15")
 	out.done(t)
 }
 
@@ -97,6 +124,7 @@ func again(t *testing.T, n int) (took time.Duration) {
 	synctest.Test(t, func(t *testing.T) {
 		w, err := NewWorld(n, Shopify, Percent, nil, nil)
 		require.NoError(t, err)
+		w.honest(t)
 		_, err = w.Syncer.Reconcile(t.Context())
 		require.NoError(t, err)
 		for i, id := range w.IDs {

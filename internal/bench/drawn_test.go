@@ -31,6 +31,12 @@ func TestCatalogueOfAnySize(t *testing.T) {
 	for _, n := range []int{100 + random.IntN(5_901), int(between(random, 100, 6_000)), 6_001 + random.IntN(7_000)} {
 		t.Run(number(n), func(t *testing.T) { measure(t, n, Both).within(t) })
 	}
+	for _, n := range []int{100 + random.IntN(5_901), 100 + random.IntN(5_901), 6_001 + random.IntN(7_000)} {
+		t.Run(number(n)+" on Shopify", func(t *testing.T) {
+			measure(t, n, Shopify).within(t)
+			measureWarm(t, n).within(t)
+		})
+	}
 }
 
 // How late events are, at any rate that the quota can carry.

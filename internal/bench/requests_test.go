@@ -117,3 +117,18 @@ func TestBound(t *testing.T) {
 		assert.Equal(t, tt.want, Bound(tt.n, tt.differing, tt.channels), "%+v", tt)
 	}
 }
+
+func TestColdBound(t *testing.T) {
+	for n, want := range map[int]struct{ warm, cold time.Duration }{
+		100:   {500 * time.Millisecond, 600 * time.Millisecond},  // listed while the only page comes
+		500:   {600 * time.Millisecond, 600 * time.Millisecond},  // as soon as all products are known
+		501:   {600 * time.Millisecond, 800 * time.Millisecond},  // and one more is searched for
+		5_000: {600 * time.Millisecond, 800 * time.Millisecond},  // by 180 searches of 9 points
+		6_000: {600 * time.Millisecond, 1200 * time.Millisecond}, // for which there are points after two more rounds of the list
+	} {
+		differing := Percent.Differing(n)
+		assert.Equal(t, want.warm, Warm(n, differing, Shopify), n)
+		assert.Equal(t, want.cold, Cold(n, differing, Shopify), n)
+	}
+	assert.Equal(t, Bound(3_000, 30, Both)+ecosireTime+shopifyTime, Cold(3_000, 30, Both))
+}

@@ -36,6 +36,9 @@ const (
 	shopifyPage   = 250
 	shopifyRead   = 3  // points of reading a page of items, about
 	shopifyWrite  = 10 // points of writing a page
+	shopifyList   = 13 // points of a page of the list of items
+	shopifySearch = 9  // points of searching for some SKUs, with room for twice as many items
+	shopifyTerms  = 25 // SKUs of a search
 	wooPage       = 100
 	wooParallel   = 2 // requests that a shop gets at a time, and its cores
 )
@@ -289,15 +292,60 @@ func Bound(n, differing int, channels Channels) time.Duration {
 	return bound
 }
 
-// Cold is [Bound] for who does not know yet how many products there are, and
-// which items the shop has: the first page tells the former, and a search the
-// latter, of which any number may be under way.
+// Warm is [Bound] for who does not know yet how many products there are: the first
+// page tells, and only then the others can be asked for, if there are any.
+func Warm(n, differing int, channels Channels) time.Duration {
+	bound := Bound(n, differing, channels)
+	if n > ecosirePage {
+		bound += ecosireTime
+	}
+	return bound
+}
+
+// Cold is [Warm] for who does not know either which items the shop has.
+//
+// For both shops, and for more than 6,000 products, that is the time of a search,
+// of which any number may be under way. For fewer at Shopify alone it would be
+// wrong in two ways. It is too much where the list of items, which can be read from
+// the start on, tells of all of them before the products are known. And it is too
+// little where there are no points for all searches.
+//
+// So there it is the least time in which the items can be found. A page of the
+// list says where the next one begins, so that two are read at a time, from both
+// ends. What the next pages have nobody knows: whoever searches meanwhile may
+// search for just that, so searching comes after. A run leaves a sixth of the
+// points to events, and a point to rounding, and what is restored while an answer
+// is on its way it does not know.
 func Cold(n, differing int, channels Channels) time.Duration {
+	if channels == Shopify && n <= ecosireLimit*ecosirePage {
+		return lookup(n) + Bound(n, differing, channels) - ecosireTime
+	}
 	bound := Bound(n, differing, channels) + ecosireTime
 	if channels&Shopify != 0 {
 		bound += shopifyTime
 	}
 	return bound
+}
+
+// lookup is when so many items can be known.
+func lookup(n int) time.Duration {
+	told := ecosireTime // when all products are known
+	if n > ecosirePage {
+		told *= 2
+	}
+	best := time.Duration(math.MaxInt64)
+	for rounds := 0; ; rounds++ {
+		listed := time.Duration(rounds) * shopifyTime
+		rest := n - rounds*2*shopifyPage
+		if rest <= 0 {
+			return min(best, max(listed, told))
+		}
+		begin := max(listed, told)
+		spent := max(0, float64(rounds*2*shopifyList)-(begin-shopifyTime).Seconds()*shopifyRate)
+		points := float64(shopifySearch*pages(rest, shopifyTerms)) + spent + 1
+		wait := time.Duration(max(0, points-shopifyBucket*5/6.) / shopifyRate * float64(time.Second))
+		best = min(best, begin+wait+shopifyTime)
+	}
 }
 
 func pages(n, size int) int { return (n + size - 1) / size }
