@@ -1,6 +1,7 @@
 package ecosire
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -39,20 +40,15 @@ type account struct {
 }
 
 // most is how many requests we may make in a window.
-func (a *account) most() int {
-	if a.ceiling > 0 {
-		return min(a.limit, a.ceiling)
-	}
-	return a.limit
-}
+func (a *account) most() int { return min(a.limit, cmp.Or(a.ceiling, maxLimit)) }
 
 // left is how many requests may be sent at a time, and how long it is until
 // there are as many as can be again.
 func (a *account) left(now time.Time) (left int, rest time.Duration) {
-	if rest = a.end.Sub(now); rest <= 0 {
+	if !now.Before(a.end) {
 		return a.most() - a.inflight, window
 	}
-	return min(a.limit-a.used, a.most()-a.own) - a.inflight, rest
+	return min(a.limit-a.used, a.most()-a.own) - a.inflight, a.end.Sub(now)
 }
 
 // send takes a request.
@@ -89,14 +85,8 @@ func (a *account) answered(ctx context.Context, resp *httpx.Response, now time.T
 	before := resp.Sent.Before(a.began) // so ECOSIRE may have counted it before, too
 	reset, end, known := a.window(ctx, resp, now)
 	remaining, err := strconv.Atoi(resp.Header.Get("X-RateLimit-Remaining"))
-	switch {
-	case !known || err != nil:
-		if known = false; before {
-			return // 429 or not, it says nothing about this window
-		}
-		if a.reset == 0 && a.own == 0 {
-			a.end = now.Add(window) // it has begun by now
-		}
+	switch known = known && err == nil; {
+	case !known:
 	case a.reset == 0 && !(before && reset <= a.past+rounding):
 		a.reset, a.end = reset, end
 	case reset > max(a.reset, a.past)+rounding:
@@ -105,10 +95,14 @@ func (a *account) answered(ctx context.Context, resp *httpx.Response, now time.T
 		if end.Before(a.end) {
 			a.end = end // each is a bound
 		}
-	case before:
-		return // it counted in an earlier window
 	default:
-		known = false // whatever it means
+		known = false // of an earlier window, or whatever it means
+	}
+	switch {
+	case !known && before:
+		return // 429 or not, it says nothing about this window
+	case !known && a.reset == 0 && a.own == 0:
+		a.end = now.Add(window) // it has begun by now
 	}
 	a.own++
 	if a.used++; known {

@@ -55,45 +55,57 @@ func TestExpected(t *testing.T) {
 
 // When work that is not urgent may leave.
 func TestWhen(t *testing.T) {
+	when := func(q *scheduler, urgency channel.Urgency, now float64) float64 {
+		return q.when(q.stand(channel.WithUrgency(t.Context(), urgency)), s(now)).Sub(epoch).Seconds()
+	}
 	for _, tt := range []struct {
 		name    string
 		urgency channel.Urgency
 		used    int
-		plans   []int
+		plans   []int   // beyond the request that is asked about
+		last    float64 // when urgent work last had a request
 		now     float64 // of a window from 0 to 60 s
 		want    float64
 	}{
-		{"urgent", channel.Urgent, 59, nil, 10, 10},
-		{"urgent, and nothing is left", channel.Urgent, 60, nil, 10, 60},
-		{"soon, and all is left", channel.Soon, 0, nil, 0, 60 - 60*60./57},
-		{"soon, and 30 are left", channel.Soon, 30, nil, 0, 60 - 30*60./57},
-		{"soon, however little a run needs", channel.Soon, 30, []int{1}, 0, 60 - 30*60./57},
-		{"a run that fits", channel.Background, 30, []int{20, 10}, 0, 0},
-		{"runs that do not fit", channel.Background, 30, []int{20, 11}, 0, 24},
-		{"a run that needs nothing more", channel.Background, 59, []int{0}, 0, 0},
-		{"work that does not say", channel.Background, 50, nil, 0, 0},
-		{"work that does not say, and nine are left", channel.Background, 51, nil, 0, 60 - 9*1.2},
-		{"one is left", channel.Background, 59, []int{5}, 0, 58.8},
+		{"urgent", channel.Urgent, 59, nil, -9, 10, 10},
+		{"urgent, and nothing is left", channel.Urgent, 60, nil, -9, 10, 60},
+		{"soon, and all is left", channel.Soon, 0, nil, -9, 0, 60 - 60*60./57},
+		{"soon, and 30 are left", channel.Soon, 30, nil, -9, 0, 60 - 30*60./57},
+		{"soon, however little a run needs", channel.Soon, 30, []int{1}, -9, 0, 60 - 30*1.2},
+		{"a run that fits", channel.Background, 30, []int{19, 10}, -999, 0, 0},
+		{"runs that do not fit", channel.Background, 30, []int{20, 10}, -999, 0, 24},
+		{"a run that needs nothing more", channel.Background, 59, []int{0}, -999, 0, 0},
+		{"work that does not say", channel.Background, 50, nil, -999, 0, 0},
+		{"work that does not say, and nine are left", channel.Background, 51, nil, -999, 0, 60 - 9*1.2},
+		{"one is left", channel.Background, 59, []int{5}, -999, 0, 58.8},
+		// Beside urgent work that goes on, 1.2 s apart at most.
+		{"its gaps up to the end are short enough without it", channel.Background, 30, []int{50}, 24, 24.5, 24},
+		{"they are not", channel.Background, 30, []int{50}, 23.9, 24.5, 23.9 + 2.4},
+		{"nor is the last gap", channel.Soon, 59, []int{50}, 58, 58.9, 58 + 2.4},
+		{"it goes on no more", channel.Background, 30, []int{50}, 20, 24.5, 24},
 	} {
 		q := quota(false)
-		q.account.end, q.account.used = s(60), tt.used
+		q.account.end, q.account.used, q.last = s(60), tt.used, s(tt.last)
 		for i, n := range tt.plans {
 			q.plan(i, n)
 		}
-		assert.InDelta(t, tt.want, q.when(tt.urgency, s(tt.now)).Sub(epoch).Seconds(), .001, tt.name)
+		assert.InDelta(t, tt.want, when(q, tt.urgency, tt.now), .001, tt.name)
 	}
 	q := quota(false)
 	q.account.limit, q.account.end, q.account.used = 600, s(60), 100
-	q.plan(1, 501)
-	assert.InDelta(t, 0, q.when(channel.Background, s(0)).Sub(epoch).Seconds(), .001, "ten times the limit is ten times as fast")
-	q.done(1)
+	q.plan(1, 500)
+	assert.InDelta(t, 0, when(q, channel.Background, 0), .001, "ten times the limit is ten times as fast")
+	q.plan(1, -1)
 	assert.Empty(t, q.plans)
 	q = quota(false)
 	q.account.end, q.account.used = s(60), 30
 	q.stand(channel.WithUrgency(t.Context(), channel.Background))
-	assert.InDelta(t, 24, q.when(channel.Soon, s(0)).Sub(epoch).Seconds(), .001, "soon, beside work in the background that waits behind it")
-	q.plan(2, -5)
-	assert.Equal(t, map[any]int{2: 0}, q.plans)
+	assert.InDelta(t, 24, when(q, channel.Soon, 0), .001, "soon, beside work in the background that waits behind it")
+	assert.InDelta(t, 120, when(q, channel.Background, 0), .001, "behind another, which tells")
+	assert.InDelta(t, 0, when(q, channel.Urgent, 0), .001, "it comes first")
+	q.waiting = slices.DeleteFunc(q.waiting, func(p *place) bool { return p.urgency == channel.Background })
+	q.plan(1, 60)
+	assert.InDelta(t, 60-28*1.2, when(q, channel.Background, 0), .001, "behind two more urgent ones")
 }
 
 // How long urgent work pauses.
@@ -138,11 +150,11 @@ func TestPaces(t *testing.T) {
 		require.NoError(t, q.pace(t.Context()))
 		assert.Equal(t, company, time.Since(began))
 		assert.Zero(t, q.starved)
-		// As far apart as spacing is not yet a lack.
+		// As far apart as beside a run is not yet a lack.
 		q.account.end, q.account.used = q.let.Add(60*time.Second), 11
 		time.Sleep(60 * time.Millisecond)
 		require.NoError(t, q.pace(t.Context()))
-		assert.Equal(t, spacing, time.Since(began))
+		assert.Equal(t, 1200*time.Millisecond, time.Since(began))
 		assert.Zero(t, q.starved)
 		// Where nothing is left it waits, and that is noted.
 		now := time.Now()

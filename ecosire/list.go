@@ -149,7 +149,7 @@ func (l list[T]) pages(ctx context.Context, c *Client) iter.Seq2[page[T], error]
 		// short by one and say so.
 		defer r.seen.Close()
 		defer r.fetching.Wait()
-		defer c.quota.done(r)
+		defer c.quota.plan(r, -1)
 		defer cancel()
 		err := r.pass(ctx)
 		if err == nil && r.missing() && !r.ordered && r.start <= 1 {
@@ -197,7 +197,7 @@ func (r *reading[T]) pass(ctx context.Context) error {
 	ask := func() {
 		asked++
 		if channel.UrgencyOf(ctx) == channel.Background {
-			r.c.quota.plan(r, (pages-asked)*r.cost)
+			r.c.quota.plan(r, max(0, pages-asked)*r.cost)
 		}
 		got, n := make(chan answer[T], 1), asked
 		coming = append(coming, got)

@@ -167,3 +167,32 @@ func TestPaceLetsABurstGo(t *testing.T) {
 		assert.ErrorIs(t, c.Pace(ctx), context.Canceled)
 	})
 }
+
+// Beside a run, and what a watch noticed, no event waits for longer than its
+// turn, the last ones of a window included.
+func TestTheLongestWaitOfAnEvent(t *testing.T) {
+	for seed := range uint64(8) {
+		synctest.Test(t, func(t *testing.T) {
+			m := &minute{}
+			c := scheduled(t, m, nil)
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+			defer cancel()
+			var wg sync.WaitGroup
+			for _, u := range []channel.Urgency{channel.Soon, channel.Background} {
+				wg.Go(func() {
+					time.Sleep(70 * time.Second) // by then it is known how much urgent work there is
+					for ctx.Err() == nil {
+						_ = ask(channel.WithUrgency(ctx, u), c)
+						if u == channel.Soon || seed%2 == 0 { // some, or all that there is
+							time.Sleep(time.Duration(11+seed) * 1300 * time.Millisecond)
+						}
+					}
+				})
+			}
+			ds := steady(ctx, c, 10, seed)
+			wg.Wait()
+			assert.LessOrEqual(t, percentile(ds, 100), 1210*time.Millisecond)
+			assert.Greater(t, m.total, 290, "and the quota is used")
+		})
+	}
+}

@@ -1,6 +1,7 @@
 package ecosire
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"slices"
@@ -11,8 +12,8 @@ import (
 	"github.com/ecosire/stocksync/internal/httpx"
 )
 
-// A scheduler decides which request leaves when. Of those that wait the most
-// urgent leaves first, and of these the oldest. What is not urgent leaves enough
+// A scheduler decides which request leaves when. Requests stand in a line, the
+// most urgent first, and of these the oldest. What is not urgent leaves enough
 // of the quota for urgent work that may come. docs/design.md has the rules.
 type scheduler struct {
 	mu      sync.Mutex
@@ -20,12 +21,12 @@ type scheduler struct {
 	account account
 	sole    bool // nobody else uses the key
 
-	waiting [channel.Background + 1][]*place // the oldest first
-	plans   map[any]int                      // requests that reading a list will still take
-	urgent  []time.Time                      // when urgent requests left in the last minute
-	last    time.Time                        // the latest of all
-	starved time.Time                        // when urgent work last had to wait for longer than spacing
-	let     time.Time                        // when pace last let urgent work through, or will
+	waiting []*place    // the line
+	plans   map[any]int // requests that reading a list will still take
+	urgent  []time.Time // when urgent requests left in the last minute
+	last    time.Time   // the latest of all
+	starved time.Time   // when urgent work last had to wait for longer than it should
+	let     time.Time   // when pace last let urgent work through, or will
 }
 
 func newScheduler(odd *oddities, ceiling int, sole bool) *scheduler {
@@ -36,12 +37,10 @@ func newScheduler(odd *oddities, ceiling int, sole bool) *scheduler {
 }
 
 const (
-	// spacing is how far apart much urgent work is read at most. What is not
-	// urgent leaves a request for each.
-	spacing = window / 50
-	// closest is the same where nothing waits in the background, at whose cost
-	// what is to be done soon would be done.
-	closest = window / 57
+	// beside is how many requests of a window much urgent work is left beside
+	// what is not urgent: one in 1.2 s. alone is the same where nothing waits in
+	// the background, at whose cost what is to be done soon would be done.
+	beside, alone = 50, 57
 	// quiet is after how long without urgent work none is expected.
 	quiet = 10 * time.Minute
 	// unknown is what work is taken to need that does not tell.
@@ -51,7 +50,12 @@ const (
 	company = 50 * time.Millisecond
 )
 
-// A place is one in the line of those that wait.
+// apart is how far apart so many of a full quota's requests are.
+func (s *scheduler) apart(requests int) time.Duration {
+	return window / time.Duration(requests) * defaultLimit / time.Duration(s.account.most())
+}
+
+// A place is a request's in the line.
 type place struct{ urgency channel.Urgency }
 
 type placeKey struct{}
@@ -65,87 +69,74 @@ func (s *scheduler) line(ctx context.Context) context.Context {
 }
 
 func (s *scheduler) stand(ctx context.Context) *place {
-	p := &place{channel.UrgencyOf(ctx)}
-	s.waiting[p.urgency] = append(s.waiting[p.urgency], p)
-	return p
-}
-
-func (s *scheduler) leave(p *place) {
-	s.waiting[p.urgency] = slices.DeleteFunc(s.waiting[p.urgency], func(other *place) bool { return other == p })
-	s.change()
+	me := &place{channel.UrgencyOf(ctx)}
+	s.waiting = append(s.waiting, me)
+	slices.SortStableFunc(s.waiting, func(a, b *place) int { return int(a.urgency - b.urgency) })
+	return me
 }
 
 // wait waits until the caller may send a request.
 func (s *scheduler) wait(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	me, ok := ctx.Value(placeKey{}).(*place)
-	if !ok || !slices.Contains(s.waiting[me.urgency], me) {
+	me, _ := ctx.Value(placeKey{}).(*place)
+	if !slices.Contains(s.waiting, me) {
 		me = s.stand(ctx)
 	}
-	defer s.leave(me)
-	for {
+	err := s.until(ctx, func(now time.Time) time.Time { return s.when(me, now) })
+	if err == nil {
 		now := time.Now()
-		first, at := s.next(now)
-		if first == me && !at.After(now) {
-			s.account.send(now)
-			if me.urgency == channel.Urgent {
-				s.urgent, s.last = append(s.urgent, now), now
-			}
-			return nil
-		}
-		if first != me {
-			at = now.Add(maxWait) // whoever is first tells
-		}
-		if err := s.sleep(ctx, at); err != nil {
-			return err
+		if s.account.send(now); me.urgency == channel.Urgent {
+			s.urgent, s.last = append(s.urgent, now), now
 		}
 	}
+	s.waiting = slices.DeleteFunc(s.waiting, func(other *place) bool { return other == me })
+	s.change()
+	return err
 }
 
-// next says who leaves next, and when if nothing changes until then.
-func (s *scheduler) next(now time.Time) (first *place, at time.Time) {
-	for urgency, waiting := range s.waiting {
-		if len(waiting) == 0 {
-			continue
-		}
-		if when := s.when(channel.Urgency(urgency), now); first == nil || when.Before(at) {
-			first, at = waiting[0], when
-		}
-		if !at.After(now) {
-			break
-		}
+// when says when a request may leave, if nothing changes until then.
+func (s *scheduler) when(me *place, now time.Time) time.Time {
+	before := slices.Index(s.waiting, me)
+	if before > 0 && s.waiting[before-1].urgency == me.urgency {
+		return now.Add(maxWait) // that one tells
 	}
-	return first, at
-}
-
-// when says when work of an urgency may leave.
-func (s *scheduler) when(urgency channel.Urgency, now time.Time) time.Time {
 	left, rest := s.account.left(now)
-	each := spacing
-	if urgency == channel.Soon && len(s.waiting[channel.Background]) == 0 {
-		each = closest
-	}
-	free := time.Duration(left) * each * defaultLimit / time.Duration(s.account.most())
+	left -= before // the more urgent
+	need, each := s.need()
 	switch {
 	case left <= 0:
 		return now.Add(rest)
-	case urgency == channel.Urgent, urgency == channel.Background && s.need() <= left-s.expected(now, rest):
+	case me.urgency == channel.Urgent, me.urgency == channel.Background && need <= left-s.expected(now, rest):
 		return now
 	}
-	return now.Add(rest - free)
+	at := now.Add(rest - time.Duration(left)*each)
+	// Urgent work that goes on had its last request a moment ago. If it then finds
+	// one less, none of its gaps may be too long up to the end of the window.
+	if next := s.last.Add(2 * each); at.After(s.last) && at.Before(next) {
+		return next
+	}
+	return at
 }
 
-// need is how many requests work in the background needs.
-func (s *scheduler) need() int {
-	need := len(s.waiting[channel.Background])
+// need is how many requests work in the background needs, and how far apart are
+// those that are left to urgent work beside it.
+func (s *scheduler) need() (requests int, each time.Duration) {
+	for _, p := range s.waiting {
+		if p.urgency == channel.Background {
+			requests++
+		}
+	}
 	for _, n := range s.plans {
-		need += n
+		requests += n
 	}
-	if len(s.plans) == 0 {
-		return max(need, unknown)
+	switch {
+	case requests == 0:
+		return 0, s.apart(alone)
+	case len(s.plans) == 0:
+		return max(requests, unknown), s.apart(beside)
 	}
-	return need
+	return requests, s.apart(beside)
 }
 
 // expected is how many requests urgent work, and others with the same key, are
@@ -157,7 +148,7 @@ func (s *scheduler) expected(now time.Time, rest time.Duration) int {
 	part, n := float64(rest)/float64(window), 0.0
 	switch {
 	case now.Sub(s.starved) < window:
-		n = part * float64(window/spacing)
+		n = float64(rest / s.apart(beside))
 	case now.Sub(s.last) < quiet:
 		n = max(2, 1.25*part*float64(len(s.urgent)))
 	}
@@ -167,17 +158,13 @@ func (s *scheduler) expected(now time.Time, rest time.Duration) int {
 	return int(math.Ceil(n))
 }
 
-// plan tells how many requests a reading will still take, until done.
+// plan tells how many requests a reading will still take; less than none ends it.
 func (s *scheduler) plan(reading any, requests int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.plans[reading] = max(0, requests)
-}
-
-func (s *scheduler) done(reading any) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.plans, reading)
+	if s.plans[reading] = requests; requests < 0 {
+		delete(s.plans, reading)
+	}
 	s.change()
 }
 
@@ -194,48 +181,42 @@ func (s *scheduler) change() {
 	s.changed = make(chan struct{})
 }
 
-// sleep waits until a time, or until something changes. It gives the lock away
-// meanwhile.
-func (s *scheduler) sleep(ctx context.Context, until time.Time) error {
-	changed := s.changed
-	s.mu.Unlock()
-	defer s.mu.Lock()
-	timer := time.NewTimer(time.Until(until))
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-changed:
-	case <-timer.C:
+// until waits until the time that when says, which is asked again when anything
+// changes. It gives the lock away meanwhile.
+func (s *scheduler) until(ctx context.Context, when func(now time.Time) time.Time) error {
+	for now := time.Now(); ; now = time.Now() {
+		at, changed := when(now), s.changed
+		if !at.After(now) {
+			return nil
+		}
+		s.mu.Unlock()
+		select {
+		case <-ctx.Done():
+		case <-changed:
+		case <-time.After(at.Sub(now)):
+		}
+		s.mu.Lock()
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 	}
-	return nil
 }
 
 // pace waits until urgent work had better read. Whoever comes meanwhile waits
 // for the same moment, so that one request can serve them all.
 func (s *scheduler) pace(ctx context.Context) error {
-	warehouses, total := channel.Warehouses(ctx)
-	requests := len(warehouses)
-	if total || requests > 1 {
-		requests++
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Now()
-	if now.Sub(s.let) > company {
-		if s.let = s.let.Add(s.pause(now, requests)); s.let.Before(now) {
+	if now := time.Now(); now.Sub(s.let) > company {
+		if s.let = s.let.Add(s.pause(now, requestsOf(ctx))); s.let.Before(now) {
 			s.let = now
 		}
-		if s.let.Sub(now) > spacing {
+		if s.let.Sub(now) > s.apart(beside) {
 			s.starved = s.let
 		}
 	}
-	for at := s.let; now.Before(at); now = time.Now() {
-		if err := s.sleep(ctx, at); err != nil {
-			return err
-		}
-	}
-	return ctx.Err()
+	let := s.let
+	return cmp.Or(s.until(ctx, func(time.Time) time.Time { return let }), ctx.Err())
 }
 
 // pause is the least time between two urgent reads, each of that many requests. It
@@ -243,7 +224,7 @@ func (s *scheduler) pace(ctx context.Context) error {
 // it.
 func (s *scheduler) pause(now time.Time, requests int) time.Duration {
 	left, rest := s.account.left(now)
-	if left = max(0, left); time.Duration(left)*closest >= rest {
+	if left = max(0, left); time.Duration(left)*s.apart(alone) >= rest {
 		return 0
 	}
 	return min(rest+now.Sub(s.let), maxWait) / time.Duration(left/requests+1)

@@ -87,11 +87,16 @@ func (c *Client) count(ctx context.Context, warehouse string) (int, error) {
 // ReadingTime estimates from the quota how long reading so many more products
 // of the catalogue will take, with what is in the warehouses that ctx names.
 func (c *Client) ReadingTime(ctx context.Context, products int) time.Duration {
-	times := 1
-	if warehouses, total := channel.Warehouses(ctx); total || len(warehouses) > 1 {
-		times += len(warehouses)
+	return c.quota.time((products + pageSize - 1) / pageSize * requestsOf(ctx))
+}
+
+// requestsOf is how many requests a page of products costs with what ctx asks for.
+func requestsOf(ctx context.Context) int {
+	warehouses, total := channel.Warehouses(ctx)
+	if total || len(warehouses) > 1 {
+		return len(warehouses) + 1
 	}
-	return c.quota.time((products + pageSize - 1) / pageSize * times)
+	return len(warehouses)
 }
 
 // Pace waits, for about a second at most while requests are left, so that steady

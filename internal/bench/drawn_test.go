@@ -48,12 +48,16 @@ func TestEventsOfAnyRate(t *testing.T) {
 	for _, l := range []load{
 		{between(random, 0.05, 40), 300, alone, 1600 * time.Millisecond},
 		{between(random, 5, 25), 400, surprise, 1800 * time.Millisecond},
+		{between(random, 8, 12), 2_400, reconciling, 1800 * time.Millisecond},
 		{between(random, 60, 90), 2_500, lagging, 5 * time.Second},
 	} {
 		t.Run(fmt.Sprintf("%.3g a second %s", l.perSecond, l.way), func(t *testing.T) {
-			d := latency(t, l.events, l.perSecond, l.way)
-			t.Log("p50", p50(d.shopify), "p99", p99(d.shopify))
+			d := latency(t, random, l.events, l.perSecond, l.way)
+			t.Log("p50", p50(d.shopify), "p99", p99(d.shopify), "worst minute", worstMinute(d.shopify))
 			assert.LessOrEqual(t, p99(d.shopify), l.most)
+			if l.way == reconciling {
+				assert.LessOrEqual(t, worstMinute(d.shopify), l.most)
+			}
 			if l.way == alone && l.perSecond < .9 { // half of them find a request at once
 				assert.LessOrEqual(t, p50(d.shopify), 600*time.Millisecond)
 			}
