@@ -52,7 +52,7 @@ func TestEventsOfAnyRate(t *testing.T) {
 		{between(random, 60, 90), 2_500, lagging, 5 * time.Second},
 	} {
 		t.Run(fmt.Sprintf("%.3g a second %s", l.perSecond, l.way), func(t *testing.T) {
-			d := latency(t, random, l.events, l.perSecond, l.way)
+			d := latencyFrom(t, random, l.events, l.perSecond, l.way)
 			t.Log("p50", p50(d.shopify), "p99", p99(d.shopify), "worst minute", worstMinute(d.shopify))
 			assert.LessOrEqual(t, p99(d.shopify), l.most)
 			if l.way == reconciling {

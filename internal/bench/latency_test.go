@@ -136,7 +136,13 @@ const warmUp = 90 * time.Second
 // latency sends so many events, at random moments (a Poisson process), so many
 // a second, while another app takes half of Shopify's points. A run while reconciling
 // begins at a random moment of ECOSIRE's minute.
-func latency(t *testing.T, random *rand.Rand, events int, perSecond float64, way way) (d delays) {
+func latency(t *testing.T, events int, perSecond float64, way way) delays {
+	t.Helper()
+	return latencyFrom(t, rand.New(rand.NewPCG(1, 2)), events, perSecond, way)
+}
+
+// latencyFrom is latency with other random moments.
+func latencyFrom(t *testing.T, random *rand.Rand, events int, perSecond float64, way way) (d delays) {
 	t.Helper()
 	if way == restarted {
 		return restarts(t, 10_000, events)
@@ -299,9 +305,7 @@ func TestLatency(t *testing.T) {
 	measured(t)
 	out := newTable("latency", "events/s", "events", "way", "Shopify p50", "p99", "worst minute", "WooCommerce p50", "p99", "worst minute")
 	all := make([]delays, len(loads))
-	together(t, len(loads), func(t *testing.T, i int) {
-		all[i] = latency(t, rand.New(rand.NewPCG(1, 2)), loads[i].events, loads[i].perSecond, loads[i].way)
-	})
+	together(t, len(loads), func(t *testing.T, i int) { all[i] = latency(t, loads[i].events, loads[i].perSecond, loads[i].way) })
 	for i, l := range loads {
 		d := all[i]
 		out.row(fmt.Sprintf("%.3g", l.perSecond), number(len(d.shopify)), l.way,

@@ -3,7 +3,6 @@ package bench
 import (
 	"bytes"
 	"context"
-	"math/rand/v2"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -97,7 +96,7 @@ func TestAReconciliationKeepsToItsBound(t *testing.T) {
 }
 
 func TestEventsAreVisibleSoonDuringAReconciliation(t *testing.T) {
-	d := latency(t, rand.New(rand.NewPCG(1, 2)), 1_500, 10, newShop)
+	d := latency(t, 1_500, 10, newShop)
 	assert.LessOrEqual(t, p99(d.shopify), 2*time.Second)
 	assert.LessOrEqual(t, p99(d.woocommerce), 2200*time.Millisecond, "2 s, give or take some order of goroutines")
 }
