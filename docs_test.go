@@ -206,3 +206,21 @@ func TestAQuantityIsNoFigure(t *testing.T) {
 	require.NoError(t, err)
 	assert.Greater(t, files, 500)
 }
+
+var toldLine = regexp.MustCompile("[Ll]og(?: line|:| then says| says) [\"`]([^\"`]+)[\"`]")
+
+// A page that tells to look for a log line names one that docs/reference.md has,
+// which another test compares with the code.
+func TestDocumentedLogLinesAreThere(t *testing.T) {
+	reference, err := os.ReadFile("docs/reference.md")
+	require.NoError(t, err)
+	looked := 0
+	for _, d := range documents(t) {
+		for _, m := range toldLine.FindAllStringSubmatch(strings.Join(strings.Fields(d.prose), " "), -1) {
+			looked++
+			line, rest, _ := strings.Cut(m[1], " … ")
+			assert.True(t, strings.Contains(string(reference), "\n| `"+line) && strings.Contains(string(reference), rest), "%s: %s", d.path, m[0])
+		}
+	}
+	assert.Greater(t, looked, 15)
+}

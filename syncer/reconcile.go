@@ -49,9 +49,10 @@ var (
 //
 // A channel that cannot keep pace with the source, or that fails for a while,
 // does not delay the others: it gets its products afterwards, read anew. If it
-// does not work again within ten minutes of the others' end, the run ends without it, with an error
-// that matches [ErrNotCompared]. The run leaves room in the
-// source's quota for more urgent work. Two runs never overlap: the second call returns
+// does not work again within ten minutes of the others' end, the run ends
+// without it, with an error that matches [ErrNotCompared]. The run leaves room
+// in the source's quota for more urgent work. Two runs of one Syncer, or of the
+// replicas on a SharedQueue, never overlap: the second call returns
 // [ErrReconciling].
 //
 // For the error see [Report.Err]. The report is there in any case, but for
