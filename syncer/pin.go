@@ -88,7 +88,7 @@ func (s *Syncer) Pin(ctx context.Context, p Pin) error {
 	}
 	value, err := json.Marshal(p)
 	if err != nil {
-		return err
+		return fmt.Errorf("syncer: Pin: %w", err)
 	}
 	return s.setPin(ctx, "Pin", &p, value)
 }

@@ -197,15 +197,15 @@ func TestPinUpward(t *testing.T) {
 
 // What nobody knows can be recalled all the same.
 func TestPinOfAnUnknownQuantity(t *testing.T) {
-	source, m := newStock(5, 5), shop("a", 2)
+	source, m := newStock(5, 5, 5), shop("a", 3)
 	policy := syncer.Custom("odd", func(channel.Stock) (int, error) { return 0, errors.New("not known") })
 	s := configure(t, syncer.Config{Source: source, Targets: []syncer.Target{{Channel: m, Policy: policy, Guard: unguarded}}})
 	require.NoError(t, s.Pin(t.Context(), recall(0)))
 	require.NoError(t, s.Pin(t.Context(), syncer.Pin{ProductID: "p1", Quantity: 1, Who: "Ana", Why: "few"}))
-	r, err := s.SyncProducts(t.Context(), "p0", "p1")
+	r, err := s.SyncProducts(t.Context(), "p0", "p1", "p2")
 	require.ErrorContains(t, err, "not known")
-	shows(t, m, 0, 100)
-	assert.Equal(t, []int{1, 1}, []int{r.Channels[0].Updated, r.Channels[0].Failed})
+	shows(t, m, 0, 100, 100)
+	assert.Equal(t, []int{1, 2}, []int{r.Channels[0].Updated, r.Channels[0].Failed})
 }
 
 func TestPinEndsByTime(t *testing.T) {
@@ -319,6 +319,9 @@ func TestPinRefuses(t *testing.T) {
 	} {
 		assert.ErrorContains(t, s.Pin(t.Context(), p), text, fmt.Sprint(p))
 	}
+	late := recall(1)
+	late.Until = time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC)
+	assert.ErrorContains(t, s.Pin(t.Context(), late), "syncer: Pin: ", "no record can say so")
 	assert.ErrorContains(t, s.Unpin(t.Context(), syncer.Pin{ProductID: "p"}), "Who and Why")
 }
 
@@ -336,4 +339,9 @@ func TestPinAndUnitsInFlight(t *testing.T) {
 	}
 	shows(t, m, 3)
 	shows(t, other, 3)
+	require.NoError(t, s.Pin(t.Context(), recall(9)))
+	r, err := s.SyncProducts(t.Context(), "p0")
+	require.NoError(t, err)
+	shows(t, m, 8)
+	assert.Zero(t, r.Channels[0].Pinned, "it is the sales that lower it")
 }
