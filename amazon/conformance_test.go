@@ -66,6 +66,9 @@ var lagging = amazontest.Config{Lag: time.Minute, MaxLag: 15 * time.Minute}
 func TestConformance(t *testing.T) { channeltest.TestChannelInBubble(t, newSubject(lagging)) }
 
 func TestConformanceFoldingCase(t *testing.T) {
+	if testing.Short() {
+		t.Skip("what it adds is not concurrent")
+	}
 	channeltest.TestChannelInBubble(t, newSubject(amazontest.Config{FoldCase: true, MaxLag: time.Minute}))
 }
 

@@ -327,6 +327,9 @@ func TestFeedsAreResumedByAnother(t *testing.T) {
 }
 
 func TestAFeedForEach25000(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long under the race detector")
+	}
 	bubble(t, func(t *testing.T) {
 		f := newFed(t, amazontest.Config{}, 26_000)
 		f.run(func(i int) int { return i + 1 }, 1000)

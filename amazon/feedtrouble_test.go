@@ -31,6 +31,9 @@ func TestFeedsWithLostAnswers(t *testing.T) {
 		for _, fault := range channeltest.Hostile() {
 			for _, crash := range []bool{false, true} {
 				t.Run(fmt.Sprintf("%s/%s/%v", name, fault.Name, crash), func(t *testing.T) {
+					if testing.Short() && !crash {
+						t.Skip("the same without a crash")
+					}
 					bubble(t, func(t *testing.T) {
 						f := newFed(t, amazontest.Config{Lag: time.Minute}, 120)
 						f.run(hundred, 120)

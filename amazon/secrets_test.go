@@ -82,6 +82,9 @@ func everything(t *testing.T, ch *amazon.Channel, skus []string) (texts []string
 // With every answer of every host going wrong in turn, nothing that may not be
 // printed is, and no credential goes to the host of the files.
 func TestSecretsStayOnTheirHosts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long under the race detector")
+	}
 	echo := func(status int, kind string) channeltest.Fault {
 		return channeltest.Fault{Name: "an echo of what was sent", Apply: true, Status: status, Header: http.Header{"Content-Type": {kind}},
 			Body: `{"errors":[{"code":"Atza|test-access-token-1","message":"amzn1.oa2-cs.v1.test-client-secret Atzr|test-refresh-token https://storage.amazon.test/seller%2Fdocuments/x?X-Amz-Signature=abc","details":"Atza|test-access-token-2"}],"error":"invalid_grant","error_description":"Atzr|test-refresh-token amzn1.oa2-cs.v1.test-client-secret"}`}

@@ -45,4 +45,9 @@ func TestConformance(t *testing.T) { channeltest.TestChannelInBubble(t, newSubje
 
 func TestConformanceHTTP(t *testing.T) { channeltest.TestHTTPChannel(t, newSubject) }
 
-func TestConformanceWithProducts(t *testing.T) { channeltest.TestChannelInBubble(t, withProducts) }
+func TestConformanceWithProducts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("what it adds is not concurrent")
+	}
+	channeltest.TestChannelInBubble(t, withProducts)
+}

@@ -61,9 +61,15 @@ func TestConformanceHTTP(t *testing.T) {
 }
 
 func TestConformanceWithEveryDoubtTheOtherWay(t *testing.T) {
+	if testing.Short() {
+		t.Skip("what it adds is not concurrent")
+	}
 	channeltest.TestChannelInBubble(t, newSubject(contrary, 15*time.Minute))
 }
 
 func TestConformanceHTTPWithEveryDoubtTheOtherWay(t *testing.T) {
+	if testing.Short() {
+		t.Skip("what it adds is not concurrent")
+	}
 	channeltest.TestHTTPChannel(t, newSubject(contrary, 15*time.Minute))
 }

@@ -236,15 +236,18 @@ func TestADayAtTheTill(t *testing.T) {
 		t.Skip("takes long under the race detector")
 	}
 	t.Run("with BookingLag", func(t *testing.T) {
+		t.Parallel()
 		d := runDay(t, squaretest.Config{}, maxBooking, false)
 		assert.Zero(t, d.high, "no answer shows more than is there")
 		assert.Zero(t, d.over, "nor does the till between the answers")
 	})
 	t.Run("with BookingLag and orders from elsewhere", func(t *testing.T) {
+		t.Parallel()
 		d := runDay(t, squaretest.Config{}, maxBooking, true)
 		assert.Zero(t, d.high, "no count that was taken shows more than is there")
 	})
 	t.Run("with BookingLag and a bad line", func(t *testing.T) {
+		t.Parallel()
 		d := runDay(t, squaretest.Config{Rate: 3, Burst: 4, Doubts: squaretest.Doubts{
 			ThrottledInPart: true, LaterCountWinsTie: true, TakesPart: true, NamesNoField: true, FewIDs: true,
 		}}, maxBooking, false, badLine()...)
@@ -252,11 +255,13 @@ func TestADayAtTheTill(t *testing.T) {
 		assert.Zero(t, d.over, "nor does the till between the answers")
 	})
 	t.Run("without", func(t *testing.T) {
+		t.Parallel()
 		d := runDay(t, squaretest.Config{}, 0, false)
 		assert.Positive(t, d.high)
 		assert.Positive(t, d.over)
 	})
 	t.Run("with BookingLag, if counts replace", func(t *testing.T) {
+		t.Parallel()
 		d := runDay(t, squaretest.Config{Doubts: squaretest.Doubts{CountsReplace: true}}, maxBooking, false)
 		assert.Positive(t, d.high, "then nothing helps")
 	})

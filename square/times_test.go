@@ -226,6 +226,9 @@ func TestThePaceFollowsTheAnswers(t *testing.T) {
 }
 
 func TestTrapThePaceFitsTheAccount(t *testing.T) {
+	if testing.Short() {
+		t.Skip("250 large requests take long under the race detector")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		// Square gives three requests a second, of which another application
 		// takes one.

@@ -327,6 +327,9 @@ func TestBroken(t *testing.T) {
 }
 
 func TestBrokenAdaptersFail(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long under the race detector, and has one goroutine")
+	}
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestBroken$", "-test.v")
 	cmd.Env = append(os.Environ(), inside+"=1")
 	out, err := cmd.CombinedOutput()

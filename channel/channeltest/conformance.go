@@ -58,7 +58,8 @@ type Maker func(t *testing.T, levels []channel.Level) Subject
 //
 // The tests run in real time. See [TestChannelInBubble] for a channel that
 // waits before it tries again, and for one that is a [channel.Lagger]: what
-// such a channel has accepted is looked at when its lag is over.
+// such a channel has accepted is looked at when its lag is over. With -short,
+// which is for the race detector, what is to be many is 2,000 and not 10,000.
 func TestChannel(t *testing.T, mk Maker) {
 	test(t, mk, false, pushRules, skuRules(), levelRules, troubleRules, optionalRules)
 }
@@ -70,6 +71,14 @@ func TestChannel(t *testing.T, mk Maker) {
 // clock.
 func TestChannelInBubble(t *testing.T, mk Maker) {
 	test(t, mk, true, pushRules, skuRules(), levelRules, troubleRules, optionalRules)
+}
+
+// many is more than a service takes or answers at once.
+func many() int {
+	if testing.Short() {
+		return 2_000
+	}
+	return 10_000
 }
 
 func inBubble(t *testing.T, f func(t *testing.T)) {

@@ -78,7 +78,7 @@ var levelRules = []rule{
 		promise: "any number of SKUs may be asked for at once, or as many as BatchSize says; none is lost between pages",
 		advice:  "split the question, follow every page, and sort by something that does not tie",
 		run: func(k *kit) {
-			levels, _ := numbered(10_000, 0)
+			levels, _ := numbered(many(), 0)
 			k.open(levels...)
 			k.readable()
 			skus := make([]string, len(levels))

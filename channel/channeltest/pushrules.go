@@ -79,7 +79,7 @@ var pushRules = []rule{
 		promise: "any number of updates may come in one Push, or as many as BatchSize says",
 		advice:  "split what the service does not take at once, or implement channel.Sizer",
 		run: func(k *kit) {
-			levels, updates := numbered(10_000, 1)
+			levels, updates := numbered(many(), 1)
 			k.open(levels...)
 			k.done(updates...)
 		},
