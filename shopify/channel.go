@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/internal/hashset"
 )
 
 // ChannelConfig configures a [Channel]. LocationID is required.
@@ -145,23 +146,16 @@ func (ch *Channel) question() question { return question{ch.location, ch.product
 // A location that is closed, or not the shop's, is an error. It is looked at
 // again after ten seconds.
 func (ch *Channel) Levels(ctx context.Context, skus []string) ([]channel.Level, error) {
-	wanted := make([]string, 0, len(skus))
-	seen := make(map[string]bool, len(skus))
-	for _, sku := range skus {
-		if sku != "" && !seen[sku] { // items without a SKU belong to nobody
-			seen[sku] = true
-			wanted = append(wanted, sku)
-		}
-	}
+	wanted := distinct(skus)
 	found, err := ch.find(ctx, wanted)
 	if err != nil {
 		return nil, err
 	}
 	levels := make([]channel.Level, 0, len(wanted))
-	for _, sku := range wanted {
-		m, ok := found[sku]
+	for i, sku := range wanted {
+		m := &found[i]
 		switch {
-		case !ok:
+		case m.nothing():
 		case m.err != nil || len(m.exact) == 0:
 			levels = append(levels, channel.Level{SKU: sku, Err: m.unknown(sku)})
 		case len(m.exact) > 1 && ch.duplicates == channel.DuplicatesAll:
@@ -175,8 +169,31 @@ func (ch *Channel) Levels(ctx context.Context, skus []string) ([]channel.Level, 
 	return levels, nil
 }
 
+// distinct returns SKUs each once, and without the empty one: items without an
+// SKU belong to nobody.
+func distinct(skus []string) []string {
+	seen := hashset.NewFor(len(skus))
+	defer seen.Close()
+	again := func(sku string) bool {
+		isNew, err := seen.Add(sku)
+		return err != nil || !isNew || sku == ""
+	}
+	if !slices.ContainsFunc(skus, again) {
+		return skus
+	}
+	known := make(map[string]bool, len(skus)) // or two have one hash
+	some := make([]string, 0, len(skus))
+	for _, sku := range skus {
+		if sku != "" && !known[sku] {
+			known[sku] = true
+			some = append(some, sku)
+		}
+	}
+	return some
+}
+
 // find reads the items of SKUs, and makes sure of the location.
-func (ch *Channel) find(ctx context.Context, skus []string) (map[string]match, error) {
+func (ch *Channel) find(ctx context.Context, skus []string) ([]match, error) {
 	if ok, err := ch.place.known(); ok && err != nil {
 		return nil, err
 	}
@@ -185,14 +202,14 @@ func (ch *Channel) find(ctx context.Context, skus []string) (map[string]match, e
 		return nil, err
 	}
 	somewhere, here := false, false
-	for sku, m := range found {
+	for i := range found {
+		m := &found[i]
 		for _, n := range m.exact {
 			somewhere = somewhere || n.err == nil
 			here = here || n.err == nil && n.active
 		}
 		if ch.duplicates == channel.DuplicatesForSale && len(m.exact) > 1 {
 			m.exact = forSale(m.exact)
-			found[sku] = m
 		}
 	}
 	switch {

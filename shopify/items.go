@@ -35,6 +35,11 @@ type match struct {
 	late bool
 }
 
+// nothing reports whether the SKU is on no item, and not for lack of an answer.
+func (m *match) nothing() bool {
+	return len(m.exact)+len(m.near) == 0 && m.err == nil && !m.late
+}
+
 // unknown is the error for an SKU that no item has.
 func (m match) unknown(sku string) error {
 	err := m.err
@@ -47,9 +52,9 @@ func (m match) unknown(sku string) error {
 	return err
 }
 
-// find reads the items of the SKUs. An SKU that no item has is absent, or has
-// near misses or an error only.
-func (c *Client) find(ctx context.Context, ask question, skus []string) (map[string]match, error) {
+// find reads the items of the SKUs, in their order. One that no item has has
+// near misses or an error at most.
+func (c *Client) find(ctx context.Context, ask question, skus []string) ([]match, error) {
 	run := channel.Run(ctx)
 	whole := c.load.whole(run)
 	searched := make(map[string]bool)
@@ -74,7 +79,7 @@ func (c *Client) find(ctx context.Context, ask question, skus []string) (map[str
 	if err := search(cold); err != nil {
 		return nil, err
 	}
-	nodes := make(map[uint64]*node)
+	nodes := make(map[uint64]*node, len(skus))
 	var ids, unread []uint64
 	for {
 		unread = unread[:0]
@@ -90,15 +95,15 @@ func (c *Client) find(ctx context.Context, ask question, skus []string) (map[str
 		if err := c.nodes(ctx, ask, unread, nodes); err != nil {
 			return nil, err
 		}
-		found := make(map[string]match, len(skus))
+		found := make([]match, len(skus))
 		exact := make([]*node, 0, len(skus))
 		missed := 0
 		var doubtful []string
-		for _, sku := range skus {
+		for i, sku := range skus {
 			ids = c.items.find(ids[:0], sku)
-			var m match
+			m := &found[i]
 			var stale bool
-			m, stale, exact = c.sift(sku, ids, nodes, exact)
+			*m, stale, exact = c.sift(sku, ids, nodes, exact)
 			if len(m.exact) == 0 {
 				missed++
 			}
@@ -111,9 +116,6 @@ func (c *Client) find(ctx context.Context, ask question, skus []string) (map[str
 			case incomplete:
 				m.err = problems[sku]
 				m.late = len(m.exact) == 0 && m.err == nil && c.late(sku)
-			}
-			if len(m.exact)+len(m.near) > 0 || m.err != nil || m.late {
-				found[sku] = m
 			}
 		}
 		if len(doubtful) == 0 {

@@ -183,8 +183,8 @@ func (p *push) search(ctx context.Context, updates []channel.Update) []row {
 		return nil
 	}
 	var rows []row
-	for _, u := range updates {
-		some, err := p.choose(u, found[u.SKU])
+	for i, u := range updates {
+		some, err := p.choose(u, found[i])
 		if err != nil {
 			p.refuse(u.SKU, err)
 		}

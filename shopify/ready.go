@@ -184,8 +184,8 @@ func (ch *Channel) Unset(ctx context.Context, updates []channel.Update) error {
 	}
 	var group errgroup.Group
 	group.SetLimit(parallel)
-	for _, u := range known {
-		m := found[u.SKU]
+	for i, u := range known {
+		m := found[i]
 		switch {
 		case m.err != nil || len(m.exact) == 0:
 			p.refuse(u.SKU, m.unknown(u.SKU))

@@ -93,24 +93,29 @@ func uuid(id string) (u [16]byte, ok bool) {
 	if len(id) != 36 || id[8] != '-' || id[13] != '-' || id[18] != '-' || id[23] != '-' {
 		return u, false
 	}
-	n := 0
-	for i := range len(id) {
-		c := id[i]
-		switch {
-		case i == 8 || i == 13 || i == 18 || i == 23:
-			continue
-		case c >= '0' && c <= '9':
-			c -= '0'
-		case c >= 'a' && c <= 'f':
-			c -= 'a' - 10
-		default:
-			return u, false
-		}
-		u[n/2] = u[n/2]<<4 | c
-		n++
+	var odd byte
+	for n, at := range uuidDigits {
+		high, low := hexDigits[id[at]], hexDigits[id[at+1]]
+		odd |= high | low
+		u[n] = high<<4 | low&15
 	}
-	return u, true
+	return u, odd < 16
 }
+
+// uuidDigits are where the bytes of a UUID are in its text, and hexDigits what a
+// digit stands for; 16 is none.
+var (
+	uuidDigits = [16]uint8{0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34}
+	hexDigits  = func() (of [256]byte) {
+		for c := range of {
+			of[c] = 16
+		}
+		for n, c := range []byte("0123456789abcdef") {
+			of[c] = byte(n)
+		}
+		return of
+	}()
+)
 
 func uuidText(u []byte) string {
 	h := hex.EncodeToString(u)

@@ -17,7 +17,8 @@ import (
 // A deed is what came of one pass: its outcome, and what it put aside.
 type deed struct {
 	*outcome
-	put []change
+	put  []change
+	room *room // that it is made in
 }
 
 // besides is how many groups a run's targets take on at a time.
@@ -41,6 +42,8 @@ func (n *night) work(ctx context.Context, g *group) []deed {
 	take := func(stocks []channel.Stock) (did deed) {
 		p := n.pass(&did.put)
 		p.yields = n.rounds == 0 // later there are few, and they must be done with
+		did.room = n.rooms.get()
+		p.room = did.room
 		did.outcome = p.take(ctx, stocks)
 		return did
 	}
@@ -74,5 +77,6 @@ func (n *night) took(ctx context.Context, g *group, did []deed) {
 	}
 	for _, d := range did {
 		n.add(ctx, d)
+		n.rooms.put(d.room, d.results)
 	}
 }

@@ -269,6 +269,9 @@ func (l *ledger) cancel(g *glance, id, sku string, units int) {
 // has been in flight for too long when the source was read ends then, too: not
 // before, or a booking that nobody has read yet would be taken for another one's.
 func (l *ledger) book(g *glance, id string, pos *position, units int, read time.Time) {
+	if units <= 0 && len(l.flights) == 0 { // as a rule nothing is
+		return
+	}
 	f := l.flights[id]
 	if f != nil && g.looked && g.began >= f.earlyAt {
 		if i := slices.Index(f.Unseen, l.names[g.at]); i >= 0 {

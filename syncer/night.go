@@ -45,6 +45,7 @@ type night struct {
 	// unsure are writes of which nothing is known yet, by SKU; their products
 	// are among the missed.
 	unsure map[string]result
+	rooms  rooms // of its passes
 	// retiring are the retired SKUs that are to be set to 0.
 	retiring map[string]Line
 }

@@ -76,6 +76,8 @@ type pass struct {
 	// doing so. Whoever began it makes up for these.
 	yields bool
 	insist func(looked []want) []want // ends that, and drops them
+	// room is reused from pass to pass of a night, or nil.
+	room *room
 	// leased reports that the products are leased from the queue.
 	leased bool
 	// unset makes the write an [channel.Unsetter]'s.
@@ -102,7 +104,7 @@ type gate func(changes []change) (open, shut []change)
 // take takes products through the channel. It returns what came of each.
 func (p *pass) take(ctx context.Context, stocks []channel.Stock) *outcome {
 	defer p.s.gotOn()
-	out := &outcome{results: make([]result, 0, len(stocks))}
+	out := &outcome{results: p.room.takeResults(len(stocks))}
 	wants := p.want(ctx, stocks, out)
 	if len(wants) == 0 {
 		return out

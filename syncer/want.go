@@ -57,7 +57,7 @@ func (p *pass) want(ctx context.Context, stocks []channel.Stock, out *outcome) [
 		return p.heedPins(ctx, p.fixedWants(stocks), out, len(out.results))
 	}
 	from := len(out.results)
-	wants := make([]want, 0, len(stocks))
+	wants := p.room.takeWants(len(stocks))
 	for i := 0; i < len(stocks) && p.kitting != kitsAlone; i++ { // again after a product that made the host's code panic
 		subject := func(ctx context.Context) context.Context {
 			return about(ctx, p.t.name, stocks[i].ProductID, stocks[i].SKU)
@@ -106,7 +106,7 @@ func (p *pass) want(ctx context.Context, stocks []channel.Stock, out *outcome) [
 
 // claimed counts who wants each SKU, or returns nil if no two want the same.
 func claimed(wants []want) map[string]int {
-	seen := hashset.New()
+	seen := hashset.NewFor(len(wants))
 	defer seen.Close()
 	for i := range wants {
 		isNew, err := seen.Add(wants[i].sku)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/ecosire/stocksync/internal/httpx"
 	"github.com/ecosire/stocksync/internal/strictjson"
@@ -191,16 +192,29 @@ func (c *Client) decodeAnswer(r *strictjson.Row, w *write) (a answer) {
 // the fields of each item, which are for products only and leave 270 bytes, and
 // by these paths, which leave 60.
 func answerFields(n int) string {
-	b := make([]byte, 0, n*90)
-	for i := range n {
-		for _, field := range [...]string{"id", "manage_stock", "stock_quantity", "error"} {
-			b = append(b, "update."...)
-			b = strconv.AppendInt(b, int64(i), 10)
-			b = append(append(append(b, '.'), field...), ',')
-		}
+	if n > pageSize {
+		return ""
 	}
-	return string(b[:len(b)-1])
+	text, ends := fieldsOfAll()
+	return text[:ends[n-1]]
 }
+
+// fieldsOfAll are the fields of the largest batch, and where those of each answer
+// end.
+var fieldsOfAll = sync.OnceValues(func() (string, []int) {
+	var b []byte
+	ends := make([]int, pageSize)
+	for i := range ends {
+		for _, field := range [...]string{"id", "manage_stock", "stock_quantity", "error"} {
+			if len(b) > 0 {
+				b = append(b, ',')
+			}
+			b = fmt.Appendf(b, "update.%d.%s", i, field)
+		}
+		ends[i] = len(b)
+	}
+	return string(b), ends
+})
 
 // lower remembers that the shop takes no more than n items a batch.
 func (c *Client) lower(n int) {

@@ -45,8 +45,12 @@ type Set struct {
 }
 
 // New returns an empty set.
-func New() *Set {
-	return &Set{seed: maphash.MakeSeed(), slots: make([]uint64, 1024), max: maxSlots}
+func New() *Set { return NewFor(0) }
+
+// NewFor returns an empty set with room for about n strings.
+func NewFor(n int) *Set {
+	size := 1 << bits.Len(uint(max(n, 448)*8/7))
+	return &Set{seed: maphash.MakeSeed(), slots: make([]uint64, min(size, maxSlots)), max: maxSlots}
 }
 
 // Close ends the use of the set.

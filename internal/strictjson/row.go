@@ -30,7 +30,7 @@ func (r *Row) Read(v Value) {
 	}
 	b := v.text
 	for i := space(b, 1); b[i] != '}'; {
-		end, ascii, escaped := i+1, true, false
+		end, ascii, escaped := plain(b, i+1), true, false
 		for ; b[end] != '"'; end++ {
 			if ascii = ascii && b[end] < utf8.RuneSelf; b[end] == '\\' {
 				ascii, escaped = false, true
@@ -65,7 +65,7 @@ func (r *Row) Value(key string) Value {
 				r.fail(fmt.Errorf("%q comes twice", key))
 			}
 			found = m.value
-		} else if (len(m.key) == len(key) || !m.ascii) && bytes.EqualFold(m.key, []byte(key)) {
+		} else if (!m.ascii || len(m.key) == len(key) && m.key[0]|' ' == key[0]|' ') && bytes.EqualFold(m.key, []byte(key)) {
 			r.fail(fmt.Errorf("%q where %q is expected", m.key, key))
 		}
 	}

@@ -1,5 +1,11 @@
 package strictjson
 
+import (
+	"encoding/binary"
+	"math/bits"
+	"unicode/utf8"
+)
+
 // maxDepth is how deep values may be nested: as deep as encoding/json takes them.
 const maxDepth = 10_000
 
@@ -86,7 +92,7 @@ func checkMembers(b []byte, i, depth int) int {
 }
 
 func checkString(b []byte, i int) int {
-	for i++; i < len(b); i++ {
+	for i = plain(b, i+1); i < len(b); i = plain(b, i+1) {
 		switch c := b[i]; {
 		case c == '"':
 			return i + 1
@@ -111,6 +117,25 @@ func checkString(b []byte, i int) int {
 		}
 	}
 	return -1
+}
+
+// plain returns where the first byte from i on is that is not plain: a quote, a
+// backslash, a control character, or no ASCII. It may be the end. It looks at
+// eight bytes at a time: most texts are short, and all of them are plain.
+func plain(b []byte, i int) int {
+	const each = 0x0101010101010101 // the top bit of a byte tells: of the first one that it is set in, it does so rightly
+	for ; i+8 <= len(b); i += 8 {
+		w := binary.LittleEndian.Uint64(b[i:])
+		quote, escape := w^each*'"', w^each*'\\'
+		odd := ((quote-each)&^quote | (escape-each)&^escape | (w-each*' ')&^w | w) & (each << 7)
+		if odd != 0 {
+			return i + bits.TrailingZeros64(odd)/8
+		}
+	}
+	for i < len(b) && b[i] >= ' ' && b[i] < utf8.RuneSelf && b[i] != '"' && b[i] != '\\' {
+		i++
+	}
+	return i
 }
 
 func hex(c byte) bool {

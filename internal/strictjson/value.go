@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -52,21 +53,23 @@ func (v Value) Text() (string, error) {
 		return "", v.not("text")
 	}
 	quoted := v.text[1 : len(v.text)-1]
-	if bytes.IndexByte(quoted, '\\') >= 0 {
+	switch {
+	case v.plain():
+	case bytes.IndexByte(quoted, '\\') >= 0:
 		return v.unquote()
-	}
-	if !utf8.Valid(quoted) {
+	case !utf8.Valid(quoted):
 		return "", v.not("UTF-8")
 	}
 	return string(quoted), nil
 }
 
+// plain reports whether a string is what stands between its quotes.
+func (v Value) plain() bool { return plain(v.text, 1) == len(v.text)-1 }
+
 // AppendText appends the text of a string.
 func (v Value) AppendText(b []byte) ([]byte, error) {
-	if v.first() == '"' {
-		if quoted := v.text[1 : len(v.text)-1]; bytes.IndexByte(quoted, '\\') < 0 && utf8.Valid(quoted) {
-			return append(b, quoted...), nil
-		}
+	if v.first() == '"' && v.plain() {
+		return append(b, v.text[1:len(v.text)-1]...), nil
 	}
 	s, err := v.Text()
 	return append(b, s...), err
@@ -113,6 +116,9 @@ func (v Value) Int() (int, error) {
 	if c := v.first(); c != '-' && (c < '0' || c > '9') {
 		return 0, v.not("a whole number")
 	}
+	if n, ok := few(v.text); ok {
+		return n, nil
+	}
 	n, fraction, ok := floor(v.text)
 	if !ok || fraction || int64(int(n)) != n {
 		return 0, v.not("a whole number that can be a quantity")
@@ -135,6 +141,20 @@ func (v Value) Floor() (n int, fraction bool, err error) {
 
 // maxInt is the largest number that Int returns, and its negative the smallest.
 const maxInt int64 = 1 << 53
+
+// few reads a number of a few digits and nothing else, as most are.
+func few(number []byte) (n int, ok bool) {
+	if len(number) > 9 {
+		return 0, false
+	}
+	for _, c := range number {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = 10*n + int(c-'0')
+	}
+	return n, true
+}
 
 // floor calculates a JSON number exactly, and rounds it down if it is not whole.
 func floor(number []byte) (n int64, fraction, ok bool) {
@@ -217,6 +237,10 @@ func (v Value) Time() (time.Time, error) {
 // Elements returns the elements of an array.
 func (v Value) Elements() ([]Value, error) { return v.AppendElements(nil) }
 
+// fewBytes are an element after whose length it is not guessed how many follow: of
+// numbers and short texts there might be room for far too many.
+const fewBytes = 40
+
 // AppendElements appends the elements of an array to a slice.
 func (v Value) AppendElements(all []Value) ([]Value, error) {
 	if v.first() != '[' {
@@ -224,6 +248,9 @@ func (v Value) AppendElements(all []Value) ([]Value, error) {
 	}
 	for i := space(v.text, 1); v.text[i] != ']'; {
 		end := skip(v.text, i)
+		if len(all) == cap(all) && end-i > fewBytes { // the others are about as long
+			all = slices.Grow(all, 1+(len(v.text)-i)/(end-i))
+		}
 		all = append(all, Value{v.text[i:end:end]})
 		i = space(v.text, end)
 		if v.text[i] == ',' {
@@ -305,17 +332,15 @@ func skip(b []byte, i int) int {
 	return i
 }
 
-// skipString is skip for a string: a quote ends it before which there is an even
-// number of backslashes.
+// skipString is skip for a string.
 func skipString(b []byte, i int) int {
-	for i++; ; {
-		i += bytes.IndexByte(b[i:], '"') + 1
-		escapes := 0
-		for b[i-2-escapes] == '\\' {
-			escapes++
-		}
-		if escapes%2 == 0 {
-			return i
+	for i++; ; i++ {
+		i = plain(b, i)
+		switch b[i] {
+		case '"':
+			return i + 1
+		case '\\':
+			i++ // what follows ends nothing
 		}
 	}
 }
