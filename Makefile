@@ -56,12 +56,12 @@ storm: ## three replicas on PostgreSQL while everything goes wrong, for some min
 	cd syncer/pgqueue && STOCKSYNC_PGTEST=require STOCKSYNC_STORM=long $(GO) test -count 1 -timeout 30m -v -run '^TestStorm$$' ./internal/storm
 
 bench: ## measure speed at real quotas, in virtual time, and our own cost
-	STOCKSYNC_BENCH=short $(GO) test -count 1 -v ./internal/bench
-	cd internal/peers && STOCKSYNC_BENCH=short $(GO) test -count 1 -v .
+	STOCKSYNC_BENCH=short $(GO) test -count 1 ./internal/bench
+	cd internal/peers && STOCKSYNC_BENCH=short $(GO) test -count 1 .
 
 bench-full: ## the same for larger catalogues, into docs/performance.md; all benchmarks
-	STOCKSYNC_BENCH=full $(GO) test -count 1 -timeout 90m -v ./internal/bench -update
-	cd internal/peers && STOCKSYNC_BENCH=full $(GO) test -count 1 -timeout 30m -v . -update
+	STOCKSYNC_BENCH=full $(GO) test -count 1 -timeout 90m ./internal/bench -update
+	cd internal/peers && STOCKSYNC_BENCH=full $(GO) test -count 1 -timeout 30m . -update
 	$(GO) run ./internal/bench/charts
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
