@@ -52,7 +52,7 @@
 //
 //	AMAZON_SELLER_ID         the merchant token
 //	AMAZON_REGION            na, eu or fe
-//	AMAZON_MARKETPLACE_ID    the store that the API is spoken to about
+//	AMAZON_MARKETPLACE_ID    any of the seller's stores in that region
 //	AMAZON_CLIENT_ID         the application's credentials,
 //	AMAZON_CLIENT_SECRET     both of them,
 //	AMAZON_REFRESH_TOKEN     and the seller's authorization

@@ -19,9 +19,9 @@ const DefaultFeedLimit = 8 * time.Hour
 
 // ChannelConfig configures a [Channel]. MarketplaceID is required.
 type ChannelConfig struct {
-	// MarketplaceID is the store that the API is spoken to about, such as
-	// "ATVPDKIKX0DER". In Europe a listing's quantity is shared by all stores of
-	// the account, so one channel does for all of them.
+	// MarketplaceID is the store that requests name, such as "ATVPDKIKX0DER".
+	// In Europe all stores of the account share a listing's quantity, so one
+	// channel is enough for all of them.
 	MarketplaceID string
 	// Name is the channel's name; empty means "amazon:" and the seller. Two
 	// regions of one seller need a name each.
@@ -30,18 +30,19 @@ type ChannelConfig struct {
 	// means [DefaultLag]. See [Channel.Lag].
 	Lag time.Duration
 
-	// FeedFrom is from how many updates on a run's writes go by a feed rather
-	// than one by one; 0 means never. Below 1,500 or so a feed does not pay: it
-	// takes Amazon a quarter of an hour at best, and hours on bad days, in which
-	// its listings still show what they did. It is meant for first syncs. It needs
-	// somebody who calls [Channel.Resume]; until then nothing goes by a feed.
+	// FeedFrom is the number of updates from which a run's writes go by a feed
+	// rather than one by one; 0 means never. Below about 1,500 a feed does not
+	// pay: it takes Amazon a quarter of an hour at best, and hours on bad days,
+	// and until then its listings show what they did before. It is meant for
+	// first syncs. Nothing goes by a feed until somebody has called
+	// [Channel.Resume], as a syncer's Run does.
 	FeedFrom int
 	// FeedLimit is how long a feed is waited for before its listings are
 	// written one by one; 0 means [DefaultFeedLimit].
 	FeedLimit time.Duration
-	// Store is where unfinished feeds are written down, so that they outlive
-	// the process and another replica can go on with them; nil means in memory.
-	// Its names begin with the channel's.
+	// Store keeps unfinished feeds, so that they outlive the process and
+	// another replica can go on with them; nil means in memory. The names of
+	// its records begin with the channel's.
 	Store Store
 }
 

@@ -22,16 +22,17 @@ const (
 	forgetAfter = 7 * 24 * time.Hour
 )
 
-// Resume hands over feeds that were gathered, asks how far those are that
-// Amazon has, and reads what became of them. It implements [channel.Resumer]:
-// the caller calls it again after the wait, and compares the listings that it
-// returns: those that Amazon refused or that were written one by one meanwhile,
-// as soon as Amazon is done with the feed; all of them when what it accepted
-// must show; and all of a feed that Amazon takes too long for.
+// Resume submits feeds that were gathered, asks how far Amazon is with others,
+// and reads what became of them. It implements [channel.Resumer]: the caller
+// calls it again after the wait, and compares the listings that it returns.
+// These are, as soon as Amazon is done with a feed, the ones that it refused or
+// that were written one by one meanwhile; all of the feed when what Amazon
+// accepted must show; and all of a feed that takes too long.
 //
 // Nothing is gathered before the first call, so that nothing waits for a feed
-// that nobody hands over; and nothing without [ChannelConfig].FeedFrom, when
-// Resume only finishes what the store has of an earlier configuration.
+// that nobody submits. Without [ChannelConfig].FeedFrom nothing is gathered at
+// all, and Resume only finishes what the store has from an earlier
+// configuration.
 func (ch *Channel) Resume(ctx context.Context) (skus []string, again time.Duration, err error) {
 	f := ch.feeds
 	if f.idle {

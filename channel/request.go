@@ -10,8 +10,8 @@ import (
 // its texts can be the label of a metric, but for Err's.
 type Request struct {
 	Service string // such as "shopify"
-	// Op is what was asked for, out of few: the service's name of an operation,
-	// or a method and a path whose ids are replaced by "{id}".
+	// Op is what was asked for, one of a small number: the service's name of an
+	// operation, or a method and a path whose ids are replaced by "{id}".
 	Op     string
 	Method string
 	Host   string // with its port, if the address names one
@@ -52,7 +52,7 @@ type Limited interface {
 
 // A Quota is how much of a service may be used at once.
 type Quota struct {
-	// Left is what may be used now, and Limit how much that can be.
+	// Left is what may be used now, and Limit the most that it can be.
 	Left  float64 `json:"left"`
 	Limit float64 `json:"limit"`
 	// Unit is "request", or whatever else the service counts, such as "point".

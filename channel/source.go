@@ -42,7 +42,7 @@ type Stock struct {
 	// has none.
 	ReorderPoint int
 	// Extra is what else the source knows and a policy may want, by the
-	// source's own names. It is nil in most cases. It must not be changed.
+	// source's own names. It is usually nil, and must not be changed.
 	Extra map[string]string
 
 	// AsOf is when the request that read the quantities was sent: they are at
@@ -148,9 +148,8 @@ type Receiver interface {
 	Receive(ctx context.Context, header http.Header, body []byte) (Event, error)
 }
 
-// An Event is a service's word that something may have changed. What is true is
-// read by whoever gets it, so that a lost, repeated, late or forged event cannot
-// make a wrong number.
+// An Event says that something may have changed. Its receiver reads what is true, so
+// a lost, repeated, late or forged event cannot make a wrong number.
 type Event struct {
 	// ID and Type are the service's, for logs.
 	ID, Type string

@@ -36,8 +36,8 @@ const maxQuantity = 1_000_000_000
 // later: of the present, if it must. A sale that the source has not booked by
 // then is shown again.
 //
-// Counts are absolute and in the order of their times, so a request whose
-// outcome is not clear is sent again.
+// Counts are absolute and ordered by their dates, so a request whose outcome is
+// not clear is sent again.
 func (ch *Channel) Push(ctx context.Context, updates []channel.Update) error {
 	if len(updates) == 0 {
 		return ctx.Err()

@@ -14,32 +14,30 @@ import (
 	"github.com/ecosire/stocksync/syncer/pgqueue"
 )
 
-// openQueue opens the queue that all replicas of a service share.
-func openQueue(ctx context.Context) (*pgxpool.Pool, *pgqueue.Queue, error) {
-	pool, err := pgxpool.New(ctx, os.Getenv("DATABASE_URL"))
-	if err != nil {
-		return nil, nil, err
-	}
-	queue, err := pgqueue.New(pool, pgqueue.Options{Queue: "shop", Logger: slog.Default()})
-	if err == nil {
-		err = queue.Migrate(ctx) // all replicas may do so at the same time
-	}
-	if err != nil {
-		pool.Close()
-		return nil, nil, err
-	}
-	return pool, queue, nil
-}
-
+// Each replica of a service does the same. One of them leads and does the work;
+// ExampleSharedQueue of package syncer shows what that looks like.
 func ExampleNew() {
-	ctx := context.Background()
-	pool, queue, err := openQueue(ctx)
-	if err != nil {
-		fmt.Println(err)
-		return
+	replica := func(ctx context.Context, cfg syncer.Config) error {
+		pool, err := pgxpool.New(ctx, os.Getenv("DATABASE_URL"))
+		if err != nil {
+			return err
+		}
+		defer pool.Close() // after Run has ended
+		queue, err := pgqueue.New(pool, pgqueue.Options{Queue: "shop", Logger: slog.Default()})
+		if err != nil {
+			return err
+		}
+		if err := queue.Migrate(ctx); err != nil { // all replicas may do so at the same time
+			return err
+		}
+		cfg.Queue = queue
+		s, err := syncer.New(cfg)
+		if err != nil {
+			return err
+		}
+		return s.Run(ctx) // waits until this replica leads
 	}
-	defer pool.Close()              // after Run has ended
-	_ = syncer.Config{Queue: queue} // and so on, the same in each replica
+	_ = replica
 }
 
 // An adjustment in the host's database and the mark of its product commit
