@@ -32,7 +32,7 @@ func TestCostAgainstBaseline(t *testing.T) {
 	measured(t)
 	rounds := 1
 	if mode == "full" {
-		rounds = 7
+		rounds = 5
 	}
 	was, is := make(sample), make(sample)
 	old := buildBaseline(t)
@@ -57,15 +57,15 @@ func TestCostAgainstBaseline(t *testing.T) {
 	for _, name := range []string{"planning", "planning/again", "decoding/ecosire", "decoding/shopify", "decoding/woocommerce", "pushing/shopify", "pushing/woocommerce"} {
 		row(name, name)
 	}
-	worst := max(row("planning and pushing, Shopify", "planning", "pushing/shopify"),
-		row("planning and pushing, WooCommerce", "planning", "pushing/woocommerce"),
-		row("reconciling/shopify", "reconciling/shopify"),
-		row("reconciling/woocommerce", "reconciling/woocommerce"),
-		row("reconciling/both", "reconciling/both"),
-		row("again/both", "again/both"))
+	row("planning and pushing, Shopify", "planning", "pushing/shopify")
+	row("planning and pushing, WooCommerce", "planning", "pushing/woocommerce")
+	worst := 0.0
+	for _, name := range []string{"reconciling/shopify", "reconciling/woocommerce", "reconciling/both", "again/both"} {
+		worst = max(worst, row(name, name))
+	}
 	out.done(t)
 	if mode == "full" { // one round says little
-		require.Less(t, worst, 1.0, "it was faster")
+		require.Less(t, worst, 1.0, "a whole reconciliation costs less than it did")
 	}
 }
 
