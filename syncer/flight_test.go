@@ -122,14 +122,20 @@ func TestFlightBounds(t *testing.T) {
 			{"p", 1, true, "the first product"},
 			{"q", 1, true, "the second"},
 			{"r", 1, false, "one too many"},
-			{"p", 2*unitsEach - 2, true, "all the units that there may be"},
-			{"q", 1, false, "one more"},
+			{"p", 2*unitsEach - 3, true, "all the units that there may be but one"},
+			{"q", 2, false, "one more than those"},
 		} {
 			before := b.soldBy("a")
 			b.add(g, tt.id, "SKU", tt.units, 1000)
 			got := b.soldBy("a") - before
 			assert.Equal(t, tt.flies, got == tt.units, tt.reason)
 			assert.True(t, tt.flies || got == 0, tt.reason)
+		}
+		b.cancel(g, "q", "SKU", 1)
+		for i, flies := range []bool{true, false} { // in the place of q
+			before := b.soldBy("a")
+			b.add(g, []string{"s", "t"}[i], "SKU", 1, 1000)
+			assert.Equal(t, flies, b.soldBy("a") > before)
 		}
 	})
 }
@@ -183,6 +189,16 @@ func TestFlightThatWasBookedBefore(t *testing.T) {
 		b.look(0, 10, readNow(8)) // over the counter
 		assert.Zero(t, b.look(1, 10, readNow(8)))
 		assert.Empty(t, b.flights, "nothing is kept of what is over")
+		assert.Equal(t, map[string]bool{"p": true}, b.dirty)
 		assert.Equal(t, 2, b.look(1, 8, readNow(8)), "later sales are their own")
+	})
+}
+
+// Where no other channel could have sold it, what the source books is over.
+func TestFlightThatNobodyElseSold(t *testing.T) {
+	inBookkeeping(t, func(b *bookkeeping) {
+		b.look(0, 10, readNow(10))
+		b.look(0, 10, readNow(8))
+		assert.Empty(t, b.flights)
 	})
 }

@@ -111,6 +111,7 @@ func TestPin(t *testing.T) {
 		}
 		shows(t, other, 1)
 		assert.Equal(t, 1, r.Channels[0].Updated, "SKU-1 is pinned nowhere")
+		assert.Equal(t, 1, r.Channels[1].Replanned)
 		_, err = s.SyncProducts(t.Context(), "p1")
 		require.NoError(t, err)
 
@@ -131,6 +132,25 @@ func TestPin(t *testing.T) {
 		is(5, 2, 5, 5)
 		require.ErrorIs(t, s.Unpin(t.Context(), recall(0)), syncer.ErrNoPin)
 	})
+}
+
+// A pin of five units leaves two packs, for an undo too.
+func TestPinAndTheUndoOfAPack(t *testing.T) {
+	source, m := newStock(10), shop("a", 1)
+	m.Set("PACK", 4)
+	s := configure(t, syncer.Config{Source: source, Targets: []syncer.Target{{Channel: m, Guard: unguarded,
+		Listings: func(s channel.Stock) []syncer.Listing {
+			return []syncer.Listing{{SKU: s.SKU}, syncer.Pack("PACK", s, 2)}
+		}}}})
+	first, err := s.Reconcile(t.Context())
+	require.NoError(t, err)
+	undo, err := first.Undo()
+	require.NoError(t, err)
+	require.NoError(t, s.Pin(t.Context(), recall(5)))
+	_, err = s.Apply(t.Context(), undo.Approve())
+	require.ErrorIs(t, err, channel.ErrConflict)
+	n, _ := m.Quantity("PACK")
+	assert.Equal(t, 5, n, "four packs are no undo any more")
 }
 
 func TestPinAndTheGuard(t *testing.T) {
