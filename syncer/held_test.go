@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/channel/channeltest"
 	"github.com/ecosire/stocksync/syncer"
 )
@@ -187,4 +188,21 @@ func TestAGuardThatCannotKeep(t *testing.T) {
 		_, err := s.Held(t.Context())
 		assert.ErrorContains(t, err, "syncer: Held: the guard's memory")
 	})
+}
+
+// Orders that take all there is are no loss, of what is sold without a quantity
+// either.
+func TestWhatIsSoldWithoutAQuantityMayBeSoldOut(t *testing.T) {
+	for reserved, ok := range map[int]bool{5: true, 4: false} {
+		source, m := newStock(), channeltest.NewMemory("a")
+		m.Add(channel.Level{SKU: "SKU-0", Unset: true})
+		source.put("p0", "SKU-0", 0)
+		p := source.products["p0"]
+		p.OnHand, p.Reserved = 5, reserved
+		source.products["p0"] = p
+		s := configure(t, syncer.Config{Source: source, Targets: []syncer.Target{{Channel: m, Guard: syncer.Guard{Few: -1}}}})
+		r, err := s.Reconcile(t.Context())
+		assert.Equal(t, ok, err == nil, "%v", err)
+		assert.Equal(t, ok, r.Channels[0].Updated == 1)
+	}
 }
