@@ -118,7 +118,7 @@ func TestObservingNothingIsWritten(t *testing.T) {
 		defer mu.Unlock()
 		assert.NotEmpty(t, told)
 		for _, c := range told {
-			assert.Equal(t, "observed", c.State)
+			assert.Equal(t, syncer.ChangeObserved, c.State)
 		}
 		h2, err := s.Health(t.Context())
 		require.NoError(t, err)
