@@ -136,6 +136,9 @@ func TestTroubleOfECOSIREsIsNoProducts(t *testing.T) {
 }
 
 func TestHalvingHasABudget(t *testing.T) {
+	if testing.Short() {
+		t.Skip("many requests of one goroutine")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		s, ids := server(300)
 		c := client(t, s, io.Discard)

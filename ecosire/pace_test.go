@@ -80,6 +80,10 @@ func percentile(ds []time.Duration, p int) time.Duration {
 // minute on, alone and beside a run that was there before them or comes after.
 func TestHowLongEventsWait(t *testing.T) {
 	const least = 200 * time.Millisecond // to gather, and to be answered
+	seeds := uint64(3)
+	if testing.Short() {
+		seeds = 1
+	}
 	for _, tt := range []struct {
 		perSecond float64
 		run       bool
@@ -90,7 +94,7 @@ func TestHowLongEventsWait(t *testing.T) {
 		{0.2, true, 0, 500 * time.Millisecond}, {1, true, 700 * time.Millisecond, 1400 * time.Millisecond}, {10, true, 700 * time.Millisecond, 1250 * time.Millisecond},
 	} {
 		t.Run(fmt.Sprint(tt.perSecond, " ", tt.run), func(t *testing.T) {
-			for seed := range uint64(3) {
+			for seed := range seeds {
 				synctest.Test(t, func(t *testing.T) {
 					s := ecosiretest.New(ecosiretest.Config{Latency: 100 * time.Millisecond})
 					for i := range 30_000 {

@@ -26,7 +26,11 @@ func TestNeverMoreThanTheLimit(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 1))
-	for range 25 {
+	times := 25
+	if testing.Short() {
+		times = 5
+	}
+	for range times {
 		m := &minute{}
 		var mu sync.Mutex
 		draw := func(most time.Duration) func(int) time.Duration {
