@@ -71,6 +71,12 @@ func TestTheProseSaysWhatTheTablesSay(t *testing.T) {
 			assert.LessOrEqual(t, took(r[7]), within, "WooCommerce: %v", r)
 		}
 	}
+	require.Contains(t, line, "At ECOSIRE's quota a core is busy for less than a hundredth of the time")
+	for _, r := range rows("cost") {
+		ns, err := strconv.Atoi(strings.ReplaceAll(r[1], ",", ""))
+		require.NoError(t, err)
+		assert.Less(t, time.Duration(ns)*ecosireLimit*ecosirePage, time.Minute/100, r[0])
+	}
 	require.Contains(t, line, "No size takes more than 1.15 of what the quotas allow, and none above 6,000 products more than 1.05")
 	assert.Equal(t, 1.15, point{products: ecosireLimit * ecosirePage}.most())
 	assert.Equal(t, 1.05, point{products: ecosireLimit*ecosirePage + 1}.most())
