@@ -79,8 +79,9 @@ func (s sample) take(t *testing.T, program string) {
 	text, err := cmd.CombinedOutput()
 	require.NoError(t, err, string(text))
 	for line := range strings.Lines(string(text)) {
-		name, rest, found := strings.Cut(line, " ")
-		if name, found = strings.CutPrefix(name, "BenchmarkCost/"); !found {
+		name, rest, _ := strings.Cut(line, " ")
+		name, found := strings.CutPrefix(name, "BenchmarkCost/")
+		if !found {
 			continue
 		}
 		for fields := strings.Fields(rest)[1:]; len(fields) >= 2; fields = fields[2:] {
