@@ -28,13 +28,12 @@ const maxQuantity = 1_000_000_000
 // them. Updates that carry what Levels returned need no request more; others
 // are looked up first.
 //
-// A count is one of the time at which the source was read, Update.AsOf, less
-// the BookingLag: Square deducts what the till sold since. So less than was
-// pushed is as it should be, and Push is nil. More, or nothing, is read once
+// A count is dated when the source was read, Update.AsOf, less the BookingLag:
+// Square deducts what the till has sold since. So a lower level than was pushed
+// is right, and Push returns nil for it. A higher one, or none, is read once
 // more and then [channel.ErrNotApplied]: somebody counted, or booked a
-// delivery, after that time. The next Push for the item sends a count that is
-// later: of the present, if it must. A sale that the source has not booked by
-// then is shown again.
+// delivery, after that date. The next Push for the item dates its count later,
+// now if it must. A sale that the source has not booked by then is shown again.
 //
 // Counts are absolute and ordered by their dates, so a request whose outcome is
 // not clear is sent again.
