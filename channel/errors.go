@@ -43,8 +43,8 @@ var (
 	// ErrUnsubscribed: the service does not send its events any more. See
 	// [Subscriber].
 	ErrUnsubscribed = errors.New("the service sends no events any more")
-	// ErrUnavailable: the service is down, throttled or talking nonsense. A
-	// write that ended so may or may not have been applied.
+	// ErrUnavailable: the service is down, throttled or answering nonsense. A
+	// write that ended like this may or may not have been applied.
 	ErrUnavailable = errors.New("unavailable")
 
 	// ErrIncomplete: a list is not whole. What was read of it holds; nothing
@@ -64,10 +64,14 @@ var classes = []struct {
 	{"unauthorized", ErrUnauthorized}, {"incomplete", ErrIncomplete}, {"unavailable", ErrUnavailable},
 }
 
-// Class is a short word for an error that can be the label of a metric, such
-// as "unknown_sku" for one that matches [ErrUnknownSKU]: one of a fixed set.
-// It is "other" for an error that matches none of this package's, and "" for
-// nil.
+// Class is a short word for an error that can be the label of a metric. By what the
+// error matches it is
+//
+//	unknown_sku ambiguous_sku not_tracked not_stocked shared invalid
+//	conflict pending not_applied unclear
+//	unauthorized incomplete unavailable
+//
+// or "other" if it matches none of these, and "" for nil. More words may come.
 func Class(err error) string {
 	if err == nil {
 		return ""
