@@ -213,7 +213,7 @@ func (s *Syncer) pace(ctx context.Context) error {
 		return nil
 	}
 	_, err := bounded(ctx, s, "the source: Pace", s.patience, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, s.pacer.Pace(ctx)
+		return struct{}{}, s.pacer.Pace(s.need.in(ctx))
 	})
 	if err != nil && ctx.Err() == nil {
 		s.once.warn(ctx, s, "the source cannot pace its reads; they go on without", slog.Any("err", err))

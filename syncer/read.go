@@ -108,7 +108,8 @@ type reader struct {
 	total    int             // requests for reads
 	own      map[*target]int // of these a target's
 	seen     map[string]int  // by lane: how many of the others' its last turn knew of
-	often    *rate.Limiter   // of requests for products that are read often
+	others   []time.Time     // when there were reads for other products than that in the last minute
+	often    *rate.Limiter   // of requests for nothing but products that are marked again and again
 	expired  time.Time       // the newest mark that a read covered which is no longer fresh
 	failures atomic.Int64
 }
@@ -157,7 +158,7 @@ func (r *reader) covers(n int, sent time.Time) time.Time {
 type known struct {
 	channel.Stock
 	covers time.Time
-	budget *rate.Limiter // of requests, if it was read before
+	again  *rate.Limiter // has few tokens if it was wanted again and again
 }
 
 func newReader(s *Syncer) *reader {
@@ -205,7 +206,7 @@ func (r *reader) read(ctx context.Context, t *target, tasks []Task) (reading, er
 	if len(ids) == 0 {
 		return reading{found: found}, nil
 	}
-	if wait := r.tooSoon(ids); wait > 0 {
+	if wait := r.tooSoon(ctx, ids); wait > 0 {
 		return reading{found: found, wait: wait}, nil
 	}
 	// The lanes know of the read until its quantities are forgotten: one of
@@ -246,49 +247,14 @@ func (r *reader) read(ctx context.Context, t *target, tasks []Task) (reading, er
 	return reading{found: found, stale: stale}, nil
 }
 
-const (
-	// againEvery is how often products that are marked again and again, such as by
-	// a delivery that is sent each second, cost a request: a quarter of ECOSIRE's
-	// quota. With other products they are read at any time, which costs nothing.
-	againEvery = 4 * time.Second
-	// againBurst is how often each of them may come sooner, and oftenBurst how
-	// often all of them together may.
-	againBurst = 5
-	oftenBurst = 15
-)
-
-// tooSoon returns how long to wait before a request for the products, if each of
-// them has been read too often, or all such products together. A source that
-// cannot pace its reads is taken to have no quota.
-func (r *reader) tooSoon(ids []string) (wait time.Duration) {
-	if r.s.pacer == nil {
-		return 0
-	}
-	tokens := 0.0
-	for _, id := range ids {
-		k, ok := r.stock[id]
-		if !ok || k.budget == nil || k.budget.Tokens() >= againBurst-1 {
-			return 0 // it is not read often
-		}
-		tokens = max(tokens, k.budget.Tokens())
-	}
-	if tokens >= 1 {
-		if r.often.Allow() {
-			return 0
-		}
-		tokens = r.often.Tokens()
-	}
-	return time.Duration((1-tokens)*float64(againEvery)) + time.Millisecond // tokens are not whole
-}
-
 // keep remembers what was read.
 func (r *reader) keep(s channel.Stock, covers time.Time) {
 	k := known{Stock: s, covers: covers}
 	if old, again := r.stock[s.ProductID]; again {
-		if k.budget = old.budget; k.budget == nil {
-			k.budget = rate.NewLimiter(rate.Every(againEvery), againBurst)
+		if k.again = old.again; k.again == nil {
+			k.again = rate.NewLimiter(rate.Every(againEvery), againBurst)
 		}
-		k.budget.Allow()
+		k.again.Allow()
 	}
 	r.stock[s.ProductID] = k
 }

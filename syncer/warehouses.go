@@ -32,3 +32,11 @@ func (n *need) in(ctx context.Context) context.Context {
 	total = n.total || total && len(ids) > 0
 	return channel.WithWarehouses(ctx, total, slices.Concat(ids, n.warehouses)...)
 }
+
+// requests is how many requests a page of it costs at ECOSIRE.
+func (n *need) requests() int {
+	if len(n.warehouses) > 0 && (n.total || len(n.warehouses) > 1) {
+		return len(n.warehouses) + 1
+	}
+	return 1
+}
