@@ -174,6 +174,20 @@ func TestAGuardThatCannotKeep(t *testing.T) {
 			require.NoError(t, err)
 			require.Len(t, held, 1)
 
+			if set == "held/" {
+				q.set = set
+				mended := held[0].Lines[0]
+				source.put(mended.ProductID, mended.SKU, 10)
+				_, err = s.SyncProducts(t.Context(), mended.ProductID)
+				require.NoError(t, err)
+				q.set = ""
+				_, err = s.SyncProducts(t.Context(), mended.ProductID)
+				require.NoError(t, err)
+				held, err = s.Held(t.Context())
+				require.NoError(t, err)
+				assert.Len(t, held[0].Lines, 9, "it is dealt with, though that could not be kept at first")
+			}
+
 			q.set = set
 			source.setAll(10)
 			_, err = s.Reconcile(t.Context())
@@ -204,5 +218,10 @@ func TestWhatIsSoldWithoutAQuantityMayBeSoldOut(t *testing.T) {
 		r, err := s.Reconcile(t.Context())
 		assert.Equal(t, ok, err == nil, "%v", err)
 		assert.Equal(t, ok, r.Channels[0].Updated == 1)
+		held, err := s.Held(t.Context())
+		require.NoError(t, err)
+		if !ok {
+			assert.Contains(t, held[0].String(), "SKU-0 is sold without a quantity and would show 0")
+		}
 	}
 }

@@ -228,6 +228,19 @@ func TestPinOfAnUnknownQuantity(t *testing.T) {
 	assert.Equal(t, []int{1, 2}, []int{r.Channels[0].Updated, r.Channels[0].Failed})
 }
 
+// A pin does not give a product an SKU.
+func TestPinOfAProductWithoutAnSKU(t *testing.T) {
+	source, m := newStock(5), shop("a", 1)
+	source.put("p1", " ", 5)
+	s := unguardedly(t, syncer.Config{Source: source}, m)
+	pin := recall(0)
+	pin.ProductID = "p1"
+	require.NoError(t, s.Pin(t.Context(), pin))
+	r, err := s.SyncProducts(t.Context(), "p1")
+	require.ErrorIs(t, err, channel.ErrInvalid)
+	assert.Equal(t, []int{1, 0}, []int{r.Channels[0].Failed, r.Channels[0].Unknown})
+}
+
 func TestPinEndsByTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, m := newStock(5), shop("a", 1)
