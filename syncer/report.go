@@ -131,7 +131,7 @@ type ChannelReport struct {
 // maxListed bounds the lists of a report.
 const maxListed = 10_000
 
-// A Change is a quantity that was written.
+// A Change is a quantity that was written, or would have been; its State tells.
 type Change struct {
 	ProductID string `json:"productID"`
 	SKU       string `json:"sku"`
