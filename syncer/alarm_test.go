@@ -263,6 +263,7 @@ func TestAlarmsOfAChannel(t *testing.T) {
 // A product that fails for a week, and one that needs hours to settle, are no
 // old queue.
 func TestAProductInTroubleIsNoAlarm(t *testing.T) {
+	long(t)
 	synctest.Test(t, func(t *testing.T) {
 		var b bell
 		f := &freight{Memory: shop("a", 1)}

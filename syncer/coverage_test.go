@@ -263,6 +263,7 @@ func TestCoverageShowsBlanksAndCutsWhatIsLong(t *testing.T) {
 }
 
 func TestCoverageOfALargeCatalogueIsCheap(t *testing.T) {
+	long(t)
 	const n = 100_000
 	source, m := newStock(), channeltest.NewMemory("shop")
 	for i := range n {

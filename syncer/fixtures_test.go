@@ -167,3 +167,12 @@ func pass(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
 }
+
+// long leaves a test of many days or products to the run without -short: under
+// the race detector it takes ten times as long, and shows nothing more.
+func long(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("takes long under the race detector")
+	}
+}

@@ -172,6 +172,7 @@ func TestABadImportByEvents(t *testing.T) {
 }
 
 func TestWhatMustNotTrip(t *testing.T) {
+	long(t)
 	const n = 1000
 	world := func(t *testing.T) (*stock, *channeltest.Memory, *channeltest.Memory, *syncer.Syncer, func()) {
 		source, a := catalogue(n)

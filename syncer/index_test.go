@@ -66,6 +66,9 @@ func TestIndexAgreesWithAMap(t *testing.T) {
 
 // TestIndexIsSmall holds what the documentation says of its size.
 func TestIndexIsSmall(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long under the race detector")
+	}
 	const n = 200_000
 	heap := func() uint64 {
 		runtime.GC()

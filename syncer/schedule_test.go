@@ -28,6 +28,7 @@ func scheduled(t *testing.T, cfg syncer.Config, source *stock, m channel.Channel
 }
 
 func TestScheduleIsDailyAtTwo(t *testing.T) {
+	long(t)
 	synctest.Test(t, func(t *testing.T) {
 		source, m := catalogue(1)
 		got := scheduled(t, syncer.Config{}, source, m, 72*time.Hour) // from midnight on
@@ -39,6 +40,7 @@ func TestScheduleIsDailyAtTwo(t *testing.T) {
 }
 
 func TestScheduleOffAndAtStart(t *testing.T) {
+	long(t)
 	synctest.Test(t, func(t *testing.T) {
 		source, m := catalogue(1)
 		assert.Empty(t, scheduled(t, syncer.Config{Schedule: syncer.Never}, source, m, 72*time.Hour))
@@ -87,6 +89,7 @@ func TestARunWithAChannelDownIsTriedAgain(t *testing.T) {
 }
 
 func TestARunThatLastsLongerThanADay(t *testing.T) {
+	long(t)
 	synctest.Test(t, func(t *testing.T) {
 		source, m := catalogue(1)
 		slow := &channeltest.Intercept{Channel: m, OnLevels: func(ctx context.Context, next channel.Reader, skus []string) ([]channel.Level, error) {

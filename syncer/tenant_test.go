@@ -45,6 +45,7 @@ func tenants(t *testing.T, names []string, schedule syncer.Schedule, long time.D
 // Merchants begin at their own times, each at the same one every night, in every
 // process.
 func TestTenantsReconcileAtTheirOwnTimes(t *testing.T) {
+	long(t)
 	names := make([]string, 50)
 	for i := range names {
 		names[i] = fmt.Sprintf("merchant-%d", i)
@@ -79,6 +80,7 @@ func TestTenantsReconcileAtTheirOwnTimes(t *testing.T) {
 }
 
 func TestATenantsOwnScheduleIsSpreadToo(t *testing.T) {
+	long(t)
 	synctest.Test(t, func(t *testing.T) {
 		half := scheduleFunc(func(t time.Time) time.Time { return t.Truncate(30 * time.Minute).Add(30 * time.Minute) })
 		began := tenants(t, []string{"acme", "emca", ""}, half, 24*time.Hour+time.Minute, func(int) channel.Source { return newStock(100) })
