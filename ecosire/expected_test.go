@@ -69,6 +69,7 @@ func TestWhen(t *testing.T) {
 	}{
 		{"urgent", channel.Urgent, 59, nil, -9, 10, 10},
 		{"urgent, and nothing is left", channel.Urgent, 60, nil, -9, 10, 60},
+		{"urgent, and the last one left a moment ago", channel.Urgent, 60, nil, 59, 59.5, 60},
 		{"soon, and all is left", channel.Soon, 0, nil, -9, 0, 60 - 60*60./57},
 		{"soon, and 30 are left", channel.Soon, 30, nil, -9, 0, 60 - 30*60./57},
 		{"soon, however little a run needs", channel.Soon, 30, []int{1}, -9, 0, 60 - 30*1.2},
