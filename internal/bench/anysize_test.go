@@ -50,7 +50,11 @@ func TestRequestsOfAnySize(t *testing.T) {
 				assert.LessOrEqual(t, w.WooCommerce.Count(channeltest.On("POST", "")), fill.writes(n, wooPage))
 				ecosire, shopify, woocommerce := w.Requests()
 				assert.Equal(t, w.Ecosire.Count(nil), ecosire, "or the wire has forgotten some")
-				assert.LessOrEqual(t, shopify, 2*pages(n, shopifyPage)+2+fill.writes(n, shopifyPage), "nothing else")
+				// A shop whose items are not known is listed, or where that is sooner SKUs are
+				// searched for, shopifyTerms in a request.
+				searches := w.Shopify.Count(mentions("FindItems"))
+				assert.LessOrEqual(t, searches, pages(n, shopifyTerms)+pages(n, group), "a search for each SKU at most")
+				assert.LessOrEqual(t, shopify-searches, 2*pages(n, shopifyPage)+2+fill.writes(n, shopifyPage), "nothing else")
 				assert.LessOrEqual(t, woocommerce, pages(n, wooPage)+fill.writes(n, wooPage), "nothing else")
 			})
 		})
