@@ -3,8 +3,10 @@ package syncer_test
 import (
 	"context"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -110,5 +112,41 @@ func TestPaceKnowsWhatIsRead(t *testing.T) {
 		defer running(t, s)()
 		require.NoError(t, s.Notify(t.Context(), "p0"))
 		assert.Equal(t, []string{"w1", "w2"}, <-source.warehouses)
+	})
+}
+
+// sometimes is a source that is down for a while.
+type sometimes struct {
+	*stock
+	down atomic.Bool
+}
+
+func (s *sometimes) Stock(ctx context.Context, ids ...string) iter.Seq2[channel.Stock, error] {
+	if s.down.Load() {
+		return func(yield func(channel.Stock, error) bool) { yield(channel.Stock{}, channel.ErrUnavailable) }
+	}
+	return s.stock.Stock(ctx, ids...)
+}
+
+// Attempts made while the source was down are not the product's, either.
+func TestTheSourcesOutagesAttemptsAreNotTheProducts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, m := &sometimes{stock: newStock(5)}, shop("a", 1)
+		source.down.Store(true)
+		pushes := 0
+		c := &channeltest.Intercept{Channel: m, OnPush: func(ctx context.Context, next channel.Channel, u []channel.Update) error {
+			if pushes++; pushes == 1 {
+				return channel.Errors{u[0].SKU: channel.ErrNotApplied}
+			}
+			return next.Push(ctx, u)
+		}}
+		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never}, c)
+		defer running(t, s)()
+		require.NoError(t, s.Notify(t.Context(), "p0"))
+		pass(10 * time.Minute)
+		source.down.Store(false)
+		pass(time.Minute)
+		n, _ := m.Quantity("SKU-0")
+		assert.Equal(t, 5, n, "one passing failure after the outage")
 	})
 }
