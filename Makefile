@@ -15,6 +15,9 @@ RELEASED := $(foreach m,$(MODULES),$(if $(findstring /testdata/,$(m)),,$(m)))
 PKG ?=
 FOR ?= 10m
 
+# Tests of internal/bench that make test runs, and that print no table.
+ASSERTED := Any|Soon|Keeps|Requests|NeverMore|FirstEvent|Estimate
+
 # What release-check looks at: make release-check VERSION=v0.2.0 BASE=v0.1.0
 VERSION ?= v0.1.0
 BASE    ?= none
@@ -61,7 +64,7 @@ storm: ## three replicas on PostgreSQL while everything goes wrong, for some min
 	cd syncer/pgqueue && STOCKSYNC_PGTEST=require STOCKSYNC_STORM=long $(GO) test -count 1 -timeout 30m -v -run '^TestStorm$$' ./internal/storm
 
 bench: ## measure speed at real quotas, in virtual time, and our own cost
-	STOCKSYNC_BENCH=short $(GO) test -count 1 ./internal/bench
+	STOCKSYNC_BENCH=short $(GO) test -count 1 -skip '$(ASSERTED)' ./internal/bench
 	cd internal/peers && STOCKSYNC_BENCH=short $(GO) test -count 1 .
 
 bench-full: ## the same for larger catalogues, into docs/performance.md; all benchmarks
