@@ -50,9 +50,9 @@ func TestNobodyLooksForAMonth(t *testing.T) {
 		down     bool          // whether another channel is down
 	}{
 		{name: "nightly", products: 1000, days: 30},
-		{name: "nightly, 10 products", products: 10, days: 6},
-		{name: "nightly, 20 products", products: 20, days: 6},
-		{name: "nightly, 100 products", products: 100, days: 6},
+		{name: "nightly, 10 products", products: 10, days: 30},
+		{name: "nightly, 20 products", products: 20, days: 30},
+		{name: "nightly, 100 products", products: 100, days: 30},
 		{name: "hourly", products: 1000, days: 3, cfg: syncer.Config{Schedule: hourly}},
 		{name: "hourly, 30 products", products: 30, days: 4, cfg: syncer.Config{Schedule: hourly}},
 		{name: "a crash loop that reconciles at each start", products: 300, days: 3, cfg: syncer.Config{ReconcileAtStart: true}, deploys: time.Hour},
