@@ -22,6 +22,7 @@ import (
 func TestQuotaIsBelievedWithinLimits(t *testing.T) {
 	for name, tell := range map[string]func(int, http.Header){
 		"a day":                       func(_ int, h http.Header) { h.Set("Retry-After", "86400") },
+		"two minutes":                 func(_ int, h http.Header) { h.Set("Retry-After", "120") },
 		"a day, and nothing else":     func(_ int, h http.Header) { clear(h); h.Set("Retry-After", "86400") },
 		"a date":                      func(_ int, h http.Header) { clear(h); h.Set("Retry-After", "Fri, 01 Jan 2100 00:00:00 GMT") },
 		"a reset in 2100":             func(_ int, h http.Header) { h.Set("X-RateLimit-Reset", "4102444800") },
@@ -56,6 +57,9 @@ func TestQuotaIsBelievedWithinLimits(t *testing.T) {
 					if strings.HasPrefix(name, "a day") && status == 429 || strings.HasPrefix(name, "a reset") {
 						assert.Contains(t, logs.String(), "level=ERROR")
 						assert.Contains(t, logs.String(), "not believed")
+					}
+					if name == "two minutes" || name == "nothing" {
+						assert.NotContains(t, logs.String(), "not believed")
 					}
 					// And it goes on at full speed.
 					for range 59 {
