@@ -108,7 +108,7 @@ func TestCurve(t *testing.T) {
 	var worst [2]point
 	for i, p := range alone {
 		p.within(t)
-		if w := &worst[i%2]; w.bound == 0 || p.ratio() > w.ratio() {
+		if w := &worst[i%2]; w.bound == 0 || p.ratio() >= w.ratio() {
 			*w = p
 		}
 	}
