@@ -213,7 +213,7 @@ func (t *target) forgetHeld(ctx context.Context, s *Syncer, results []result) {
 	k := &t.keeper
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.held == nil && t.loadGuard(ctx, s) != nil || len(k.held) == 0 { // an earlier process may have held some
+	if len(k.held) == 0 {
 		return
 	}
 	var gone []Record

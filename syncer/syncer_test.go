@@ -336,7 +336,7 @@ func TestCancel(t *testing.T) {
 		r, err := build(t, newStock(5), c).SyncProducts(ctx, "p0")
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.Equal(t, 1, r.Channels[0].Unclear, "it was sent")
-		assert.Equal(t, "unclear", r.Channels[0].Changes[0].State)
+		assert.Equal(t, syncer.ChangeUnclear, r.Channels[0].Changes[0].State)
 	})
 }
 
