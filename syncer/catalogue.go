@@ -27,7 +27,7 @@ func (e *entrance) catalogue(ctx context.Context, f *fan, known *names, p *progr
 	// a source may have several requests under way at a time.
 	pages := []time.Time{st.began}
 	g := e.s.group(st.began)
-	flush := time.NewTimer(0)
+	flush, began := time.NewTimer(0), time.Time{} // since when a group is not empty
 	defer flush.Stop()
 	number := func() {
 		if f.track != nil && last != "" {
@@ -53,7 +53,11 @@ func (e *entrance) catalogue(ctx context.Context, f *fan, known *names, p *progr
 		it, flushed, more := st.next(flush.C)
 		switch {
 		case flushed:
-			if len(g.stocks) > 0 {
+			switch {
+			case len(g.stocks) == 0:
+			case f.waiting() && time.Since(began) < fillWithin:
+				flush.Reset(fillWithin - time.Since(began))
+			default:
 				send()
 			}
 			continue
@@ -86,6 +90,7 @@ func (e *entrance) catalogue(ctx context.Context, f *fan, known *names, p *progr
 			}
 		}
 		if len(g.stocks) == 0 {
+			began = time.Now()
 			flush.Reset(flushAfter)
 		}
 		e.report.Read++

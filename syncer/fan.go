@@ -2,6 +2,7 @@ package syncer
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,6 +30,9 @@ const (
 	// flushAfter is how long a partly filled group waits for more. The last
 	// requests of ECOSIRE's minute come seconds apart.
 	flushAfter = 5 * time.Second
+	// fillWithin is the same while a channel has another group waiting, which would
+	// not do it any sooner.
+	fillWithin = 13 * time.Second
 	// besideGroups is how many groups a catalogue's run takes through a channel side
 	// by side that knows its own quota ([channel.Limited]) and takes any number of
 	// SKUs: a minute's products of ECOSIRE.
@@ -240,6 +244,11 @@ func (f *fan) send(g *group) {
 			g.ends[i]()
 		}
 	}
+}
+
+// waiting reports whether a target has a group waiting.
+func (f *fan) waiting() bool {
+	return slices.ContainsFunc(f.feeds, func(feed chan *group) bool { return len(feed) > 0 })
 }
 
 // leave remembers what a target has to read again.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -55,6 +56,40 @@ func TestAFewProductsDoNotWaitForMore(t *testing.T) {
 		require.NoError(t, <-done)
 		shows(t, m, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10)
 	})
+}
+
+// Nor does a channel that is behind get them in small groups, which it would take
+// one after the other.
+func TestABusyChannelGetsFullerGroups(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, m := catalogue(1_000)
+		var sizes []int
+		slow := &channeltest.Intercept{Channel: m, OnLevels: func(ctx context.Context, next channel.Reader, skus []string) ([]channel.Level, error) {
+			sizes = append(sizes, len(skus))
+			time.Sleep(20 * time.Second)
+			return next.Levels(ctx, skus)
+		}}
+		_, err := build(t, trickling{source, 30 * time.Millisecond}, slow).Reconcile(t.Context())
+		require.NoError(t, err)
+		assert.Len(t, sizes, 4)
+		assert.InDelta(t, 433, slices.Max(sizes), 5, "thirteen seconds' products, while another group waits")
+	})
+}
+
+// A trickling source takes its time for each product.
+type trickling struct {
+	channel.Source
+	each time.Duration
+}
+
+func (s trickling) Stock(ctx context.Context, ids ...string) iter.Seq2[channel.Stock, error] {
+	return func(yield func(channel.Stock, error) bool) {
+		for stock, err := range s.Source.Stock(ctx, ids...) {
+			if time.Sleep(s.each); !yield(stock, err) {
+				return
+			}
+		}
+	}
 }
 
 // A product waits for a slow channel for two minutes at most; then it is read
