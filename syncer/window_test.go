@@ -23,7 +23,7 @@ func TestGuardCheck(t *testing.T) {
 		{Guard{Times: -1}, false},
 		{Guard{Window: -1}, false},
 	} {
-		assert.Equal(t, tt.ok, tt.guard.check() == nil, fmt.Sprintf("%+v", tt.guard))
+		assert.Equal(t, tt.ok, tt.guard.check() == nil, "%+v", tt.guard)
 	}
 }
 
