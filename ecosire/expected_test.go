@@ -2,6 +2,7 @@ package ecosire
 
 import (
 	"log/slog"
+	"net/http"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -11,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/internal/httpx"
 )
 
 func quota(sole bool) *scheduler {
@@ -164,5 +166,48 @@ func TestPaces(t *testing.T) {
 		require.NoError(t, q.pace(t.Context()))
 		assert.Equal(t, 5*time.Second, time.Since(now))
 		assert.Equal(t, time.Now(), q.starved)
+	})
+}
+
+// Plenty is left of a window as long as it lasts at a request for each 1.05 s.
+func TestPauseBeginsWhenLessThanPlentyIsLeft(t *testing.T) {
+	q := quota(true)
+	q.account.used = defaultLimit - 10
+	q.let = s(0)
+	q.account.end = s(0).Add(10 * q.apart(alone))
+	assert.Zero(t, q.pause(s(0), 1))
+	q.account.end = q.account.end.Add(1)
+	assert.NotZero(t, q.pause(s(0), 1))
+}
+
+// Urgent work is starved if it waits for longer than it is promised.
+func TestStarved(t *testing.T) {
+	for longer, starved := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			q := quota(true)
+			now := time.Now()
+			q.let = now.Add(-time.Second)
+			q.account.used, q.account.end = defaultLimit, now.Add(q.apart(beside)+time.Duration(longer))
+			require.NoError(t, q.pace(t.Context()))
+			assert.Equal(t, starved, !q.starved.IsZero())
+		})
+	}
+}
+
+// Whoever waits leaves when an answer tells that there is more.
+func TestAnAnswerLetsTheNextOneLeave(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := quota(true)
+		q.account.limit = 1
+		require.NoError(t, q.wait(t.Context()))
+		sent, left := time.Now(), make(chan time.Time, 1)
+		go func() {
+			if q.wait(t.Context()) == nil {
+				left <- time.Now()
+			}
+		}()
+		time.Sleep(time.Second)
+		q.answered(t.Context(), &httpx.Response{Sent: sent, Header: http.Header{"X-Ratelimit-Limit": {"60"}}})
+		assert.Equal(t, time.Second, (<-left).Sub(sent))
 	})
 }
