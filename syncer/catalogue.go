@@ -20,46 +20,16 @@ const maxAhead = 60
 // wait for more products when these are long in coming, as they are when the
 // source's quota is spent.
 func (e *entrance) catalogue(ctx context.Context, f *fan, known *names, p *progress) error {
-	last := ""
 	st := e.s.open(ctx)
 	defer st.close()
-	// What is still to come was asked for after the page before the last few:
-	// a source may have several requests under way at a time.
-	pages := []time.Time{st.began}
-	g := e.s.group(st.began)
-	flush, began := time.NewTimer(0), time.Time{} // since when a group is not empty
-	defer flush.Stop()
-	number := func() {
-		if f.track != nil && last != "" {
-			g.number = f.track.sent(place{last, e.report.Read, e.report.Unread})
-		}
-	}
-	send := func() {
-		number()
-		next := e.s.group(slices.MinFunc(pages, time.Time.Compare))
-		if len(g.stocks) == groupSize { // so will the next one be
-			next.stocks = make([]channel.Stock, 0, groupSize)
-		}
-		f.send(g)
-		g = next
-		p.read(ctx, e.report.Read)
-	}
-	defer func() {
-		number()
-		f.send(g)
-		p.read(ctx, e.report.Read)
-	}()
+	k := &packer{e: e, fan: f, progress: p, group: e.s.group(st.began), pages: []time.Time{st.began}, flush: time.NewTimer(0)}
+	defer k.flush.Stop()
+	defer k.send(ctx)
 	for {
-		it, flushed, more := st.next(flush.C)
+		it, flushed, more := st.next(k.flush.C)
 		switch {
 		case flushed:
-			switch {
-			case len(g.stocks) == 0:
-			case f.waiting() && time.Since(began) < fillWithin:
-				flush.Reset(fillWithin - time.Since(began))
-			default:
-				send()
-			}
+			k.late(ctx)
 			continue
 		case !more:
 			return ctx.Err()
@@ -67,42 +37,92 @@ func (e *entrance) catalogue(ctx context.Context, f *fan, known *names, p *progr
 			return it.err
 		}
 		stock := &it.stock
-		if f.track != nil && stock.ProductID != "" {
-			last = stock.ProductID
+		if stock.ProductID != "" {
+			k.last = stock.ProductID
 		}
 		taken, err := known.claim(ctx, stock)
-		switch {
-		case err != nil:
+		if err != nil {
 			return err
-		case stock.Err != nil:
+		}
+		if stock.Err != nil {
 			e.unread(stock.ProductID, stock.SKU, stock.Err)
-			if g.recalled(ctx, *stock) && len(g.stocks) == groupSize {
-				send()
+			if k.group.recalled(ctx, *stock) {
+				k.added(ctx)
 			}
 			continue
-		case len(taken) > 0:
-			for i, sku := range taken {
-				e.s.doubled.found(e.s.targets[i].name, sku)
-			}
-			if len(taken) == len(e.s.targets) {
-				e.unread(stock.ProductID, stock.SKU, fmt.Errorf("%w %q: another product of the source has it", channel.ErrAmbiguousSKU, stock.SKU))
-				continue
-			}
 		}
-		if len(g.stocks) == 0 {
-			began = time.Now()
-			flush.Reset(flushAfter)
+		for i, sku := range taken {
+			e.s.doubled.found(e.s.targets[i].name, sku)
+		}
+		if len(taken) == len(e.s.targets) {
+			e.unread(stock.ProductID, stock.SKU, fmt.Errorf("%w %q: another product of the source has it", channel.ErrAmbiguousSKU, stock.SKU))
+			continue
 		}
 		e.report.Read++
-		g.stocks = append(g.stocks, *stock)
-		if asOf := stock.AsOf; !asOf.Equal(pages[len(pages)-1]) {
-			pages = append(pages, asOf)
-			pages = pages[max(0, len(pages)-maxAhead-1):]
-		}
-		if len(g.stocks) == groupSize {
-			send()
-		}
+		k.add(ctx, stock)
 	}
+}
+
+// A packer packs what is read into groups, and sends them on.
+type packer struct {
+	e        *entrance
+	fan      *fan
+	progress *progress
+	group    *group
+	since    time.Time // when its first product came
+	flush    *time.Timer
+	last     string // the product that was read last
+	// pages are when the last pages were asked for. What is still to come was
+	// asked for after the oldest: a source may have several requests under way
+	// at a time.
+	pages []time.Time
+}
+
+// add adds a product to the group.
+func (k *packer) add(ctx context.Context, stock *channel.Stock) {
+	k.group.stocks = append(k.group.stocks, *stock)
+	if asOf := stock.AsOf; !asOf.Equal(k.pages[len(k.pages)-1]) {
+		k.pages = append(k.pages, asOf)
+		k.pages = k.pages[max(0, len(k.pages)-maxAhead-1):]
+	}
+	k.added(ctx)
+}
+
+// added sends the group on when it is full, and has it sent later when this was
+// its first product.
+func (k *packer) added(ctx context.Context) {
+	switch len(k.group.stocks) {
+	case 1:
+		k.since = time.Now()
+		k.flush.Reset(flushAfter)
+	case groupSize:
+		k.send(ctx)
+		next := k.e.s.group(slices.MinFunc(k.pages, time.Time.Compare))
+		next.stocks = make([]channel.Stock, 0, groupSize) // it will be as full
+		k.group = next
+	}
+}
+
+// late sends the group on although it is not full.
+func (k *packer) late(ctx context.Context) {
+	switch {
+	case len(k.group.stocks) == 0:
+	case k.fan.waiting() && time.Since(k.since) < fillWithin:
+		k.flush.Reset(fillWithin - time.Since(k.since))
+	default:
+		k.send(ctx)
+		k.group = k.e.s.group(slices.MinFunc(k.pages, time.Time.Compare))
+	}
+}
+
+// send sends the group on.
+func (k *packer) send(ctx context.Context) {
+	read := k.e.report.Read
+	if k.fan.track != nil && k.last != "" {
+		k.group.number = k.fan.track.sent(place{k.last, read, k.e.report.Unread})
+	}
+	k.fan.send(k.group)
+	k.progress.read(ctx, read)
 }
 
 // doubled are the SKUs that several products of the source claim, by channel.
