@@ -185,6 +185,59 @@ func TestAChannelListsWhatHasChanged(t *testing.T) {
 	})
 }
 
+// A watch is nobody's event: it leaves the shop's quota to these.
+func TestAWatchIsInNoHurry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		var reads []channel.Urgency
+		c := &channeltest.Intercept{Channel: shop("a", 1), OnLevels: func(ctx context.Context, next channel.Reader, skus []string) ([]channel.Level, error) {
+			mu.Lock()
+			reads = append(reads, channel.UrgencyOf(ctx))
+			mu.Unlock()
+			return next.Levels(ctx, skus)
+		}}
+		s := configure(t, syncer.Config{Source: newStock(50), Schedule: syncer.Never, Targets: []syncer.Target{watching(c, 15*time.Second, 0)}})
+		stop := running(t, s)
+		require.NoError(t, s.Notify(t.Context(), "p0"))
+		pass(20 * time.Second)
+		stop()
+		assert.Equal(t, []channel.Urgency{channel.Urgent, channel.Soon}, reads)
+	})
+}
+
+// stubborn is a queue that saves how far a watch has got, and does not mark what
+// it has found.
+type stubborn struct{ *syncer.MemoryQueue }
+
+func (q stubborn) Mark(ctx context.Context, marks ...syncer.Mark) error {
+	if marks[0].Why == syncer.CauseChannel {
+		return errors.New("no room")
+	}
+	return q.MemoryQueue.Mark(ctx, marks...)
+}
+
+// A crash between the two must lose no mark.
+func TestAChannelsCursorIsSavedAfterItsMarks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, a := stubborn{syncer.NewMemoryQueue()}, &lister{Memory: shop("a", 1)}
+		s := configure(t, syncer.Config{Source: newStock(50), Queue: q, Schedule: syncer.Never, Targets: []syncer.Target{watching(a, 15*time.Second, 0)}})
+		stop := running(t, s)
+		_, err := s.Reconcile(t.Context())
+		require.NoError(t, err)
+		pass(20 * time.Second)
+		cursor, err := q.Load(t.Context(), "state", "watch/a")
+		require.NoError(t, err)
+		require.Equal(t, "1", string(cursor))
+		a.change(channel.Level{SKU: "SKU-0", Quantity: 49})
+		pass(15 * time.Second)
+		stop()
+		cursor, err = q.Load(t.Context(), "state", "watch/a")
+		require.NoError(t, err)
+		assert.Equal(t, "1", string(cursor))
+		assert.Equal(t, []string{"", "1"}, a.cursors)
+	})
+}
+
 func TestDeliveriesThatDoNotCome(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const line = "no delivery of a channel's webhooks comes, while its watch finds changes"
