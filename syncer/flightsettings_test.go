@@ -254,3 +254,18 @@ func (q *unsold) Mark(ctx context.Context, marks ...syncer.Mark) error {
 	}
 	return q.keptQueue.Mark(ctx, marks...)
 }
+
+// What somebody is taken to have set lower is explained as that, and not as a
+// mistake.
+func TestAnEditIsExplained(t *testing.T) {
+	flightOf(t, 100, func(f *flight) {
+		f.shops[0].Set("SKU-0", 5)
+		f.event()
+		x, err := f.syncer.Explain(f.Context(), syncer.Question{ProductID: "p0"})
+		require.NoError(f, err)
+		l := x.Channels[0].Listings[0]
+		require.NotZero(f, l.Edited)
+		require.NotNil(f, l.Wanted)
+		assert.Equal(f, 5, *l.Wanted)
+	})
+}

@@ -368,3 +368,17 @@ func BenchmarkJournal(b *testing.B) {
 		run(b, q, time.Hour)
 	})
 }
+
+// A write of which nobody knows whether it was applied is in the journal as that.
+func TestTheJournalHasWritesInDoubt(t *testing.T) {
+	source, m := newStock(5), shop("a", 1)
+	doubtful := &channeltest.Intercept{Channel: m, OnPush: func(context.Context, channel.Channel, []channel.Update) error {
+		return channel.ErrUnclear
+	}}
+	s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never, Journal: time.Hour}, doubtful)
+	_, err := s.Reconcile(t.Context())
+	require.Error(t, err)
+	got := entries(t, s, "p0")
+	require.Len(t, got, 1)
+	assert.Equal(t, syncer.EntryUnclear, got[0].Kind)
+}
