@@ -112,9 +112,7 @@ func (g *group) recalled(ctx context.Context, stock channel.Stock) (added bool) 
 	if !toZero(g.pins[stock.ProductID]) {
 		return false
 	}
-	if stock.AsOf.IsZero() {
-		stock.AsOf = g.began
-	}
+	stock.AsOf = time.Now() // when its pin was read: the source may have named no time
 	g.stocks = append(g.stocks, stock)
 	return true
 }

@@ -1,0 +1,67 @@
+package syncer
+
+import (
+	"context"
+	"iter"
+	"strconv"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/channel/channeltest"
+)
+
+// unreadableLate is a source that has one product in ten seconds, then one that
+// cannot be read, and then one in a second.
+type unreadableLate struct{}
+
+func (unreadableLate) Stock(context.Context, ...string) iter.Seq2[channel.Stock, error] {
+	return func(yield func(channel.Stock, error) bool) {
+		for i := range 40 {
+			s := channel.Stock{ProductID: strconv.Itoa(i), SKU: strconv.Itoa(i), AsOf: time.Now()}
+			if i == 20 {
+				s.Err, s.AsOf = channel.ErrInvalid, time.Time{}
+			}
+			if i <= 20 {
+				time.Sleep(10 * time.Second)
+			} else {
+				time.Sleep(time.Second)
+			}
+			if !yield(s, nil) {
+				return
+			}
+		}
+	}
+}
+
+// A product that is pinned to 0 and cannot be read makes no group wait for being
+// full, nor be read once more for its age.
+func TestARecalledProductIsAsNewAsOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := New(Config{Source: unreadableLate{}, Targets: []Target{{Channel: channeltest.NewMemory("a")}}})
+		require.NoError(t, err)
+		require.NoError(t, s.Pin(t.Context(), Pin{ProductID: "20", Who: "Ana", Why: "recalled"}))
+		e := s.begin(t.Context(), "test")
+		start, found := time.Now(), false
+		f := s.fanOut(e.ctx, 10, func(_ context.Context, _ int, g *group) {
+			if len(g.stocks) > 0 && g.stocks[0].ProductID == "20" {
+				found = true
+				assert.LessOrEqual(t, time.Since(start), 216*time.Second)
+				assert.LessOrEqual(t, time.Since(g.stocks[0].AsOf), flushAfter+time.Second)
+			}
+			for i := range g.stocks {
+				assert.False(t, g.stocks[i].AsOf.Before(g.began), g.stocks[i].ProductID)
+			}
+		})
+		known := s.newNames(t.Context())
+		defer known.close()
+		require.NoError(t, e.catalogue(e.ctx, f, known, s.newProgress(e.ctx, e.report)))
+		f.wait()
+		assert.True(t, found)
+		_, _ = e.end(nil)
+	})
+}
