@@ -211,3 +211,17 @@ func TestAnAnswerLetsTheNextOneLeave(t *testing.T) {
 		assert.Equal(t, time.Second, (<-left).Sub(sent))
 	})
 }
+
+// What is remembered of urgent requests is forgotten after a minute, also where
+// nothing ever waits in the background.
+func TestUrgentRequestsAreRememberedForAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := quota(true)
+		for range 300 {
+			require.NoError(t, q.wait(t.Context()))
+			q.answered(t.Context(), nil)
+			time.Sleep(2 * time.Second)
+		}
+		assert.LessOrEqual(t, len(q.urgent), 31)
+	})
+}

@@ -87,7 +87,7 @@ func (s *scheduler) wait(ctx context.Context) error {
 	if err == nil {
 		now := time.Now()
 		if s.account.send(now); me.urgency == channel.Urgent {
-			s.urgent, s.last = append(s.urgent, now), now
+			s.urgent, s.last = append(s.lately(now), now), now
 		}
 	}
 	s.waiting = slices.DeleteFunc(s.waiting, func(other *place) bool { return other == me })
@@ -142,20 +142,25 @@ func (s *scheduler) need() (requests int, each time.Duration) {
 // expected is how many requests urgent work, and others with the same key, are
 // likely to take until the window ends.
 func (s *scheduler) expected(now time.Time, rest time.Duration) int {
-	for len(s.urgent) > 0 && now.Sub(s.urgent[0]) >= window {
-		s.urgent = s.urgent[1:]
-	}
 	part, n := float64(rest)/float64(window), 0.0
 	switch {
 	case now.Sub(s.starved) < window:
 		n = float64(rest / s.apart(beside))
 	case now.Sub(s.last) < quiet:
-		n = max(2, 1.25*part*float64(len(s.urgent)))
+		n = max(2, 1.25*part*float64(len(s.lately(now))))
 	}
 	if !s.sole {
 		n += part * float64(s.account.others)
 	}
 	return int(math.Ceil(n))
+}
+
+// lately is when urgent requests left in the last minute.
+func (s *scheduler) lately(now time.Time) []time.Time {
+	for len(s.urgent) > 0 && now.Sub(s.urgent[0]) >= window {
+		s.urgent = s.urgent[1:]
+	}
+	return s.urgent
 }
 
 // plan tells how many requests a reading will still take; less than none ends it.

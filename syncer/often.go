@@ -30,7 +30,7 @@ func (r *reader) tooSoon(ctx context.Context, ids []string) (wait time.Duration)
 	}
 	for _, id := range ids {
 		if k, ok := r.stock[id]; !ok || k.again == nil || k.again.Tokens() >= againBurst-1 {
-			r.others = append(r.others, time.Now())
+			r.others = append(r.lately(), time.Now())
 			return 0
 		}
 	}
@@ -48,13 +48,18 @@ func (r *reader) tooSoon(ctx context.Context, ids []string) (wait time.Duration)
 // oftenEvery is how far apart requests for nothing but such products are: they get
 // a quarter of what others left of the source's quota in the last minute.
 func (r *reader) oftenEvery(ctx context.Context) time.Duration {
-	for len(r.others) > 0 && time.Since(r.others[0]) >= time.Minute {
-		r.others = r.others[1:]
-	}
 	limit := float64(perMinute)
 	if q := r.s.quotaOf(ctx, "", r.s.source); q != nil {
 		limit = q.Limit
 	}
-	reads := limit/float64(r.s.need.requests()) - float64(len(r.others))
+	reads := limit/float64(r.s.need.requests()) - float64(len(r.lately()))
 	return time.Duration(float64(time.Minute) / max(1, reads/4))
+}
+
+// lately is when there were reads for other products in the last minute.
+func (r *reader) lately() []time.Time {
+	for len(r.others) > 0 && time.Since(r.others[0]) >= time.Minute {
+		r.others = r.others[1:]
+	}
+	return r.others
 }
