@@ -165,3 +165,41 @@ func TestAnApprovalUpToCountsProducts(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 30, gone(m, 30))
 }
+
+// What was put aside, and the channel shows by the end of the run, counts once, as
+// unchanged.
+func TestWhatWasPutAsideIsShownByTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, m := newStock(0, 5, 0), shop("a", 3)
+		m.Set("SKU-1", 5)
+		m.Set("SKU-0-6", 0)
+		reads := 0
+		customers := &channeltest.Intercept{Channel: m, OnLevels: func(ctx context.Context, next channel.Reader, skus []string) ([]channel.Level, error) {
+			if reads++; reads == 2 {
+				m.Set("SKU-0", 0) // somebody was quicker
+			}
+			return next.Levels(ctx, skus)
+		}}
+		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never,
+			Targets: []syncer.Target{{Channel: customers, Guard: syncer.Guard{Losses: 1}}}})
+		r, err := s.Reconcile(t.Context())
+		require.NoError(t, err)
+		c := r.Channels[0]
+		assert.Equal(t, 2, reads)
+		assert.Equal(t, []int{3, 1, 2}, []int{c.Checked, c.Updated, c.Unchanged})
+	})
+}
+
+// A write of which nothing is known to the end of a run is told of as that, and
+// not as a product that was not compared as well.
+func TestWhatIsUnclearToTheEndIsToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, m := newStock(5, 5), shop("a", 2)
+		m.Set("SKU-1", 5)
+		s := unguardedly(t, syncer.Config{Source: source, Schedule: syncer.Never}, failing(m, "SKU-0", time.Hour))
+		r, err := s.Reconcile(t.Context())
+		require.ErrorIs(t, err, syncer.ErrNotCompared)
+		c := r.Channels[0]
+		assert.Equal(t, []int{2, 1, 0, 1}, []int{c.Checked, c.Unclear, c.Failed, c.Unchanged})
+	})
+}

@@ -201,3 +201,22 @@ func (slow) Lag() time.Duration { return time.Hour }
 type resuming struct{ *answering }
 
 func (resuming) Resume(context.Context) ([]string, time.Duration, error) { return nil, 0, nil }
+
+// A leader that the queue deposes writes nothing that it has not written down.
+func TestWhoIsDeposedWritesNothing(t *testing.T) {
+	c := new(answering)
+	w := writingTo(t, Target{Channel: c})
+	ctx, over := context.WithCancel(t.Context())
+	ctx = context.WithValue(ctx, tenureKey{}, &tenure{Term: deposing{forever{w.p.s.queue}}, shared: true, over: over})
+	conflicts, err := w.p.write(ctx, changesOf("A", "B"), w.out, true)
+	require.Error(t, err)
+	assert.Empty(t, conflicts)
+	assert.Zero(t, c.writes)
+	require.Len(t, w.out.results, 2, "each is told of once")
+	assert.True(t, w.out.results[0].unsent)
+}
+
+// deposing is a term of a leader that another one has followed.
+type deposing struct{ forever }
+
+func (deposing) Save(context.Context, string, ...Record) error { return ErrDeposed }
