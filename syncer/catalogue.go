@@ -96,10 +96,8 @@ func (k *packer) added(ctx context.Context) {
 		k.since = time.Now()
 		k.flush.Reset(flushAfter)
 	case groupSize:
-		k.send(ctx)
-		next := k.e.s.group(slices.MinFunc(k.pages, time.Time.Compare))
-		next.stocks = make([]channel.Stock, 0, groupSize) // it will be as full
-		k.group = next
+		k.next(ctx)
+		k.group.stocks = make([]channel.Stock, 0, groupSize) // it will be as full
 	}
 }
 
@@ -110,9 +108,16 @@ func (k *packer) late(ctx context.Context) {
 	case k.fan.waiting() && time.Since(k.since) < fillWithin:
 		k.flush.Reset(fillWithin - time.Since(k.since))
 	default:
-		k.send(ctx)
-		k.group = k.e.s.group(slices.MinFunc(k.pages, time.Time.Compare))
+		k.next(ctx)
 	}
+}
+
+// next sends the group on, and goes on with another. That begins first: sending may
+// take a while, and a lane forgets what is older than all groups that it knows.
+func (k *packer) next(ctx context.Context) {
+	next := k.e.s.group(slices.MinFunc(k.pages, time.Time.Compare))
+	k.send(ctx)
+	k.group = next
 }
 
 // send sends the group on.

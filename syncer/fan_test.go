@@ -61,3 +61,30 @@ func TestNoGroupIsYoungerThanItsProducts(t *testing.T) {
 		assert.Zero(t, s.OpenRuns())
 	})
 }
+
+// While a group waits for a channel that is behind, the others' lanes know of the
+// next one, which was read as early: what is older than all groups they forget, and
+// would have it read again.
+func TestTheNextGroupIsKnownWhileOneIsSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := New(Config{Source: pages(25), Targets: []Target{{Channel: channeltest.NewMemory("a")}, {Channel: channeltest.NewMemory("b")}}})
+		require.NoError(t, err)
+		e := s.begin(t.Context(), "test")
+		f := s.fanOut(e.ctx, 0, func(_ context.Context, target int, _ *group) {
+			if target == 1 {
+				time.Sleep(time.Minute)
+			}
+		})
+		known := s.newNames(t.Context())
+		defer known.close()
+		time.AfterFunc(30*time.Second, func() { // the second group has waited for ten seconds
+			l := s.targets[0].lane
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			assert.Len(t, l.open, 1)
+		})
+		require.NoError(t, e.catalogue(e.ctx, f, known, s.newProgress(e.ctx, e.report)))
+		f.wait()
+		assert.Zero(t, s.OpenRuns())
+	})
+}
