@@ -186,3 +186,18 @@ func TestReadingDoesNotProveThatWritingWorks(t *testing.T) {
 		assert.EqualValues(t, 1, largest.Load(), "it is probed with one product")
 	})
 }
+
+// Nothing more is sent to a channel that has failed as a whole, and each product
+// is reported all the same.
+func TestAChannelThatFailsIsNotSentTheRest(t *testing.T) {
+	pushes := 0
+	c := inPairs{&channeltest.Intercept{Channel: shop("a", 6), OnPush: func(context.Context, channel.Channel, []channel.Update) error {
+		pushes++
+		return throttled(time.Minute)
+	}}}
+	r, err := build(t, newStock(1, 2, 3, 4, 5, 6), c).SyncProducts(t.Context(), "p0", "p1", "p2", "p3", "p4", "p5")
+	require.ErrorIs(t, err, channel.ErrUnavailable)
+	assert.Equal(t, 1, pushes)
+	assert.Equal(t, 2, r.Channels[0].Unclear)
+	assert.Equal(t, 4, r.Channels[0].Failed)
+}

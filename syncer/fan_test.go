@@ -16,7 +16,7 @@ import (
 )
 
 // pages is a source of that many pages of 100 products. A page takes a second,
-// and the next one is asked for meanwhile.
+// and the next one is asked for meanwhile. Every tenth has to be asked for twice.
 type pages int
 
 func (n pages) Stock(context.Context, ...string) iter.Seq2[channel.Stock, error] {
@@ -25,6 +25,9 @@ func (n pages) Stock(context.Context, ...string) iter.Seq2[channel.Stock, error]
 		for page := range int(n) {
 			next := time.Now()
 			time.Sleep(time.Second)
+			if page%10 == 9 {
+				asked = time.Now()
+			}
 			for i := range 100 {
 				id := fmt.Sprint(page*100 + i)
 				if !yield(channel.Stock{ProductID: id, SKU: id, Available: 1, AsOf: asked}, nil) {
