@@ -275,7 +275,7 @@ func TestOversell(t *testing.T) {
 	}
 	head := []string{"day", "way"}
 	for _, d := range delays {
-		head = append(head, "import "+strings.TrimSuffix(d.String(), "0s"))
+		head = append(head, "import "+strings.Replace(d.String(), "m0s", "m", 1))
 	}
 	out := newTable("oversell", append(head, "sent away wrongly, at worst")...)
 	cost := newTable("oversell-cost", "way", "requests to ECOSIRE a day", "reads of the shops", "writes to the shops")
