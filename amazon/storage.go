@@ -71,7 +71,7 @@ func content(file []byte) (io.Reader, error) {
 	return gzip.NewReader(bytes.NewReader(file))
 }
 
-// readAll reads a file of at most so many bytes.
+// readAll reads a file up to a number of bytes.
 func readAll(file []byte, most int64) ([]byte, error) {
 	r, err := content(file)
 	if err != nil {

@@ -17,7 +17,7 @@
 //     exactly the SKUs asked, byte for byte; leave out those that the channel
 //     does not have; return an error, and never an empty answer, for what was
 //     not read.
-//  4. Add BatchSize if one call takes only so many updates; see [Sizer].
+//  4. Add BatchSize if one call takes a limited number of updates; see [Sizer].
 //  5. If the service can refuse a write on top of a change that nobody saw,
 //     compare with Update.Seen and answer [ErrConflict].
 //

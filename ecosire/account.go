@@ -19,8 +19,8 @@ const (
 	maxLimit     = 10_000
 )
 
-// An account says how many requests ECOSIRE has left for us: so many in a
-// window, which is then refilled at once. A request counts in the window in
+// An account says how many requests ECOSIRE has left for us. It grants a number
+// of them for a window, and all of them anew when that ends. A request counts in the window in
 // which it arrives there. So what is under way counts in the present window,
 // too, until its answer names another one, and no answer, however late and in
 // whatever order, makes the account say more than there is.

@@ -17,7 +17,7 @@ var epoch = time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 
 func s(seconds float64) time.Time { return epoch.Add(time.Duration(seconds * float64(time.Second))) }
 
-// told is an answer to a request sent at a time: so many left until a reset.
+// told is an answer to a request sent at a time: what is left until a reset.
 func told(sent float64, remaining int, reset float64) *httpx.Response {
 	return &httpx.Response{Status: 200, Sent: s(sent), Header: http.Header{
 		"X-Ratelimit-Limit": {"60"}, "X-Ratelimit-Remaining": {strconv.Itoa(remaining)}, "X-Ratelimit-Reset": {strconv.FormatInt(s(reset).Unix(), 10)},

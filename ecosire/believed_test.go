@@ -39,7 +39,7 @@ func TestQuotaIsBelievedWithinLimits(t *testing.T) {
 			t.Run(fmt.Sprint(name, " ", status), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					m := &minute{}
-					odd := 5 // after so many answers one is odd, and those after it are well again
+					odd := 5 // the fifth answer is odd, and those after it are well again
 					m.tell = func(n int, h http.Header) {
 						if n == odd {
 							tell(n, h)

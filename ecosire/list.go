@@ -82,7 +82,7 @@ type answer[T any] struct {
 	err     error
 }
 
-// page reads page n of so many entries each.
+// page reads page n, which has up to the given number of entries.
 func (l list[T]) page(ctx context.Context, c *Client, r request, n, size int) (a answer[T]) {
 	query := url.Values{"limit": {strconv.Itoa(size)}, "page": {strconv.Itoa(n)}}
 	for k, v := range l.query {
@@ -252,7 +252,7 @@ func (r *reading[T]) pass(ctx context.Context) error {
 	}
 }
 
-// abreast is how many pages are under way at a time when so many are still to be asked for.
+// abreast is how many pages to have under way while left are still to be asked for.
 func (r *reading[T]) abreast(left int) int {
 	ahead := r.ahead
 	if ahead > 1 && left*r.cost <= defaultLimit {

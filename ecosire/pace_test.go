@@ -17,7 +17,7 @@ import (
 	"github.com/ecosire/stocksync/ecosire/ecosiretest"
 )
 
-// steady marks something at random times, so many times a second, and reads it
+// steady marks something at random times, at a given rate, and reads it
 // as a syncer's Run does. It returns how long it took until each mark was read.
 func steady(ctx context.Context, c *ecosire.Client, perSecond float64, seed uint64) (delays []time.Duration) {
 	random := rand.New(rand.NewPCG(seed, 7))

@@ -50,7 +50,8 @@ const (
 	company = 50 * time.Millisecond
 )
 
-// apart is how far apart so many of a full quota's requests are.
+// apart is the time between requests if that many of a full quota are spread over a
+// window. It grows as the quota shrinks.
 func (s *scheduler) apart(requests int) time.Duration {
 	return window / time.Duration(requests) * defaultLimit / time.Duration(s.account.most())
 }
@@ -235,7 +236,7 @@ func (s *scheduler) pause(now time.Time, requests int) time.Duration {
 	return min(rest+now.Sub(s.let), maxWait) / time.Duration(left/requests+1)
 }
 
-// time estimates how long so many requests will take.
+// time estimates how long a number of requests will take.
 func (s *scheduler) time(requests int) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()

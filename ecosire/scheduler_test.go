@@ -175,7 +175,7 @@ func TestGivingUpAPlace(t *testing.T) {
 	})
 }
 
-// catalogue is an ECOSIRE of so many pages, at which a run begins.
+// catalogue is an ECOSIRE with a number of pages, at which a run begins.
 func catalogue(t *testing.T, pages int, edit func(*ecosire.Config)) (s *ecosiretest.Server, c *ecosire.Client, run func() <-chan struct{}) {
 	s, _ = server(pages * 100)
 	c = scheduled(t, s, edit)

@@ -84,7 +84,7 @@ func (c *Client) count(ctx context.Context, warehouse string) (int, error) {
 	return total, nil
 }
 
-// ReadingTime estimates from the quota how long reading so many more products
+// ReadingTime estimates from the quota how long reading that many more products
 // of the catalogue will take, with what is in the warehouses that ctx names.
 func (c *Client) ReadingTime(ctx context.Context, products int) time.Duration {
 	return c.quota.time((products + pageSize - 1) / pageSize * requestsOf(ctx))

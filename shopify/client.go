@@ -155,7 +155,7 @@ type operation struct {
 	name  string
 	query string
 	guess float64 // points it may cost, until the shop has told
-	// document is what has the cost, if the query alone has not.
+	// document identifies the operation where its cost is kept; "" means query.
 	document string
 	repeat   bool // may be sent again when its outcome is unclear
 	// grace is how long an attempt under way goes on after its caller has left:

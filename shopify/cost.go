@@ -201,7 +201,7 @@ func (b *bucket) price(query string, guess float64) float64 {
 	return guess
 }
 
-// in says how long it takes until there are so many points for calls of an
+// in says how long it takes until there are enough points for calls of an
 // urgency.
 func (b *bucket) in(points float64, urgency channel.Urgency) time.Duration {
 	b.mu.Lock()

@@ -156,9 +156,9 @@ func (c *Client) loadAll(ctx context.Context, run string, missing int) error {
 
 // listItems adds all items to the index if they are few. It reads the list from
 // both ends, side by side, until these have met, and reports whether they have.
-// It also ends when there are as many items as products are expected, or the rest
-// is searched for sooner than listed: enough. How many products these are may
-// become known meanwhile; that no item has so many of them is known already.
+// It also stops, with enough, once it has as many items as products are expected,
+// which may become known meanwhile, or once the rest is found sooner by searching.
+// missing is how many of the expected products had no item in the last run.
 func (c *Client) listItems(ctx context.Context, missing int) (all, enough bool, _ error) {
 	var ends [2]listEnd
 	ends[1].reverse = true
@@ -187,9 +187,9 @@ func (c *Client) listItems(ctx context.Context, missing int) (all, enough bool, 
 	return false, false, nil
 }
 
-// searchIsSooner reports whether SKUs that are not known are found sooner by
-// searching for them now than after reading on in the list, of which so many items
-// are left to be read, two pages in each round. A round takes as long as a search.
+// searchIsSooner reports whether unknown SKUs are found sooner by searching for them
+// now than by reading on in the list, of which left items are still to be read, two
+// pages in each round. A round takes as long as a search.
 func (c *Client) searchIsSooner(ctx context.Context, unknown, left int, round time.Duration) bool {
 	searching := func(skus float64) time.Duration {
 		if skus <= 0 {

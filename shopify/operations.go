@@ -109,7 +109,7 @@ type findItemsVars struct {
 	After *string `json:"after"`
 }
 
-// first returns the operation with what it costs for so many places.
+// first returns the operation with room for places items, which decides what it costs.
 func (op operation) first(places int, guess float64) operation {
 	op.document, op.guess = op.query+strconv.Itoa(places), guess
 	return op

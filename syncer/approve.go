@@ -24,7 +24,7 @@ type Approval struct {
 	Who string `json:"who"`
 	// Hash is that of the [Holding] that was shown.
 	Hash string `json:"hash,omitempty"`
-	// UpTo covers up to so many products of the channel instead, in what is
+	// UpTo covers up to that many products of the channel instead, in what is
 	// held now, or else in the next run over the catalogue.
 	UpTo int `json:"upTo,omitempty"`
 	// At is when the approval was given; zero means now.
@@ -239,7 +239,7 @@ func (s *Syncer) executeOn(ctx context.Context, t *target) error {
 	return nil
 }
 
-// covered reports whether an approval covers so many products of a channel,
+// covered reports whether an approval covers that many products of a channel,
 // and uses it up.
 func (s *Syncer) covered(ctx context.Context, t *target, products int) bool {
 	for rec, err := range s.on(ctx).Records(ctx, approvalSet, t.name+"/") {

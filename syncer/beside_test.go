@@ -124,3 +124,20 @@ func TestWhatFailsTogetherIsOneFailure(t *testing.T) {
 		assert.Greater(t, target.state.wait(), firstBackoff, "and the next is the second")
 	})
 }
+
+// A read that fails beside a write does not make reading prove that writing works.
+func TestAReadThatFailsBesideAWriteProvesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := New(Config{Source: allOf{}, Targets: []Target{{Channel: channeltest.NewMemory("a")}}})
+		require.NoError(t, err)
+		target := s.targets[0]
+		target.failed(t.Context(), s, errors.New("no write"), true)
+		target.failed(t.Context(), s, errors.New("no read"), false)
+		target.worked(t.Context(), s, false)
+		since, _ := target.state.down()
+		assert.NotZero(t, since)
+		target.worked(t.Context(), s, true)
+		since, _ = target.state.down()
+		assert.Zero(t, since)
+	})
+}

@@ -51,7 +51,7 @@ func (b between) Next(t time.Time) time.Time {
 	return b.opens(next)
 }
 
-// at is a time of the day that is so many days after t's.
+// at is a time of the day, a number of days after t's.
 func (b between) at(t time.Time, days int, of time.Duration) time.Time {
 	t = t.In(b.in)
 	return time.Date(t.Year(), t.Month(), t.Day()+days, 0, 0, int(of/time.Second), 0, b.in)

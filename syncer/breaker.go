@@ -76,12 +76,14 @@ func (t *target) failed(ctx context.Context, s *Syncer, err error, writing bool)
 	if errors.Is(err, channel.ErrUnauthorized) {
 		limit = maxRefusedBackoff
 	}
-	b.err, b.writing = err, writing
-	// What was under way together fails together, and counts as one failure.
+	// What was under way together fails together, and counts as one failure. A read
+	// that fails beside a write says nothing of writes.
 	now, failures := time.Now(), b.failures
-	if now.Before(b.next) {
+	together := now.Before(b.next)
+	if together {
 		failures--
 	}
+	b.err, b.writing = err, writing || together && b.writing
 	if next := now.Add(pause(err, failures, limit)); next.After(b.next) {
 		b.next = next
 	}

@@ -87,7 +87,7 @@ func TestASourceIsLeftAloneForAsLongAsItAsks(t *testing.T) {
 
 // outage is a source that answers nothing while it is down.
 type outage struct {
-	*stock
+	channel.Source
 	down atomic.Bool
 }
 
@@ -95,13 +95,14 @@ func (o *outage) Stock(ctx context.Context, ids ...string) iter.Seq2[channel.Sto
 	if o.down.Load() {
 		return func(yield func(channel.Stock, error) bool) { yield(channel.Stock{}, channel.ErrUnavailable) }
 	}
-	return o.stock.Stock(ctx, ids...)
+	return o.Source.Stock(ctx, ids...)
 }
 
 // After an outage the source's next trouble begins with a short wait again.
 func TestASourcesOutageIsForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		source, m := &outage{stock: newStock(1)}, shop("a", 1)
+		erp, m := newStock(1), shop("a", 1)
+		source := &outage{Source: erp}
 		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never}, m)
 		defer running(t, s)()
 		source.down.Store(true)
@@ -112,7 +113,7 @@ func TestASourcesOutageIsForgotten(t *testing.T) {
 		shows(t, m, 1)
 
 		pass(time.Minute)
-		source.put("p0", "SKU-0", 2)
+		erp.put("p0", "SKU-0", 2)
 		source.down.Store(true)
 		require.NoError(t, s.Notify(t.Context(), "p0"))
 		pass(500 * time.Millisecond)

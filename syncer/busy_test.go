@@ -3,10 +3,8 @@ package syncer_test
 import (
 	"context"
 	"fmt"
-	"iter"
 	"math/rand/v2"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -115,23 +113,10 @@ func TestPaceKnowsWhatIsRead(t *testing.T) {
 	})
 }
 
-// sometimes is a source that is down for a while.
-type sometimes struct {
-	*stock
-	down atomic.Bool
-}
-
-func (s *sometimes) Stock(ctx context.Context, ids ...string) iter.Seq2[channel.Stock, error] {
-	if s.down.Load() {
-		return func(yield func(channel.Stock, error) bool) { yield(channel.Stock{}, channel.ErrUnavailable) }
-	}
-	return s.stock.Stock(ctx, ids...)
-}
-
 // Attempts made while the source was down are not the product's, either.
 func TestTheSourcesOutagesAttemptsAreNotTheProducts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		source, m := &sometimes{stock: newStock(5)}, shop("a", 1)
+		source, m := &outage{Source: newStock(5)}, shop("a", 1)
 		source.down.Store(true)
 		pushes := 0
 		c := &channeltest.Intercept{Channel: m, OnPush: func(ctx context.Context, next channel.Channel, u []channel.Update) error {

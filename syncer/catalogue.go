@@ -221,7 +221,7 @@ func (d *doubled) forget() {
 }
 
 // keep keeps what a complete run has found, and forgets the rest, unless the run
-// went on with another one and has not met all products itself.
+// went on with another one and has not read all products itself.
 func (d *doubled) keep(ctx context.Context, q Queue, whole bool) error {
 	d.mu.Lock()
 	var records []Record

@@ -385,7 +385,7 @@ func (cv *cover) end() (ChannelCoverage, []Gap, error) {
 	return *c, cv.some(), errors.Join(cv.failed, cv.listing)
 }
 
-// some are at most maxListed of the gaps, so many of each kind that those with few
+// some are at most maxListed of the gaps, shared out so that kinds with few
 // are there as a whole.
 func (cv *cover) some() []Gap {
 	slices.SortFunc(cv.gaps, byChannel(nil))

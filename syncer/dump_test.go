@@ -70,7 +70,7 @@ func TestAServiceMovesToAnotherQueue(t *testing.T) {
 	})
 }
 
-// interrupted is a queue that fails after so many saves.
+// interrupted is a queue that fails after a number of saves.
 type interruptedQueue struct {
 	*syncer.MemoryQueue
 	saves int

@@ -3,7 +3,6 @@ package syncer_test
 import (
 	"context"
 	"fmt"
-	"iter"
 	"net/http"
 	"sync/atomic"
 	"testing"
@@ -178,13 +177,13 @@ func (sh *flightShop) looks() int {
 func TestARunTellsThatASaleIsNotFollowedUp(t *testing.T) {
 	flightOf(t, 10, func(f *flight) {
 		f.stop()
-		var broken atomic.Bool
-		f.begin(func(cfg *syncer.Config) { cfg.Source = breaking{f.erp, &broken} })
+		source := &outage{Source: f.erp}
+		f.begin(func(cfg *syncer.Config) { cfg.Source = source })
 		inner := f.shops[1].inner
 		levels := inner.OnLevels
 		inner.OnLevels = func(ctx context.Context, next channel.Reader, skus []string) ([]channel.Level, error) {
 			time.Sleep(5 * time.Second) // until the other shop is done
-			broken.Store(true)
+			source.down.Store(true)
 			if levels != nil {
 				return levels(ctx, next, skus)
 			}
@@ -193,24 +192,11 @@ func TestARunTellsThatASaleIsNotFollowedUp(t *testing.T) {
 		require.True(f, f.shops[1].Sell("SKU-0", 1))
 		_, err := f.syncer.Reconcile(f.Context())
 		require.ErrorIs(f, err, channel.ErrUnavailable)
-		broken.Store(false)
+		source.down.Store(false)
 		f.run()
 		pass(time.Minute)
 		f.shows(9, 9) // Run makes up for it
 	})
-}
-
-// A breaking source fails while it is broken.
-type breaking struct {
-	*promises
-	broken *atomic.Bool
-}
-
-func (b breaking) Stock(ctx context.Context, ids ...string) iter.Seq2[channel.Stock, error] {
-	if b.broken.Load() {
-		return func(yield func(channel.Stock, error) bool) { yield(channel.Stock{}, channel.ErrUnavailable) }
-	}
-	return b.promises.Stock(ctx, ids...)
 }
 
 // What one channel has sold reaches the others although Run ended before the

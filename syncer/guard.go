@@ -135,7 +135,7 @@ func (p *pass) explained(c *change) bool {
 		return has.OnHand > 0 && has.Reserved >= has.OnHand
 	}
 	lost := c.seen.Quantity - c.quantity
-	if len(c.parts) == 1 && c.parts[0].Units > 1 { // so many packs are gone when the first unit of the last is sold
+	if len(c.parts) == 1 && c.parts[0].Units > 1 { // a pack is gone when its first unit is sold
 		lost = (lost-1)*c.parts[0].Units + 1
 	}
 	return has.OnHand > 0 && has.Reserved >= has.OnHand || p.s.sales.units(c.stock.ProductID)+p.unseen[c.stock.ProductID] >= lost

@@ -165,7 +165,7 @@ func (n *night) miss(ids []string) {
 	}
 }
 
-// missAll is miss for a list, and for so many more that nobody remembers.
+// missAll is miss for a list, and for lost more products, which nobody remembers.
 func (n *night) missAll(ids *idList, lost int) {
 	n.lost += lost
 	if over := n.missed.count + ids.count - maxMissed; over > 0 {

@@ -74,7 +74,7 @@ func (m *market) written() int {
 	return m.writes
 }
 
-// sevens is a source of so many products, seven of each.
+// sevens is a source of that many products, seven of each.
 type sevens int
 
 func (n sevens) Stock(_ context.Context, ids ...string) iter.Seq2[channel.Stock, error] {

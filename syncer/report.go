@@ -174,7 +174,7 @@ type Problem struct {
 	Name       string `json:"name,omitempty"`
 	Err        error  `json:"-"`
 
-	many int // for so many products alike
+	many int // how many products have it
 }
 
 // failure is an error in JSON.

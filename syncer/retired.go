@@ -49,7 +49,7 @@ func (t *target) leftovers(ctx context.Context, s *Syncer, known *names, at int)
 	return t.leftoversUpTo(ctx, s, known, at, maxListed)
 }
 
-// leftoversUpTo is leftovers with a list of so many.
+// leftoversUpTo is leftovers with a bound on the list.
 func (t *target) leftoversUpTo(ctx context.Context, s *Syncer, known *names, at, most int) (leftovers, error) {
 	lister, ok := channel.As[channel.Lister](t.Channel)
 	switch {

@@ -104,7 +104,7 @@ func (l *load) width() int {
 	return l.limit
 }
 
-// learn takes in how long a request with so many items took. kind is 0 for a
+// learn takes in how long a request with a number of items took. kind is 0 for a
 // read and 1 for a write.
 func (l *load) learn(f flight, kind, items int, took time.Duration) {
 	if !l.learns || items < largeRequest || took <= 0 {

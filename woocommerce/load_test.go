@@ -19,7 +19,7 @@ import (
 	"github.com/ecosire/stocksync/woocommerce/woocommercetest"
 )
 
-// A busyShop has customers, who come at random times at so many pages a second
+// A busyShop has customers, who ask for pages at random times, at a given rate
 // on average, each of which takes 150 ms of a core.
 type busyShop struct {
 	cores, parallel int

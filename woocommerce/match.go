@@ -65,7 +65,7 @@ func (l lookup) nearMiss(sku string, rows []row) error {
 	return nil
 }
 
-// foreign returns a row that nobody asked for, if there are so many of these
+// foreign returns a row that nobody asked for, if there are enough of these
 // that the question must have been ignored. A few are rows like others that
 // make no sense.
 func (l lookup) foreign(rows []row) *row {

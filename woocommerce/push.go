@@ -258,7 +258,7 @@ func (p *push) halted() error {
 	return p.halt
 }
 
-// err is what becomes of so many updates: the shop's failure as a whole, if
+// err is what becomes of a batch of updates: the shop's failure as a whole, if
 // nothing is known of any of them, or else their errors.
 func (p *push) err(updates int) error {
 	if p.halt == nil || p.told || len(p.errs) < updates {

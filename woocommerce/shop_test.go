@@ -56,7 +56,7 @@ func simple(shop *woocommercetest.Server, n int) []string {
 	return skus
 }
 
-// variations adds parents "V-1", …, each with so many variations "V-1-1", … that show 1.
+// variations adds parents "V-1", …, each with the given number of variations "V-1-1", … that show 1.
 func variations(shop *woocommercetest.Server, parents, each int) []string {
 	var skus []string
 	for p := range parents {

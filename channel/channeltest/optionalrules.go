@@ -12,7 +12,7 @@ import (
 var optionalRules = []rule{
 	{
 		name:    "Sizer",
-		promise: "BatchSize is at least 1, and so many updates are taken at once",
+		promise: "BatchSize is at least 1, and that many updates are taken at once",
 		advice:  "return what one request takes, or drop the method",
 		run: func(k *kit) {
 			k.open()

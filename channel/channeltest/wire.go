@@ -64,7 +64,7 @@ type Fault struct {
 
 	// Match chooses requests; nil means all.
 	Match func(Request) bool
-	// Skip lets so many matching requests pass first.
+	// Skip is how many matching requests pass first.
 	Skip int
 	// Times is how many matching requests are hit: 0 means one, and a negative
 	// number all of them.

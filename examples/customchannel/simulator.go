@@ -20,7 +20,7 @@ type simulator struct {
 	open    map[string]bool // sold at an open price: there is no count
 	last    int             // the sequence done last
 	offline bool
-	tear    int      // so many files arrive in half
+	tear    int      // how many more files arrive cut in half
 	refused []string // reasons
 	written time.Time
 }

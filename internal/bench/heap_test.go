@@ -23,7 +23,7 @@ import (
 	"github.com/ecosire/stocksync/woocommerce"
 )
 
-// generated is a catalogue of so many products without a memory: whatever a
+// generated is a catalogue of that many products without a memory: whatever a
 // service answers about it is made as it is asked for, so that what the heap
 // holds is ours. One product in a hundred is shown wrongly. It is a source and a
 // channel.

@@ -20,7 +20,7 @@ import (
 	"github.com/ecosire/stocksync/ecosire/ecosiretest"
 )
 
-// stream is when events come: a Poisson process of so many a second.
+// stream is when events come: a Poisson process with a given rate.
 func stream(perSecond float64, d time.Duration, seed uint64) (at []time.Duration) {
 	random := rand.New(rand.NewPCG(seed, 3))
 	for t := time.Duration(0); ; {
@@ -32,7 +32,7 @@ func stream(perSecond float64, d time.Duration, seed uint64) (at []time.Duration
 }
 
 // covered is how many of the events the best choice of reads serves within a
-// delay, with so many reads in each minute, the first ones apart. Whoever chooses knows all events
+// delay, with a number of reads in each minute, the first ones apart. Whoever chooses knows all events
 // beforehand. A read at the time of an event serves it and those before it.
 //
 // best[i] is the most of the first i events that can be served by the minutes

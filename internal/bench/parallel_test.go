@@ -15,8 +15,8 @@ import (
 	"github.com/ecosire/stocksync/woocommerce/woocommercetest"
 )
 
-// firstSync is how long a WooCommerce shop on so many cores takes to get its
-// first 1,000 quantities, when it gets so many requests at a time.
+// firstSync is how long a WooCommerce shop with a number of cores takes to get its
+// first 1,000 quantities, with a number of requests under way at a time.
 func firstSync(t *testing.T, cores, parallel int) (took time.Duration) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 	"github.com/ecosire/stocksync/syncer"
 )
 
-// restarts is how long the first event takes after each of so many restarts. The
+// restarts is how long the first event takes after each of n restarts. The
 // process has kept nothing: Shopify is asked which item the SKU is. The event
 // comes within a minute of the start.
 func restarts(t *testing.T, n, times int) (d delays) {

@@ -327,7 +327,7 @@ func Cold(n, differing int, channels Channels) time.Duration {
 	return bound
 }
 
-// lookup is when so many items can be known.
+// lookup is the least time until the shop has told of n items.
 func lookup(n int) time.Duration {
 	told := ecosireTime // when all products are known
 	if n > ecosirePage {

@@ -59,7 +59,7 @@ func SKU(i int) string {
 	return fmt.Sprintf("%s-%02d", []string{"MUG", "TEA", "HONEY", "POSTER", "TOWEL", "BOARD", "CANDLE", "NOTE"}[i%8], i/8+1)
 }
 
-// NewWorld starts a world with so many products. With hostile set the first two
+// NewWorld starts a world with n products. With hostile set the first two
 // are called what no product should be.
 func NewWorld(ctx context.Context, products int, hostile bool) (*World, error) {
 	w := &World{ECOSIRE: ecosiretest.New(ecosiretest.Config{}), Shop: shopifytest.New(shopifytest.Config{}), Woo: woocommercetest.New(woocommercetest.Config{})}
@@ -181,7 +181,7 @@ func (w *World) Until(ctx context.Context, within time.Duration, so func(syncer.
 	return fmt.Errorf("the world is not as it should be within %v", within)
 }
 
-// BadImport has the source say that so many products are sold out, and a
+// BadImport has the source say that n products are sold out, and a
 // reconciliation, of which the guards hold what that would do.
 func (w *World) BadImport(ctx context.Context, products int) error {
 	if _, err := w.Syncer.Reconcile(ctx); err != nil {

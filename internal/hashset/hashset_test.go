@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// fill adds so many strings, each twice, and checks every answer.
+// fill adds n strings, each twice, and checks every answer.
 func fill(t *testing.T, s *Set, n int) {
 	t.Helper()
 	for i := range n {

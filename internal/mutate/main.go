@@ -10,14 +10,14 @@
 //	go run ./internal/mutate -pkg ./syncer -file lane.go -run Lane # do these tests kill them?
 //
 // The working tree is not touched: each change reaches the compiler by
-// go build's -overlay, some hundred of them in one program, in which an
-// environment variable turns one on. Only tests that run the changed line are
-// run, with -short, the quickest first, until one fails or they
-// have taken 30 s of the processor; what a test runs in a process of its own is not seen. To find out which
-// tests run what each is run once; the answer is kept in the user's cache for as
-// long as the package and its tests are the same. It exits with 1 if something
-// survives unexplained. What does not fit into the time is counted and left out;
-// the order is random, and printed as a seed.
+// go build's -overlay, up to 300 of them in one program, in which an
+// environment variable turns one on. Only tests that run the changed line are run,
+// with -short, the quickest first, until one fails or they have taken 30 s of the
+// processor. What a test runs in a process of its own is not seen. Which test runs
+// what is found out by running each once, and kept in the user's cache until the
+// package or its tests change. It exits with 1 if something survives unexplained.
+// What does not fit into the time is counted and left out; the order is random, and
+// printed as a seed.
 package main
 
 import (

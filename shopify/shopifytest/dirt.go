@@ -94,7 +94,7 @@ func (s *Server) Echo() channeltest.Fault {
 	}
 }
 
-// HalfFile cuts the next downloads of bulk results in half, so many times.
+// HalfFile cuts the next n downloads of bulk results in half.
 func HalfFile(times int) channeltest.Fault {
 	return channeltest.Fault{Name: "half a file", Times: times, Match: channeltest.On(http.MethodGet, bulkPath),
 		Rewrite: func(status int, _ http.Header, body []byte) (int, []byte) { return status, body[:len(body)/2] }}

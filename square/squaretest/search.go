@@ -161,7 +161,7 @@ func (s *Server) page(objects []any, cursor, question string, size int, related 
 	return out, nil
 }
 
-// send waits as long as so many objects take, and answers.
+// send waits for as long as the objects take, and answers.
 func (s *Server) send(w http.ResponseWriter, r *http.Request, out answer, f *fault) {
 	if f != nil {
 		refuse(w, *f)
