@@ -83,3 +83,25 @@ func TestReadsAreRememberedForAMinute(t *testing.T) {
 		assert.LessOrEqual(t, len(r.others), 61)
 	})
 }
+
+// granted is a source with a quota in some unit.
+type granted struct {
+	paced
+	unit string
+}
+
+func (g granted) Quota() (channel.Quota, bool) {
+	return channel.Quota{Left: 6, Limit: 120, Unit: g.unit}, true
+}
+
+// A quota in requests says how often products are read that are marked again and
+// again; one in something else does not.
+func TestAQuotaInPointsIsNoNumberOfRequests(t *testing.T) {
+	for unit, every := range map[string]time.Duration{"request": 2 * time.Second, "point": 4 * time.Second} {
+		s, err := New(Config{Source: granted{unit: unit}, Targets: []Target{{Channel: channeltest.NewMemory("a")}}})
+		require.NoError(t, err)
+		r := newReader(s)
+		assert.Equal(t, every, r.oftenEvery(t.Context()), unit)
+		r.close()
+	}
+}

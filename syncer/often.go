@@ -15,7 +15,8 @@ const (
 	// oftenBurst is how often requests for nothing but such products may come sooner
 	// than they may on the whole.
 	oftenBurst = 3
-	// perMinute is the quota of a source that does not tell.
+	// perMinute is the quota of a source that does not tell it in requests. Those
+	// that it tells are taken to be a minute's.
 	perMinute = 60
 )
 
@@ -49,7 +50,7 @@ func (r *reader) tooSoon(ctx context.Context, ids []string) (wait time.Duration)
 // a quarter of what others left of the source's quota in the last minute.
 func (r *reader) oftenEvery(ctx context.Context) time.Duration {
 	limit := float64(perMinute)
-	if q := r.s.quotaOf(ctx, "", r.s.source); q != nil {
+	if q := r.s.quotaOf(ctx, "", r.s.source); q != nil && q.Unit == "request" {
 		limit = q.Limit
 	}
 	reads := limit/float64(r.s.need.requests()) - float64(len(r.lately()))

@@ -194,3 +194,26 @@ func TestCallersInTurnDoNotStarveARun(t *testing.T) {
 		wg.Wait()
 	})
 }
+
+// A channel that fails is not asked for the groups that follow: it rests first.
+func TestAChannelThatRestsIsNotAskedForTheNextGroup(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, m := catalogue(5_000)
+		asked := 0
+		down := &channeltest.Intercept{Channel: m, OnLevels: func(context.Context, channel.Reader, []string) ([]channel.Level, error) {
+			asked++
+			return nil, channel.ErrUnavailable
+		}}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			_, _ = build(t, source, down).Reconcile(ctx)
+		}()
+		time.Sleep(200 * time.Millisecond)
+		synctest.Wait()
+		assert.Equal(t, 3, asked, "a group, and its halves")
+		cancel()
+		<-done
+	})
+}
