@@ -32,8 +32,8 @@ test: ## run all tests, in all released modules
 
 race: race-root race-modules ## run the tests under the race detector, with smaller sizes
 
-race-root: ## of these, the tests of the root module
-	$(GO) test -race -short ./...
+race-root: ## of these, the tests of the root module, but for the examples, which do nothing of their own side by side
+	$(GO) test -race -short $$($(GO) list ./... | grep -v /examples/)
 
 race-modules: ## and of the other modules, which wait more than they compute
 	@for m in $(filter-out .,$(RELEASED)); do echo "go test -race: $$m"; (cd $$m && $(GO) test -race -short ./...) || exit 1; done

@@ -2,6 +2,7 @@ package syncer_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -53,10 +54,13 @@ func TestFlightEvents(t *testing.T) {
 
 // Booked gets what was known of a product, and what is known now.
 func TestBookedGetsBothStocks(t *testing.T) {
-	var befores, afters []channel.Stock
+	var mu sync.Mutex // each channel's worker calls it
+	var last [2]channel.Stock
 	edit := func(cfg *syncer.Config) {
 		cfg.Booked = func(before, after channel.Stock) int {
-			befores, afters = append(befores, before), append(afters, after)
+			mu.Lock()
+			defer mu.Unlock()
+			last = [2]channel.Stock{before, after}
 			return 0
 		}
 	}
@@ -66,8 +70,9 @@ func TestBookedGetsBothStocks(t *testing.T) {
 		f.event()
 		f.erp.change("p0", -1, 1)
 		f.event()
-		require.NotEmpty(f, befores)
-		before, after := befores[len(befores)-1], afters[len(afters)-1]
+		mu.Lock()
+		defer mu.Unlock()
+		before, after := last[0], last[1]
 		assert.Equal(f, []int{10, 3, 7}, []int{before.OnHand, before.Reserved, before.Available})
 		assert.Equal(f, []int{9, 4, 5}, []int{after.OnHand, after.Reserved, after.Available})
 	})

@@ -2,6 +2,7 @@ package syncer
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,12 +39,11 @@ func TestNoTwoWritesOfOneSKUAtOnce(t *testing.T) {
 		m := channeltest.NewMemory("a")
 		m.Set("A", 1)
 		m.Set("B", 1)
-		under, most := 0, 0
+		var under, most atomic.Int64
 		slow := &channeltest.Intercept{Channel: m, OnPush: func(ctx context.Context, next channel.Channel, updates []channel.Update) error {
-			under++
-			most = max(most, under)
+			most.Store(max(most.Load(), under.Add(1)))
 			time.Sleep(10 * time.Second)
-			under--
+			under.Add(-1)
 			return next.Push(ctx, updates)
 		}}
 		s, err := New(Config{Source: allOf{{ProductID: "A", SKU: "A", Available: 5}, {ProductID: "B", SKU: "B", Available: 1}}, Targets: []Target{{Channel: slow}}})
@@ -57,9 +57,9 @@ func TestNoTwoWritesOfOneSKUAtOnce(t *testing.T) {
 		assert.Zero(t, time.Since(start), "nobody writes B")
 		calls.Go(func() error { _, err := s.SyncProducts(t.Context(), "A"); return err })
 		time.Sleep(time.Second)
-		assert.Equal(t, 1, under, "the event waits")
+		assert.EqualValues(t, 1, under.Load(), "the event waits")
 		require.NoError(t, calls.Wait())
-		assert.Equal(t, 1, most)
+		assert.EqualValues(t, 1, most.Load())
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -199,9 +200,9 @@ func TestCallersInTurnDoNotStarveARun(t *testing.T) {
 func TestAChannelThatRestsIsNotAskedForTheNextGroup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, m := catalogue(5_000)
-		asked := 0
+		var asked atomic.Int64
 		down := &channeltest.Intercept{Channel: m, OnLevels: func(context.Context, channel.Reader, []string) ([]channel.Level, error) {
-			asked++
+			asked.Add(1)
 			return nil, channel.ErrUnavailable
 		}}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -212,7 +213,7 @@ func TestAChannelThatRestsIsNotAskedForTheNextGroup(t *testing.T) {
 		}()
 		time.Sleep(200 * time.Millisecond)
 		synctest.Wait()
-		assert.Equal(t, 3, asked, "a group, and its halves")
+		assert.EqualValues(t, 3, asked.Load(), "a group, and its halves")
 		cancel()
 		<-done
 	})
