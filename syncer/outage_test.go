@@ -205,11 +205,12 @@ func TestAChannelThatRestsIsNotAskedForTheNextGroup(t *testing.T) {
 			asked.Add(1)
 			return nil, channel.ErrUnavailable
 		}}
+		s := build(t, source, down)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			_, _ = build(t, source, down).Reconcile(ctx)
+			_, _ = s.Reconcile(ctx)
 		}()
 		time.Sleep(200 * time.Millisecond)
 		synctest.Wait()
