@@ -15,7 +15,9 @@ RELEASED := $(foreach m,$(MODULES),$(if $(findstring /testdata/,$(m)),,$(m)))
 PKG ?=
 FOR ?= 10m
 
-# Tests of internal/bench that make test runs, and that print no table.
+# The tables that make bench prints, and tests of internal/bench that make test
+# runs and that print none.
+BENCH    ?= .
 ASSERTED := Any|Soon|Keeps|Requests|NeverMore|FirstEvent|Estimate
 
 # What release-check looks at: make release-check VERSION=v0.2.0 BASE=v0.1.0
@@ -63,9 +65,9 @@ pictures: ## take the pictures in docs/images anew
 storm: ## three replicas on PostgreSQL while everything goes wrong, for some minutes
 	cd syncer/pgqueue && STOCKSYNC_PGTEST=require STOCKSYNC_STORM=long $(GO) test -count 1 -timeout 30m -v -run '^TestStorm$$' ./internal/storm
 
-bench: ## measure speed at real quotas, in virtual time, and our own cost
-	STOCKSYNC_BENCH=short $(GO) test -count 1 -skip '$(ASSERTED)' ./internal/bench
-	cd internal/peers && STOCKSYNC_BENCH=short $(GO) test -count 1 .
+bench: ## measure speed at real quotas, in virtual time, and our own cost; BENCH=TestLatency for one table
+	@cd internal/bench && STOCKSYNC_BENCH=short $(GO) test -count 1 -benchtime 500ms -run '$(BENCH)' -skip '$(ASSERTED)' # without a package it prints
+	@cd internal/peers && STOCKSYNC_BENCH=short $(GO) test -count 1 -run '$(BENCH)'
 
 bench-full: ## the same for larger catalogues, into docs/performance.md; all benchmarks
 	STOCKSYNC_BENCH=full $(GO) test -count 1 -timeout 90m ./internal/bench -update
