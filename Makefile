@@ -11,9 +11,12 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 MODULES  := $(patsubst %/go.mod,%,$(shell find . -name go.mod -not -path './.git/*' | sort))
 RELEASED := $(foreach m,$(MODULES),$(if $(findstring /testdata/,$(m)),,$(m)))
 
-# What mutate changes, and for how long: make mutate PKG=./syncer FOR=30m
-PKG ?=
-FOR ?= 10m
+# What mutate changes, and for how long: make mutate PKG=./syncer FOR=30m, or in
+# some files FILE=lane.go,pin*.go, or in functions ONLY='lane\.(end|queue):'
+PKG  ?=
+FILE ?=
+ONLY ?=
+FOR  ?= 10m
 
 # The tables that make bench prints, and tests of internal/bench that make test
 # runs and that print none.
@@ -83,7 +86,7 @@ fuzz: ## fuzz each target for FUZZTIME
 	done
 
 mutate: ## which small changes of what changed since BASE, or of PKG, tests let live; takes FOR
-	$(GO) run ./internal/mutate -for $(FOR) $(if $(PKG),-pkg $(PKG)) $(if $(filter-out none,$(BASE)),-base $(BASE))
+	$(GO) run ./internal/mutate -for $(FOR) $(if $(PKG),-pkg $(PKG)) $(if $(FILE),-file '$(FILE)') $(if $(ONLY),-only '$(ONLY)') $(if $(filter-out none,$(BASE)),-base $(BASE))
 
 examples: ## build and run the examples on their simulated services
 	$(GO) run ./examples/quickstart -simulate
