@@ -35,7 +35,7 @@ func (t *target) outcomes(ctx context.Context, s *Syncer, skus []string) error {
 		gone := make([]Record, len(some))
 		for i, sku := range some {
 			gone[i].Key = sku
-			id := t.memory.expect(sku, t.lag)
+			id := t.memory.endLag(sku, t.lag)
 			if id == "" {
 				if err := s.insist(ctx, "Load", func() error {
 					value, err := s.on(ctx).Load(ctx, awaitedSet+t.name, sku)

@@ -28,16 +28,17 @@ const (
 	maxAsked = 5 * time.Minute
 )
 
-// A breaker is whether a channel works. A pass that finds that it does not
-// opens it; until one finds that it does, the channel is only probed, with one
-// product.
+// A breaker knows whether a channel is down, since when and why. A pass that
+// finds it down, or up again, says so (failed, worked). It stops nobody: who is
+// about to call the channel asks how long to leave it alone (wait), and whether to
+// begin with one product (probing).
 type breaker struct {
 	mu       sync.Mutex
 	since    time.Time // when the channel went down; zero while it is up
 	failures int
 	err      error
 	writing  bool      // it was a write that failed: reading proves nothing
-	next     time.Time // when it may be probed
+	next     time.Time // until then it is left alone
 }
 
 // down tells since when the channel is down and why, or a zero time.
@@ -47,7 +48,9 @@ func (b *breaker) down() (since time.Time, err error) {
 	return b.since, b.err
 }
 
-// probing reports whether only one product should be read, or written.
+// probing reports whether a pass begins reading, or writing, with one product,
+// and goes on with the rest only if that works. Whether it is time yet is wait's
+// to say.
 func (b *breaker) probing(writing bool) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -84,7 +87,7 @@ func (t *target) failed(ctx context.Context, s *Syncer, err error, writing bool)
 		failures--
 	}
 	b.err, b.writing = err, writing || together && b.writing
-	if next := now.Add(pause(err, failures, limit)); next.After(b.next) {
+	if next := now.Add(backoff(err, failures, limit)); next.After(b.next) {
 		b.next = next
 	}
 	b.failures = failures + 1
@@ -113,9 +116,10 @@ func (t *target) worked(ctx context.Context, s *Syncer, wrote bool) {
 	s.hooks.up(ctx, s, t.name, time.Since(since))
 }
 
-// pause is how long to wait after a number of failures before this one, or as
-// long as the service asked for, within a cap. It spreads by a quarter.
-func pause(err error, failures int, limit time.Duration) time.Duration {
+// backoff is how long to wait after a failure that a number of failures came before:
+// a second, doubled for each of these, at most limit, and less by up to a quarter, so
+// that not all come back at once. A service that asks for longer gets up to maxAsked.
+func backoff(err error, failures int, limit time.Duration) time.Duration {
 	wait := min(firstBackoff<<min(failures, 20), limit)
 	wait -= rand.N(wait / 4)
 	if asked, ok := channel.RetryAfter(err); ok {

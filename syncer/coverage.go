@@ -111,8 +111,8 @@ const maxNear = 100_000
 
 // Coverage reads the whole catalogue at the source, looks for its listings on
 // every channel, lists the channels that can be listed ([channel.Lister]), and
-// writes nothing: neither to a channel nor to the queue's store. It is the first
-// thing to do with a new shop.
+// writes nothing to a channel; to the queue's store only what a Journal keeps of a
+// channel that goes down or comes up. It is the first thing to do with a new shop.
 //
 // It costs what [Syncer.Plan] does, and listing; the answer counts it. Memory is
 // bounded: about 20 MB for each channel at the most. The error is as for Plan:

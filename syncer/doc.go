@@ -59,8 +59,8 @@
 //     differences are written: zeros first, then decreases, then increases.
 //   - Missing is not zero. A product that was not read, or was read badly, is
 //     changed nowhere.
-//   - For one channel and SKU an older quantity never lands after a newer one,
-//     and one Syncer never has two writes in flight.
+//   - For one channel and SKU one Syncer never has two writes in flight, and an
+//     older quantity never lands after a newer one.
 //   - A channel is an island. What fails on it is tried again on it alone, and no
 //     other channel waits.
 //   - A product marked while it is being worked on is worked on again.

@@ -30,11 +30,11 @@ type lane struct {
 
 // A turn is the right to read and write some SKUs. Each turn waits for the
 // turns that wanted one of its SKUs before it, and for no other, so that turns
-// neither starve nor wait in a circle. The exception are urgent turns: an SKU of
-// one that yields they take away from it.
+// neither starve nor wait in a circle. There is one exception: an urgent turn takes
+// an SKU away from one that yields, and waits for whom that one waited for.
 type turn struct {
 	skus   []uint64 // their keys
-	ahead  int      // turns that must end first
+	ahead  int      // how often a turn must end first: once for each SKU that one has
 	behind []*turn
 	ready  chan struct{} // closed when ahead is 0
 	gone   bool          // nobody waits for it any more
@@ -199,7 +199,8 @@ func (l *lane) insist(t *turn) (lost map[string]bool) {
 	return t.lost
 }
 
-// narrow gives up all SKUs of a turn but those to be kept.
+// narrow keeps some SKUs of a turn. For the others later turns do not wait any
+// more; those that wait already do so until it leaves.
 func (l *lane) narrow(t *turn, keep []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -260,9 +260,10 @@ func (m *memory) judge(w *want, seen *channel.Level, peek bool) (v verdict, time
 // that, and where the channel deducts nothing.
 func (m *memory) unsettled(e *shown) time.Duration { return m.deducts - time.Since(e.wrote) }
 
-// expect forgets that a write of the SKU is pending for longer than usual: what
-// became of that can be read. It returns the product.
-func (m *memory) expect(sku string, usual time.Duration) (productID string) {
+// endLag ends the wait for a write that is pending for longer than usual: the channel
+// is done with it, and what became of it can be read. It returns the product that the
+// SKU stood for, or "".
+func (m *memory) endLag(sku string, usual time.Duration) (productID string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	e, ok := m.get(sku)

@@ -362,8 +362,11 @@ func (n *night) hold(ctx context.Context, d danger, trip *Trip) {
 	}
 }
 
-// asideGate is the gate while one kind is written: products come along that are
-// in kits with it, and the other kind is decided about by itself.
+// asideGate is the gate while what was put aside as d is written. The products
+// come with others that are in kits with them, and may have changed since. It opens
+// what was put aside as d, and as what was written before; it shuts dangers that
+// are new; and it leaves out those of the other kind, which have a round of their
+// own.
 func (n *night) asideGate(p *pass, d danger) gate {
 	return func(changes []change) (open, shut []change) {
 		for _, c := range changes {

@@ -20,7 +20,7 @@ const (
 	unclear                 // it was sent, and whether it was applied is not known
 	held                    // a guard holds it
 	replanned               // it is not what the plan expects
-	superseded              // it changed again and again meanwhile, or another run had a newer quantity
+	superseded              // not written, and not known to be right: it kept changing, or another pass has it
 	failed                  // it was not written
 )
 

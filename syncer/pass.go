@@ -14,7 +14,9 @@ import (
 const maxLooks = 3
 
 // A purpose is why products are taken through a channel. It decides what the
-// memory learns of what is found; what is guarded is the gate's affair.
+// memory and the ledger learn of what is found, whether the pass takes SKUs away
+// from one that yields, and what is said of a change that is only observed. What
+// is guarded is the gate's affair.
 type purpose int
 
 const (
@@ -25,7 +27,8 @@ const (
 	surveying                // a plan is made: nothing is written
 )
 
-// catalogue reports whether a pass is part of a run over everything.
+// catalogue reports whether the memory takes in nothing new: a catalogue would
+// crowd out what events are about, and a survey teaches it nothing.
 func (p purpose) catalogue() bool { return p == nightly || p == finishing || p == surveying }
 
 // A pass is one go of some products through one channel, in stages:
@@ -75,7 +78,7 @@ type pass struct {
 	// yields lets urgent passes have SKUs that it is reading: it would be long in
 	// doing so. Whoever began it makes up for these.
 	yields bool
-	insist func(looked []want) []want // ends that, and drops them
+	insist func(looked []want) []want // ends the yielding; SKUs lost by then leave looked, as superseded
 	// room is reused from pass to pass of a night, or nil.
 	room *room
 	// leased reports that the products are leased from the queue.
@@ -97,11 +100,16 @@ const (
 	kitsAlone
 )
 
-// A gate divides changes, which are in order, into those that may be written
-// and those that may not.
+// A gate divides changes, which are in order: open ones are written now, shut
+// ones are reported as held. What it returns in neither it has kept for later, or
+// another round deals with it.
 type gate func(changes []change) (open, shut []change)
 
-// take takes products through the channel. It returns what came of each.
+// take waits until the pass has the SKUs of the products to itself, and takes
+// them through the stages, maxLooks times at most. It returns what came of each
+// listing. The caller has registered the reading of the stocks with lane.begin,
+// and ends that when take has returned: otherwise the lane may have forgotten
+// how old they are, and refuses them.
 func (p *pass) take(ctx context.Context, stocks []channel.Stock) *outcome {
 	defer p.s.gotOn()
 	out := &outcome{results: p.room.takeResults(len(stocks))}
@@ -147,9 +155,10 @@ func (p *pass) take(ctx context.Context, stocks []channel.Stock) *outcome {
 	}
 }
 
-// goOnce takes wants through the stages once. It returns those that are as they
-// were: something newer was dealt with, the channel has refused them, or it
-// failed as a whole.
+// goOnce takes wants through the stages once. It returns those that out has no
+// result of: they are older than what was dealt with, or the channel refused
+// them with ErrConflict. With an error, which is the channel's as a whole, it
+// returns those that it did not come to as well.
 func (p *pass) goOnce(ctx context.Context, turn *turn, wants []want, out *outcome, last bool) (stale []want, err error) {
 	wants, stale = p.admit(wants)
 	changes, err := p.differences(ctx, wants, out)

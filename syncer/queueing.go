@@ -13,10 +13,11 @@ import (
 	"github.com/ecosire/stocksync/internal/text"
 )
 
-// The lanes of the queue. A mark comes into the inbox, whoever makes it: which
-// channels it concerns is decided by who works on it, so that processes with
-// different targets can share a queue. Run moves it to the lanes of its own
-// channels.
+// The lanes of the queue. A mark that is about a product comes into an inbox,
+// whoever makes it: which channels it concerns is decided by who works on it, so that
+// processes with different targets can share a queue. Run moves it to the lanes of
+// its own channels. What the engine has to do again on one channel it marks in that
+// channel's lane.
 const (
 	inboxLane   = "inbox"         // products that somebody said have changed
 	noticedLane = "inbox/watched" // products that were found to have changed by watching
@@ -80,7 +81,7 @@ func (s *Syncer) insist(ctx context.Context, op string, do func() error) error {
 			return ErrDeposed
 		}
 		s.trouble.set(err)
-		wait := pause(nil, failures, maxQueueBackoff)
+		wait := backoff(nil, failures, maxQueueBackoff)
 		s.logger.LogAttrs(ctx, slog.LevelError, "the queue failed, and is tried again", slog.String("op", op),
 			slog.Duration("wait", wait), slog.Any("err", err))
 		if err := sleep(ctx, wait); err != nil {
@@ -176,7 +177,7 @@ func (o *settlement) missing(ctx context.Context, t Task) {
 // countAndRetry puts a task back for as long as its own failures call for, and counts
 // one more.
 func (o *settlement) countAndRetry(t Task, err error, limit time.Duration) {
-	wait := pause(err, t.Attempt, limit)
+	wait := backoff(err, t.Attempt, limit)
 	// What failed at different times is tried together: it costs one request.
 	if grid := min(firstBackoff<<min(t.Attempt, 20), limit) / 4; grid > time.Second {
 		now := time.Now()
@@ -187,7 +188,8 @@ func (o *settlement) countAndRetry(t Task, err error, limit time.Duration) {
 	o.retry(t, wait, err)
 }
 
-// retry puts a task back after a failure that is not its own.
+// retry puts a task back after a failure, its Attempt as it is: who counts the
+// failure as the task's own has added one (countAndRetry).
 func (o *settlement) retry(t Task, wait time.Duration, err error) {
 	if o.waits == nil {
 		o.waits = make(map[time.Duration][]Task)

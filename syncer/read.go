@@ -96,6 +96,9 @@ const freshFor = maxAge
 // what all marks up to the newest one in that lease are about. So the reader
 // notes when it saw which marks leased, and a read serves all tasks whose last
 // mark is not newer than what was seen before its request was sent.
+//
+// Whoever has the token may use stock, reads, others and often; mu guards leases,
+// waiting, fed, total, own, seen and expired. Who needs both takes the token first.
 type reader struct {
 	s        *Syncer
 	token    chan struct{} // holds a token while nobody reads
@@ -110,7 +113,7 @@ type reader struct {
 	seen     map[string]int  // by lane: how many of the others' its last turn knew of
 	others   []time.Time     // when there were reads for other products than that in the last minute
 	often    *rate.Limiter   // of requests for nothing but products that are marked again and again
-	expired  time.Time       // the newest mark that a read covered which is no longer fresh
+	expired  time.Time       // the newest mark that was covered by a read that is forgotten by now
 	failures atomic.Int64
 }
 
@@ -354,9 +357,9 @@ func (r *reader) again(ctx context.Context, ids []string) ([]channel.Stock, erro
 	return stocks, nil
 }
 
-// pause is how long to leave the source alone after it has failed.
-func (r *reader) pause(err error) time.Duration {
-	return pause(err, int(max(0, r.failures.Load()-1)), maxChannelBackoff)
+// backoff is how long to leave the source alone after it has failed.
+func (r *reader) backoff(err error) time.Duration {
+	return backoff(err, int(max(0, r.failures.Load()-1)), maxChannelBackoff)
 }
 
 // tidy forgets what is no longer fresh, again and again until ctx is done. A

@@ -67,8 +67,10 @@ func (s *Syncer) Reconcile(ctx context.Context) (*Report, error) {
 	return r, err
 }
 
-// reconcile makes a run. One of the schedule's reads until reading is done, keeps
-// a checkpoint, and may go on from one.
+// reconcile makes a run. reading is nil for a call of Reconcile. For the
+// schedule's runs it ends the reading, and what was read is finished; such a run
+// keeps a checkpoint, and goes on from one that it finds. complete reports that
+// all was read, and compared with every channel that is not paused.
 func (s *Syncer) reconcile(ctx, reading context.Context) (r *Report, complete bool, err error) {
 	if !s.reconciling.CompareAndSwap(false, true) {
 		return nil, false, ErrReconciling

@@ -45,8 +45,10 @@ type Report struct {
 	Problems []Problem `json:"problems,omitempty"`
 	// Channels has one entry for each target, in the order of Config.Targets.
 	Channels []ChannelReport `json:"channels"`
-	// Held has the lines that a guard held, or is nil. Look at them; then Approve
-	// and Apply the plan, or leave it.
+	// Held has the lines that a guard held, or is nil. Look at them; then
+	// [Syncer.Approve] what it holds, or leave it. To write the lines at once
+	// [Syncer.Apply] the plan with Approved set; a guard that has tripped stays so then,
+	// until Approve or a complete run clears it.
 	Held *Plan `json:"held,omitempty"`
 	// Replanned has what Apply did not write because the channel or the source
 	// had changed since the plan was made, planned anew; or it is nil.
@@ -277,9 +279,10 @@ func aka(sku, productSKU, name string) string {
 // The rule is the same for the error of [Syncer.SyncProducts],
 // [Syncer.Reconcile] and [Syncer.Apply]: it is not nil if something that was
 // asked for was not done and nobody decided so. That a channel does not have a
-// product, that a filter leaves it out, and that a newer run took precedence
-// and did the work, are decisions, and so is a pause. That a guard holds it, that the source did
-// not answer it, and that it is not known whether it was applied, are not.
+// product, that a filter leaves it out, and a pause, are decisions. That a guard
+// holds it, that the source did not answer it, that it kept changing, and that it
+// is not known whether it was applied, are not. What another run has done meanwhile
+// is found right, and counts as Unchanged.
 func (r *Report) Err() error {
 	amiss := r.Unread
 	var errs []error

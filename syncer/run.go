@@ -18,8 +18,9 @@ var ErrRunning = errors.New("syncer: Run is running already")
 // Run works on what is marked, until ctx is done. The host calls it once, in a
 // goroutine of its own or in its main, and looks at its error.
 //
-// Each channel has a worker. It waits a moment to gather a burst (see
-// Config.Gather), takes up to 100 marked products, or 200 if more are waiting,
+// Each channel has three workers: for events, for what of them is dangerous when
+// many are waiting, and for what a watch finds. A worker waits a moment to gather a
+// burst (see Config.Gather), takes up to 100 marked products, or 200 if more are waiting,
 // reads them at the source, or uses what another worker has just read, and makes
 // the channel show them. What fails is tried again on that channel alone, with
 // growing waits; a channel that fails as a whole is probed with one product until
@@ -75,7 +76,7 @@ func (s *Syncer) Run(ctx context.Context) error {
 			failures = 0 // lost after a lease at least, such as by a cut: no reason to stand back
 			continue
 		}
-		_ = sleep(ctx, pause(nil, failures, maxQueueBackoff)) // a queue may be out of order in a way of its own
+		_ = sleep(ctx, backoff(nil, failures, maxQueueBackoff)) // a queue may be out of order in a way of its own
 		failures++
 	}
 	for _, t := range s.targets {
@@ -222,7 +223,7 @@ func (s *Syncer) resume(ctx, work context.Context, t *target, r channel.Resumer)
 		case errors.Is(err, ErrPaused):
 			wait = 0
 		case err != nil:
-			wait = pause(err, failures, maxProductBackoff)
+			wait = backoff(err, failures, maxProductBackoff)
 			failures++
 			s.logger.LogAttrs(work, slog.LevelWarn, "work that outlasts calls could not go on", slog.String("channel", t.name), slog.Any("err", err))
 		case got.again > 0:

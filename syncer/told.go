@@ -240,7 +240,7 @@ func (s *Syncer) resolveSKUs(ctx context.Context, tasks []Task) {
 		switch {
 		case err != nil:
 			s.once.warn(about(ctx, name, "", sku), s, "the product of an SKU that a channel told of could not be found yet", slog.Any("err", err))
-			wait = pause(err, task.Attempt, maxProductBackoff)
+			wait = backoff(err, task.Attempt, maxProductBackoff)
 			task.Attempt++
 			o.putBack(task, wait)
 		case wait > 0:

@@ -12,8 +12,9 @@ import (
 )
 
 // syncMarked makes one channel show the products of tasks, and settles each
-// task. If they were only noticed, those are left out that the channel showed
-// lately as it should. It returns how long to leave the channel alone.
+// task. noticed says that they are a watch's: those are left out that the channel
+// is remembered to show right. It returns how long the worker of this lane sleeps;
+// the channel's other workers go on.
 func (s *Syncer) syncMarked(ctx context.Context, r *reader, t *target, tasks []Task, noticed bool) time.Duration {
 	if t.pause.get() != nil {
 		s.putBack(ctx, t, tasks)
@@ -28,7 +29,7 @@ func (s *Syncer) syncMarked(ctx context.Context, r *reader, t *target, tasks []T
 	read, err := r.read(ctx, t, tasks)
 	if err != nil {
 		// The source's trouble: nothing is known of any product.
-		wait := r.pause(err)
+		wait := r.backoff(err)
 		for _, task := range tasks {
 			o.retry(task, wait, fmt.Errorf("reading the source: %w", err))
 		}
@@ -47,7 +48,7 @@ func (s *Syncer) syncMarked(ctx context.Context, r *reader, t *target, tasks []T
 	s.spread(ctx, out.moved, marked)
 
 	a := &account{s: s, t: t, report: ChannelReport{Channel: t.name}}
-	paused := out.pausedProducts()
+	paused := out.pausedProducts() // before add, which takes their results out of out
 	a.add(ctx, out)
 	shown := s.newDelays()
 	wait := t.state.wait()
@@ -140,7 +141,7 @@ func (v *verdicts) settle(ctx context.Context, task Task) {
 	case res == nil || res.state <= observed:
 		o.done(task)
 		v.delays.shown(task)
-	case res.state == held && res.err == nil && res.quantity < res.seen.Quantity && v.p.explained(&change{res.want, res.seen}): // by now
+	case res.state == held && res.err == nil && res.quantity < res.seen.Quantity && v.p.explained(&change{res.want, res.seen}): // by a sale that was noticed since
 		o.putBack(task, time.Second)
 	case res.state == held && res.err == nil: // it is kept among what the guard holds
 		o.done(task)

@@ -10,9 +10,9 @@ import (
 	"github.com/ecosire/stocksync/channel"
 )
 
-// write pushes changes. What came of each goes to out, but for those that
-// must be looked at again because the channel had changed, if again allows
-// that: these come back. An error means that the channel as a whole failed.
+// write pushes changes. What came of each goes to out; but with again, those that
+// the channel refused with ErrConflict are returned, and not in out. An error means
+// that the channel as a whole failed.
 func (p *pass) write(ctx context.Context, changes []change, out *outcome, again bool) (conflicts []change, whole error) {
 	if len(changes) == 0 {
 		return nil, nil
@@ -94,7 +94,7 @@ func (w *writing) push(ctx context.Context, some []change) error {
 	}
 	t := w.p.t
 	if t.Observe && slices.ContainsFunc(some, func(c change) bool { return w.p.observes(ctx, &c) }) {
-		return unsent{ErrObserving} // the last bolt: observe has taken them out
+		return unsent{ErrObserving} // pass.observe has taken them out; this is for one that gets past it
 	}
 	of := ctx
 	if len(some) == 1 {
@@ -123,11 +123,12 @@ func (w *writing) push(ctx context.Context, some []change) error {
 	return nil
 }
 
-// maxFruitless is how many SKUs in a row may fail in passing, each for itself,
-// before that is the channel's trouble: one product never is.
+// maxFruitless is how many different SKUs may fail with ErrUnavailable or
+// ErrUnclear, each for itself and with no success between them, before the channel
+// counts as down. One alone never takes it down.
 const maxFruitless = 3
 
-// fruitless counts the SKUs that failed in passing since anything succeeded. It
+// fruitless counts the SKUs that failed so since anything succeeded. It
 // returns an error when these are too many to be the products' own.
 func (t *target) fruitless(some []change, errs channel.Errors) error {
 	t.barren.mu.Lock()
