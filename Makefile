@@ -12,7 +12,7 @@ MODULES  := $(patsubst %/go.mod,%,$(shell find . -name go.mod -not -path './.git
 RELEASED := $(foreach m,$(MODULES),$(if $(findstring /testdata/,$(m)),,$(m)))
 
 # What mutate changes, and for how long: make mutate PKG=./syncer FOR=30m, or in
-# some files FILE=lane.go,pin*.go, or in functions ONLY='lane\.(end|queue):'
+# some files FILE=skulocks.go,pin*.go, or in functions ONLY='skuLocks\.(end|lock):'
 PKG  ?=
 FILE ?=
 ONLY ?=

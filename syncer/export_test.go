@@ -9,9 +9,9 @@ import (
 // none: one that was never ended would have its lane remember everything.
 func (s *Syncer) OpenRuns() (n int) {
 	for _, t := range s.targets {
-		t.lane.mu.Lock()
-		n += len(t.lane.open)
-		t.lane.mu.Unlock()
+		t.locks.mu.Lock()
+		n += len(t.locks.open)
+		t.locks.mu.Unlock()
 	}
 	return n
 }

@@ -46,10 +46,10 @@ func groups(n int) int { return groupsOf(n, groupSize) }
 type group struct {
 	s      *Syncer
 	pins   map[string][]Pin // read when the first product could not be
-	began  time.Time        // not after any of their reading; every lane knows of it
+	began  time.Time        // not after any of their reading; all locks know of it
 	stocks []channel.Stock
 	chosen func(Listing) bool // the kits that it was read for; nil means any
-	ends   []func()           // by target: the lane may forget the group
+	ends   []func()           // by target: its locks may forget the group
 	number int                // in a run that keeps a checkpoint; from 1
 }
 
@@ -58,7 +58,7 @@ type group struct {
 func (s *Syncer) group(began time.Time) *group {
 	g := &group{s: s, began: began, ends: make([]func(), len(s.targets))}
 	for i, t := range s.targets {
-		g.ends[i] = t.lane.begin(began)
+		g.ends[i] = t.locks.begin(began)
 	}
 	return g
 }

@@ -81,7 +81,7 @@ func TestTheNextGroupIsKnownWhileOneIsSent(t *testing.T) {
 		known := s.newNames(t.Context())
 		defer known.close()
 		time.AfterFunc(30*time.Second, func() { // the second group has waited for ten seconds
-			l := s.targets[0].lane
+			l := s.targets[0].locks
 			l.mu.Lock()
 			defer l.mu.Unlock()
 			assert.Len(t, l.open, 1)

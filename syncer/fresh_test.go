@@ -38,7 +38,7 @@ func TestAnIdleRunLetsTheLanesForget(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		sizes := func() (open, done int) {
-			l := s.targets[0].lane
+			l := s.targets[0].locks
 			l.mu.Lock()
 			defer l.mu.Unlock()
 			return len(l.open), len(l.done)

@@ -78,7 +78,7 @@ type pass struct {
 	// yields lets urgent passes have SKUs that it is reading: it would be long in
 	// doing so. Whoever began it makes up for these.
 	yields bool
-	insist func(looked []want) []want // ends the yielding; SKUs lost by then leave looked, as superseded
+	lock   *skuLock // while take has the SKUs
 	// room is reused from pass to pass of a night, or nil.
 	room *room
 	// leased reports that the products are leased from the queue.
@@ -107,9 +107,9 @@ type gate func(changes []change) (open, shut []change)
 
 // take waits until the pass has the SKUs of the products to itself, and takes
 // them through the stages, maxLooks times at most. It returns what came of each
-// listing. The caller has registered the reading of the stocks with lane.begin,
-// and ends that when take has returned: otherwise the lane may have forgotten
-// how old they are, and refuses them.
+// listing. The caller has registered the reading of the stocks with skuLocks.begin,
+// and ends that when take has returned: otherwise the locks may have
+// forgotten what is newer, and refuse them.
 func (p *pass) take(ctx context.Context, stocks []channel.Stock) *outcome {
 	defer p.s.gotOn()
 	out := &outcome{results: p.room.takeResults(len(stocks))}
@@ -123,7 +123,7 @@ func (p *pass) take(ctx context.Context, stocks []channel.Stock) *outcome {
 		return out
 	}
 	skus := skusOf(wants)
-	turn, err := p.t.lane.queue(ctx, skus, p.manner(ctx), p.t.stuck)
+	lock, err := p.t.locks.lock(ctx, skus, p.manner(ctx), p.t.stuck)
 	if err != nil {
 		p.broken(ctx, out, err, true)
 		out.fail(wants, err)
@@ -131,11 +131,11 @@ func (p *pass) take(ctx context.Context, stocks []channel.Stock) *outcome {
 	}
 	// A call that was left behind may still write: until it returns, nobody
 	// else gets these SKUs.
-	defer p.t.calls.whenReturned(func() { p.t.lane.leave(turn) })
-	p.insist = func(looked []want) []want { return p.withoutLost(looked, p.t.lane.insist(turn), out) }
+	defer p.t.calls.whenReturned(func() { p.t.locks.unlock(lock) })
+	p.lock = lock
 
 	for n := 1; ; n++ {
-		stale, err := p.goOnce(ctx, turn, wants, out, n == maxLooks)
+		stale, err := p.goOnce(ctx, wants, out, n == maxLooks)
 		switch {
 		case err != nil:
 			out.fail(stale, err)
@@ -146,7 +146,7 @@ func (p *pass) take(ctx context.Context, stocks []channel.Stock) *outcome {
 			out.supersede(stale, channel.ErrConflict)
 			return out
 		}
-		end := p.t.lane.begin(time.Now())
+		end := p.t.locks.begin(time.Now())
 		defer end()
 		wants = p.renew(ctx, stale, skus, out)
 		if len(wants) == 0 {
@@ -159,8 +159,8 @@ func (p *pass) take(ctx context.Context, stocks []channel.Stock) *outcome {
 // result of: they are older than what was dealt with, or the channel refused
 // them with ErrConflict. With an error, which is the channel's as a whole, it
 // returns those that it did not come to as well.
-func (p *pass) goOnce(ctx context.Context, turn *turn, wants []want, out *outcome, last bool) (stale []want, err error) {
-	wants, stale = p.admit(wants)
+func (p *pass) goOnce(ctx context.Context, wants []want, out *outcome, last bool) (stale []want, err error) {
+	wants, stale = p.t.locks.admit(wants)
 	changes, err := p.differences(ctx, wants, out)
 	if err != nil {
 		p.broken(ctx, out, err, false)
@@ -175,7 +175,7 @@ func (p *pass) goOnce(ctx context.Context, turn *turn, wants []want, out *outcom
 		}
 	}
 	if p.yields { // an event must not wait until the others are written
-		p.t.lane.narrow(turn, skusOfChanges(changes))
+		p.t.locks.narrow(p.lock, skusOfChanges(changes))
 	}
 	conflicts, err := p.write(ctx, changes, out, !last)
 	if err != nil {
@@ -217,8 +217,13 @@ func (p *pass) manner(ctx context.Context) manner {
 	return inLine
 }
 
-// withoutLost drops what urgent passes have taken over while it was read.
-func (p *pass) withoutLost(wants []want, lost map[string]bool, out *outcome) []want {
+// secure ends the yielding, and drops what urgent passes have taken over while it
+// was read.
+func (p *pass) secure(wants []want, out *outcome) []want {
+	if p.lock == nil { // a survey
+		return wants
+	}
+	lost := p.t.locks.secure(p.lock)
 	if len(lost) == 0 {
 		return wants
 	}
@@ -272,9 +277,7 @@ func (p *pass) differences(ctx context.Context, wants []want, out *outcome) ([]c
 	if err != nil {
 		return nil, err
 	}
-	if p.insist != nil {
-		looked = p.insist(looked)
-	}
+	looked = p.secure(looked, out)
 	bySKU := index(looked, levels)
 	looked = p.notice(ctx, looked, bySKU, began, out)
 	if levels != nil {
@@ -284,21 +287,6 @@ func (p *pass) differences(ctx context.Context, wants []want, out *outcome) ([]c
 		p.t.worked(ctx, p.s, false)
 	}
 	return p.compare(looked, bySKU, out), nil
-}
-
-// admit keeps the wants that are newer than all that was dealt with before.
-func (p *pass) admit(wants []want) (admitted, stale []want) {
-	l := p.t.lane
-	l.mu.Lock() // once for all
-	defer l.mu.Unlock()
-	admitted = slices.DeleteFunc(wants, func(w want) bool {
-		if l.admitLocked(w.sku, w.asOf) {
-			return false
-		}
-		stale = append(stale, w)
-		return true
-	})
-	return admitted, stale
 }
 
 // renewed makes wants of what was read again. An SKU that is not the pass's

@@ -212,7 +212,7 @@ func (r *reader) read(ctx context.Context, t *target, tasks []Task) (reading, er
 	if wait := r.tooSoon(ctx, ids); wait > 0 {
 		return reading{found: found, wait: wait}, nil
 	}
-	// The lanes know of the read until its quantities are forgotten: one of
+	// The channels' locks know of the read until its quantities are forgotten: one of
 	// them may be pushed at any time until then.
 	g := r.s.group(time.Now())
 	r.mu.Lock()
@@ -363,7 +363,7 @@ func (r *reader) backoff(err error) time.Duration {
 }
 
 // tidy forgets what is no longer fresh, again and again until ctx is done. A
-// read that nobody forgets would keep the lanes from forgetting, too.
+// read that nobody forgets would keep the channels' locks from forgetting, too.
 func (r *reader) tidy(ctx context.Context) {
 	for sleep(ctx, freshFor) == nil {
 		select {

@@ -79,7 +79,7 @@ type target struct {
 	lag    time.Duration  // of accepted updates; 0 if they show at once
 	// compares says that the channel refuses a write over a change that nobody saw.
 	compares bool
-	lane     *lane // order among passes
+	locks    *skuLocks
 	calls    calls // of the channel that have not returned
 	// recollected says that what a [channel.Keeper] had kept was looked for, and
 	// keptAt is when it was kept last; only a reconciliation uses that.
@@ -113,7 +113,7 @@ func newTarget(t Target) (*target, error) {
 		return nil, fmt.Errorf("Guard: %w", err)
 	}
 	t.Policy, t.Guard = t.Policy.orDefault(), t.Guard.orDefault()
-	full := &target{Target: t, name: t.Channel.Name(), lane: newLane(), keeper: keeper{mu: make(channelLock, 1)}}
+	full := &target{Target: t, name: t.Channel.Name(), locks: newSKULocks(), keeper: keeper{mu: make(channelLock, 1)}}
 	if strings.TrimSpace(full.name) == "" {
 		return nil, errors.New("Channel has no name: reports and logs could not tell it apart")
 	}

@@ -6,8 +6,8 @@
 //	go run ./internal/mutate                      # lines changed since origin/main
 //	go run ./internal/mutate -base v0.1.0         # lines changed since then
 //	go run ./internal/mutate -pkg ./syncer        # all of a package
-//	go run ./internal/mutate -pkg ./syncer -file lane.go,pin*.go -for 5m
-//	go run ./internal/mutate -pkg ./syncer -file lane.go -run Lane # do these tests kill them?
+//	go run ./internal/mutate -pkg ./syncer -file skulocks.go,pin*.go -for 5m
+//	go run ./internal/mutate -pkg ./syncer -file skulocks.go -run Locks # do these tests kill them?
 //
 // The working tree is not touched: each change reaches the compiler by
 // go build's -overlay, up to 300 of them in one program, in which an
@@ -57,7 +57,7 @@ func main() {
 	var o options
 	flag.StringVar(&o.base, "base", "", "mutate lines changed since this git `ref` (default: where HEAD left origin/main or main)")
 	flag.StringVar(&o.pkg, "pkg", "", "mutate all of the package in this `directory` instead")
-	flag.StringVar(&o.file, "file", "", "mutate files of these `names` only, such as pin*.go,lane.go")
+	flag.StringVar(&o.file, "file", "", "mutate files of these `names` only, such as pin*.go,skulocks.go")
 	flag.StringVar(&o.only, "only", "", "try mutations whose id matches this `expression` only")
 	flag.StringVar(&o.tests, "run", "", "run tests whose name matches this `expression` only")
 	flag.DurationVar(&o.limit, "for", 10*time.Minute, "take at most about this long")
