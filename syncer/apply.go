@@ -19,7 +19,9 @@ import (
 // counts.
 //
 // The guards hold losses and gains that are past their limits, all or none of
-// them, unless the plan is approved. For the error see [Report.Err].
+// them, unless the plan is approved. What a channel turns out to have sold is taken
+// off the others, whether or not they are in the plan; an undo leaves that to the
+// next run, since it is made where what the source has is not to be shown. For the error see [Report.Err].
 //
 // On a [SharedQueue] whoever leads applies the plan; see [Syncer.SyncProducts].
 func (s *Syncer) Apply(ctx context.Context, plan *Plan) (*Report, error) {
@@ -51,7 +53,7 @@ func (s *Syncer) Apply(ctx context.Context, plan *Plan) (*Report, error) {
 		}
 	}
 	e := s.begin(ctx, WorkApply)
-	failed := cmp.Or(s.heed(e.ctx), s.doubled.load(e.ctx, s.queue))
+	failed := s.takeOver(e.ctx)
 	for _, j := range jobs {
 		for _, l := range j.bySKU {
 			j.lines[l.ProductID] = append(j.lines[l.ProductID], l)
@@ -76,6 +78,9 @@ func (s *Syncer) Apply(ctx context.Context, plan *Plan) (*Report, error) {
 		}
 		a.addAll(e.ctx, jobs[i].applyRetired(e.ctx))
 		jobs[i].rest(e.ctx, a)
+	}
+	if !plan.Undo {
+		failed = errors.Join(failed, e.followUp(e.ctx))
 	}
 	return e.end(cmp.Or(failed, s.markPaused(e.ctx, e.accounts)))
 }

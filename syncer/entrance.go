@@ -41,6 +41,18 @@ func (s *Syncer) begin(ctx context.Context, kind WorkKind) *entrance {
 	return &entrance{s: s, ctx: ctx, report: r, accounts: s.newAccounts(), done: done}
 }
 
+// takeOver reads what the store has that every call must know which takes
+// products through channels: pauses, SKUs that several products claim, and what
+// is in flight. A process that does not lead reads again what the leader has
+// noticed since.
+func (s *Syncer) takeOver(ctx context.Context) error {
+	guest := s.shared != nil && tenureOf(ctx) == nil && !s.leads()
+	if guest {
+		s.doubled.forget()
+	}
+	return cmp.Or(s.heed(ctx), s.doubled.load(ctx, s.on(ctx)), s.loadFlights(ctx, guest))
+}
+
 // channelDone tells whoever asked for the run that a channel is done.
 func (e *entrance) channelDone(target int) {
 	if a := askedOf(e.ctx); a != nil && e.ctx.Err() == nil {

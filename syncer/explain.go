@@ -146,7 +146,7 @@ func (s *Syncer) Explain(ctx context.Context, q Question) (*Explanation, error) 
 		}
 		x.ProductID = id
 	}
-	if err := s.heed(ctx); err != nil {
+	if err := s.takeOverOne(ctx); err != nil {
 		return nil, fmt.Errorf("syncer: Explain: %w", err)
 	}
 	found, err := s.fetch(ctx, []string{x.ProductID})

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/ecosire/stocksync/channel"
 )
@@ -201,4 +202,22 @@ func TestFlightThatNobodyElseSold(t *testing.T) {
 		b.look(0, 10, readNow(8))
 		assert.Empty(t, b.flights)
 	})
+}
+
+// What was never loaded is never saved: the store may know more.
+func TestWhatWasNotLoadedIsNotSaved(t *testing.T) {
+	q := struct{ Queue }{NewMemoryQueue()} // which outlives the process, as far as anybody knows
+	s := &Syncer{queue: q, ledger: newLedger(&Config{}, nil)}
+	saved := func() (n int) {
+		require.NoError(t, s.keepFlights(t.Context(), nil))
+		for _, err := range q.Records(t.Context(), flightSet, "") {
+			require.NoError(t, err)
+			n++
+		}
+		return n
+	}
+	s.ledger.table.put("p0", &position{available: 10})
+	assert.Zero(t, saved())
+	s.ledger.loaded = true
+	assert.Equal(t, 2, saved(), "the head and a bucket")
 }

@@ -18,6 +18,15 @@ type Flight struct {
 	Till time.Time `json:"till"`
 }
 
+// takeOverOne is takeOver for whoever looks at one product: a shared queue is asked
+// what of it is in flight, see aloft.
+func (s *Syncer) takeOverOne(ctx context.Context) error {
+	if s.shared != nil {
+		return s.heed(ctx)
+	}
+	return s.takeOver(ctx)
+}
+
 // aloft returns a product's flight: on a shared queue, that of who leads as it was
 // kept last.
 func (s *Syncer) aloft(ctx context.Context, id string) (*flight, error) {

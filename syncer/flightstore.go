@@ -94,6 +94,9 @@ func (s *Syncer) loadFlights(ctx context.Context, anew bool) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.loaded && (!anew || tenureOf(ctx) == nil && s.leads()) { // another was first, and has noticed more since
+		return nil
+	}
 	l.table, l.flights, l.tallies, l.dirty = fresh.table, fresh.flights, fresh.tallies, fresh.dirty
 	l.loaded, l.headed, l.doubted = true, false, fresh.doubted
 	return nil
@@ -165,6 +168,10 @@ func (s *Syncer) keepFlights(ctx context.Context, only []string) error {
 	l.keeping.Lock()
 	defer l.keeping.Unlock()
 	l.mu.Lock()
+	if !l.loaded { // the store knows more
+		l.mu.Unlock()
+		return nil
+	}
 	pieces, ids, buckets := l.unkept(only, s.targets)
 	sure := only == nil && l.doubted && l.bulks == 0
 	l.mu.Unlock()

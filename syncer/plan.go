@@ -1,7 +1,6 @@
 package syncer
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -219,10 +218,7 @@ func (s *Syncer) PlanProducts(ctx context.Context, productIDs ...string) (*Plan,
 func (s *Syncer) plan(ctx context.Context, read func(*entrance, *fan, []*survey) error, kits kitting) (*Plan, error) {
 	e := s.begin(channel.WithUrgency(ctx, channel.Background), WorkPlan)
 	plan := &Plan{Run: e.report.Run, Made: e.report.Started}
-	if s.shared != nil && !s.leads() {
-		s.doubled.forget() // who leads has looked since
-	}
-	failed := cmp.Or(s.heed(e.ctx), s.doubled.load(e.ctx, s.queue), s.loadFlights(e.ctx, s.shared != nil && !s.leads()))
+	failed := s.takeOver(e.ctx)
 	if kits == withoutKits && failed == nil {
 		e.ctx = s.expecting(e.ctx)
 		for _, ready := range s.preload(e.ctx) {

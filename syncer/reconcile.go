@@ -1,7 +1,6 @@
 package syncer
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -180,7 +179,7 @@ func (s *Syncer) ready(ctx context.Context) error {
 	if err := s.checkFormat(ctx); err != nil {
 		return err
 	}
-	if err := cmp.Or(s.heed(ctx), s.doubled.load(ctx, s.on(ctx)), s.loadFlights(ctx, false)); err != nil {
+	if err := s.takeOver(ctx); err != nil {
 		return err
 	}
 	if s.running.Load() {

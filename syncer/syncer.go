@@ -271,7 +271,7 @@ func (s *Syncer) SyncProducts(ctx context.Context, productIDs ...string) (*Repor
 	}
 	run := s.begin(ctx, WorkSync)
 	ctx = run.ctx
-	if err := cmp.Or(s.heed(ctx), s.doubled.load(ctx, s.queue), s.loadFlights(ctx, false)); err != nil && len(productIDs) > 0 {
+	if err := s.takeOver(ctx); err != nil && len(productIDs) > 0 {
 		return run.end(err)
 	}
 	// Room for all groups: a slow channel must not keep the others waiting.
