@@ -65,7 +65,7 @@ func (s *Syncer) Apply(ctx context.Context, plan *Plan) (*Report, error) {
 	if failed != nil {
 		return e.end(failed)
 	}
-	f := s.fanOut(e.ctx, groups(len(ids)), func(ctx context.Context, i int, g *group) {
+	f := s.fanOut(e.ctx, groupsOf(len(ids), groupSize), func(ctx context.Context, i int, g *group) {
 		e.accounts[i].addAll(ctx, jobs[i].apply(ctx, g))
 	})
 	failed = e.named(e.ctx, f, ids)

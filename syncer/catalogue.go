@@ -113,7 +113,7 @@ func (k *packer) late(ctx context.Context) {
 }
 
 // next sends the group on, and goes on with another. That begins first: sending may
-// take a while, and a lane forgets what is older than all groups that it knows.
+// take a while, and locks forget what is older than all groups that they know.
 func (k *packer) next(ctx context.Context) {
 	next := k.e.s.group(slices.MinFunc(k.pages, time.Time.Compare))
 	k.send(ctx)

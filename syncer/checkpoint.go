@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -232,14 +233,7 @@ func (t *tracker) drop() error {
 // short is a report of a channel without its lists.
 func (c ChannelReport) short() *ChannelReport {
 	c.Changes, c.Observations, c.Problems, c.ExtraSKUs, c.Retired, c.AtZero = nil, nil, nil, nil, nil, nil
-	if c.Culprits != nil {
-		culprits := make(map[Culprit]int, len(c.Culprits))
-		for k, n := range c.Culprits {
-			culprits[k] = n
-		}
-		c.Culprits = culprits
-	}
-	c.Err = nil
+	c.Culprits = maps.Clone(c.Culprits)
 	return &c
 }
 
@@ -252,6 +246,7 @@ func (n *night) stride(ctx context.Context, g *group, did []deed) stride {
 	n.took(ctx, g, did)
 	n.missing = nil
 	st := stride{again: slices.Concat(missing, n.put[put:]), report: n.account.report.short()}
+	st.report.Err = nil
 	st.report.OnSale -= len(n.aside[loss].products) // they are counted when they are compared again
 	return st
 }

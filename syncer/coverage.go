@@ -121,7 +121,7 @@ const maxNear = 100_000
 // time, also while Run runs.
 func (s *Syncer) Coverage(ctx context.Context) (*Coverage, error) {
 	e := s.begin(channel.WithUrgency(ctx, channel.Background), WorkCoverage)
-	if role, _ := s.rank.get(); s.shared != nil && role != RoleLeader {
+	if !s.knows() {
 		s.doubled.forget() // who leads has looked since
 	}
 	covers := make([]*cover, len(s.targets))
@@ -183,19 +183,6 @@ func (s *Syncer) coverAll(e *entrance, covers []*cover) error {
 		cv.list(e.ctx, known, i)
 	}
 	return nil
-}
-
-// cost is what was sent since the entrance began.
-func (e *entrance) cost() map[string]int64 {
-	sent := e.s.meter(e.ctx)
-	for name := range sent {
-		if was, ok := e.report.Requests[name]; ok {
-			sent[name] -= was
-		} else {
-			delete(sent, name)
-		}
-	}
-	return sent
 }
 
 // A cover finds out how the listings fit one channel.

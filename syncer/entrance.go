@@ -46,7 +46,7 @@ func (s *Syncer) begin(ctx context.Context, kind WorkKind) *entrance {
 // is in flight. A process that does not lead reads again what the leader has
 // noticed since.
 func (s *Syncer) takeOver(ctx context.Context) error {
-	guest := s.shared != nil && tenureOf(ctx) == nil && !s.leads()
+	guest := tenureOf(ctx) == nil && !s.knows()
 	if guest {
 		s.doubled.forget()
 	}
@@ -80,6 +80,19 @@ func (s *Syncer) meter(ctx context.Context) map[string]int64 {
 	count("", s.source)
 	for _, t := range s.targets {
 		count(t.name, t.Channel)
+	}
+	return sent
+}
+
+// cost is what was sent since the entrance began.
+func (e *entrance) cost() map[string]int64 {
+	sent := e.s.meter(e.ctx)
+	for name := range sent {
+		if was, ok := e.report.Requests[name]; ok {
+			sent[name] -= was
+		} else {
+			delete(sent, name)
+		}
 	}
 	return sent
 }
@@ -121,15 +134,7 @@ func (e *entrance) named(ctx context.Context, f *fan, productIDs []string) error
 func (e *entrance) end(failed error) (*Report, error) {
 	r := e.report
 	r.Duration = time.Since(r.Started)
-	before := r.Requests
-	r.Requests = e.s.meter(e.ctx)
-	for name := range r.Requests {
-		if was, ok := before[name]; ok {
-			r.Requests[name] -= was
-		} else {
-			delete(r.Requests, name)
-		}
-	}
+	r.Requests = e.cost()
 	for _, a := range e.accounts {
 		r.Channels = append(r.Channels, a.report)
 	}

@@ -39,8 +39,8 @@ const (
 	besideGroups = 6
 )
 
-// groups is the number of groups that n products make.
-func groups(n int) int { return groupsOf(n, groupSize) }
+// groupsOf is the number of groups of a size that n products make.
+func groupsOf(n, size int) int { return (n + size - 1) / size }
 
 // A group is products that were read together, on their way to all channels.
 type group struct {

@@ -31,7 +31,7 @@ func (s *Syncer) takeOverOne(ctx context.Context) error {
 // kept last.
 func (s *Syncer) aloft(ctx context.Context, id string) (*flight, error) {
 	f := new(flight)
-	if s.shared == nil || s.leads() {
+	if s.knows() {
 		s.ledger.mu.Lock()
 		defer s.ledger.mu.Unlock()
 		if now := s.ledger.flights[id]; now != nil {

@@ -27,8 +27,8 @@ const (
 	aloftPrefix   = "f/"
 	flightDoubt   = "!" // before all buckets and flights
 	flightVersion = 1
-	// keepFlights is how often what has changed is kept at most.
-	keepFlights = 30 * time.Second
+	// flightsEvery is how often what has changed is kept at most.
+	flightsEvery = 30 * time.Second
 	// keptBuckets bounds one Save.
 	keptBuckets = 64
 	// lateAt is how many units must be booked after they expired, in
@@ -94,7 +94,7 @@ func (s *Syncer) loadFlights(ctx context.Context, anew bool) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.loaded && (!anew || tenureOf(ctx) == nil && s.leads()) { // another was first, and has noticed more since
+	if l.loaded && (!anew || tenureOf(ctx) == nil && s.knows()) { // another was first, and has noticed more since
 		return nil
 	}
 	l.table, l.flights, l.tallies, l.dirty = fresh.table, fresh.flights, fresh.tallies, fresh.dirty
@@ -272,7 +272,7 @@ func (s *Syncer) tendFlights(accept, work context.Context) {
 	kept := time.Now()
 	for sleep(accept, flightTick) == nil {
 		s.expireFlights(work)
-		if time.Since(kept) < keepFlights {
+		if time.Since(kept) < flightsEvery {
 			continue
 		}
 		kept = time.Now()
@@ -280,7 +280,7 @@ func (s *Syncer) tendFlights(accept, work context.Context) {
 			s.once.warn(work, s, "what is in flight cannot be kept; a restart may undo sales", slog.Any("err", err))
 		}
 	}
-	_ = s.keepFlights(work, nil) // else the next process has what was kept last
+	_ = s.keepFlights(work, nil) // now, too: the grace may end before the last turns do
 }
 
 // flightTick is how often it is looked what has been in flight for too long.

@@ -304,8 +304,7 @@ func (j *journal) noteRun(ctx context.Context, r *Report, err error) {
 	short.Problems, short.Held, short.Replanned = nil, nil, nil
 	short.Channels = slices.Clone(r.Channels)
 	for i := range short.Channels {
-		c := &short.Channels[i]
-		c.Changes, c.Observations, c.Problems, c.ExtraSKUs, c.Retired, c.AtZero = nil, nil, nil, nil, nil, nil
+		short.Channels[i] = *short.Channels[i].short()
 	}
 	j.write(ctx, Entry{Kind: EntryRun, Run: r.Run, Err: err, Report: &short})
 }

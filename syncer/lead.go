@@ -92,10 +92,11 @@ func (r *rank) get() (Role, *tenure) {
 	return r.role, r.term
 }
 
-// leads reports whether this process leads.
-func (s *Syncer) leads() bool {
+// knows reports whether this process knows what the channels show and which
+// products their SKUs are: it leads, or nobody else can.
+func (s *Syncer) knows() bool {
 	role, _ := s.rank.get()
-	return role == RoleLeader
+	return s.shared == nil || role == RoleLeader
 }
 
 // processName is the name by which a process is known if its host gives none.

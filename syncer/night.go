@@ -87,8 +87,6 @@ func (n *night) kits(ctx context.Context) {
 // take takes a group through the channel.
 func (n *night) take(ctx context.Context, g *group) { n.took(ctx, g, n.work(ctx, g)) }
 
-func groupsOf(n, size int) int { return (n + size - 1) / size }
-
 // add adds what came of a pass. If the channel failed as a whole, what was not
 // done, and what is not known to be done, is looked at again.
 func (n *night) add(ctx context.Context, did deed) {
@@ -210,56 +208,49 @@ func (n *night) catchUp(ctx context.Context) {
 	}
 }
 
-// groups reads products and takes them through the channel, until it fails.
+// groups reads products and takes them through the channel, until it fails. What
+// it did not come to by then is missed again.
 func (n *night) groups(ctx context.Context, ids *idList) {
-	type chunk struct {
-		*group
-		unread map[string]error
-	}
-	feed := make(chan chunk)
-	stop := make(chan struct{})
-	rest := make(chan *idList, 1)
-	go func() { // ends before groups does
-		defer close(feed)
-		for ids.count > 0 {
-			some := ids.take(groupSize)
-			c := chunk{n.s.group(time.Now()), make(map[string]error)}
-			fetch := n.s.fetch
-			if n.kitting == withoutKits {
-				fetch = n.s.fetchOnly
-			}
-			_ = c.read(ctx, fetch, some, func(id, _ string, err error) { c.unread[id] = err })
-			select {
-			case feed <- c:
-			case <-stop:
-				c.endAll()
-				var left idList
-				left.add(some...)
-				left.join(ids)
-				rest <- &left
-				return
-			}
-		}
-	}()
-	for c := range feed {
+	for next := n.ahead(ctx, ids); next != nil; {
+		c := <-next
+		next = n.ahead(ctx, ids)
 		n.account.unread(c.unread)
 		n.take(ctx, c.group)
 		c.endAll()
-		if n.t.state.wait() > 0 {
-			close(stop)
-			for c := range feed {
-				n.account.unread(c.unread)
-				n.miss(idsOfStocks(c.stocks))
-				c.endAll()
-			}
+		if n.t.state.wait() > 0 && next != nil {
+			c = <-next
+			n.miss(c.ids)
+			c.endAll()
 			break
 		}
 	}
-	select {
-	case left := <-rest:
-		n.missAll(left, 0)
-	default:
+	n.missAll(ids, 0)
+}
+
+// A chunk is a group of some of the products that a night has missed.
+type chunk struct {
+	*group
+	ids    []string
+	unread map[string]error
+}
+
+// ahead reads the next of the products, beside what the caller does; it returns nil
+// if there are none. Whoever gets the chunk ends it.
+func (n *night) ahead(ctx context.Context, ids *idList) <-chan chunk {
+	if ids.count == 0 {
+		return nil
 	}
+	c := chunk{n.s.group(time.Now()), ids.take(groupSize), make(map[string]error)}
+	read := make(chan chunk, 1)
+	go func() {
+		fetch := n.s.fetch
+		if n.kitting == withoutKits {
+			fetch = n.s.fetchOnly
+		}
+		_ = c.read(ctx, fetch, c.ids, func(id, _ string, err error) { c.unread[id] = err })
+		read <- c
+	}()
+	return read
 }
 
 // finish decides about what was put aside, and says whether the channel was

@@ -269,22 +269,22 @@ func (s *Syncer) SyncProducts(ctx context.Context, productIDs ...string) (*Repor
 	if s.asks(ctx) && len(productIDs) > 0 {
 		return s.ask(ctx, request{Kind: "sync", ProductIDs: productIDs})
 	}
-	run := s.begin(ctx, WorkSync)
-	ctx = run.ctx
+	e := s.begin(ctx, WorkSync)
+	ctx = e.ctx
 	if err := s.takeOver(ctx); err != nil && len(productIDs) > 0 {
-		return run.end(err)
+		return e.end(err)
 	}
 	// Room for all groups: a slow channel must not keep the others waiting.
-	f := s.fanOut(ctx, groups(len(productIDs)), func(ctx context.Context, i int, g *group) {
+	f := s.fanOut(ctx, groupsOf(len(productIDs), groupSize), func(ctx context.Context, i int, g *group) {
 		p := s.realtime(ctx, s.targets[i], nil, s.readNow)
 		p.chosen = g.chosen
-		run.accounts[i].add(ctx, p.take(ctx, g.stocks))
+		e.accounts[i].add(ctx, p.take(ctx, g.stocks))
 	})
-	f.ended = run.channelDone
-	failed := run.named(ctx, f, productIDs)
+	f.ended = e.channelDone
+	failed := e.named(ctx, f, productIDs)
 	f.wait()
-	failed = errors.Join(failed, run.followUp(ctx))
-	return run.end(cmp.Or(failed, s.markPaused(ctx, run.accounts)))
+	failed = errors.Join(failed, e.followUp(ctx))
+	return e.end(cmp.Or(failed, s.markPaused(ctx, e.accounts)))
 }
 
 // realtime is a pass for what was marked at the given times, or now.

@@ -154,16 +154,6 @@ func (s *Syncer) tell(ctx context.Context, t *target, event channel.Event) error
 	return nil
 }
 
-// knows reports whether this process knows what the channels show and which
-// products their SKUs are: it leads, or nobody else can.
-func (s *Syncer) knows() bool {
-	if s.shared == nil {
-		return true
-	}
-	role, _ := s.rank.get()
-	return role == RoleLeader
-}
-
 // productsUnder returns the products that a target lists under an SKU, as far as
 // is known: one, or all the parts of a kit.
 func (s *Syncer) productsUnder(ctx context.Context, t *target, sku string) []string {
