@@ -28,8 +28,8 @@ func (r *Row) Read(v Value) {
 		r.fail(v.not("an object"))
 		return
 	}
-	b := v.text
-	for i := space(b, 1); b[i] != '}'; {
+	b := v.in.text
+	for i, opened := space(b, int(v.from)+1), v.opened+1; b[i] != '}'; {
 		end, ascii, escaped := plain(b, i+1), true, false
 		for ; b[end] != '"'; end++ {
 			if ascii = ascii && b[end] < utf8.RuneSelf; b[end] == '\\' {
@@ -39,19 +39,16 @@ func (r *Row) Read(v Value) {
 		}
 		key := b[i+1 : end]
 		if end++; escaped {
-			s, err := Value{b[i:end]}.unquote()
+			quoted := Value{in: v.in, from: int32(i), to: int32(end)}
+			s, err := quoted.unquote()
 			if err != nil {
-				r.fail(fmt.Errorf("the key %s: %w", Value{b[i:end]}.describe(), err))
+				r.fail(fmt.Errorf("the key %s: %w", quoted.describe(), err))
 			}
 			key = []byte(s)
 		}
-		i = space(b, space(b, end)+1) // after the colon
-		end = skip(b, i)
-		r.members = append(r.members, member{key, Value{b[i:end:end]}, ascii})
-		i = space(b, end)
-		if b[i] == ',' {
-			i = space(b, i+1)
-		}
+		value := v.in.value(space(b, space(b, end)+1), opened) // after the colon
+		r.members = append(r.members, member{key, value, ascii})
+		i, opened = v.in.next(value)
 	}
 }
 

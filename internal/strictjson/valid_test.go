@@ -18,6 +18,11 @@ var texts = []string{
 	strings.Repeat("[", 100_000), strings.Repeat(`{"a":`, 10_001) + "1" + strings.Repeat("}", 10_001),
 }
 
+func valid(b []byte) bool {
+	_, err := Parse(b)
+	return err == nil
+}
+
 func TestValidAsEncodingJSONHasIt(t *testing.T) {
 	for _, text := range texts {
 		assert.Equal(t, json.Valid([]byte(text)), valid([]byte(text)), "%.80q", text)

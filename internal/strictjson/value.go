@@ -14,37 +14,64 @@ import (
 )
 
 // A Value is a part of a JSON text. The zero Value is one that is missing.
-type Value struct{ text []byte }
+type Value struct {
+	in       *document
+	from, to int32
+	opened   int32 // the objects and arrays that begin before it
+}
+
+// A document is a JSON text that is valid.
+type document struct {
+	text []byte
+	// ends are where its objects and arrays end, in the order in which they begin, so
+	// that one is skipped without being read again.
+	ends []end
+}
+
+type end struct {
+	at     int32 // after the bracket
+	opened int32 // the objects and arrays that begin before that
+}
+
+// text is the value as it is written.
+func (v Value) text() []byte {
+	if v.in == nil {
+		return nil
+	}
+	return v.in.text[v.from:v.to:v.to]
+}
 
 // Parse returns body as a value, if it is exactly one valid JSON value. The
 // value keeps body, which must not change as long as it is used.
 func Parse(body []byte) (Value, error) {
-	if !valid(body) {
+	d := &document{text: body}
+	from, to, ok := d.check()
+	if !ok {
 		var v json.RawMessage
 		if err := json.Unmarshal(body, &v); err != nil {
 			return Value{}, err
 		}
 		return Value{}, errors.New("not JSON")
 	}
-	return Value{bytes.TrimSpace(body)}, nil
+	return Value{in: d, from: int32(from), to: int32(to)}, nil
 }
 
 // Missing reports whether there is no value.
-func (v Value) Missing() bool { return len(v.text) == 0 }
+func (v Value) Missing() bool { return v.in == nil }
 
 // Null reports whether the value is null.
 func (v Value) Null() bool { return v.first() == 'n' }
 
 // JSON returns the value as it is written, or nil if it is missing. It is a part
 // of what was given to [Parse], and must not be changed.
-func (v Value) JSON() []byte { return v.text }
+func (v Value) JSON() []byte { return v.text() }
 
 // first is the first byte, which tells what kind of value it is.
 func (v Value) first() byte {
 	if v.Missing() {
 		return 0
 	}
-	return v.text[0]
+	return v.in.text[v.from]
 }
 
 // Text returns the text of a string.
@@ -52,7 +79,7 @@ func (v Value) Text() (string, error) {
 	if v.first() != '"' {
 		return "", v.not("text")
 	}
-	quoted := v.text[1 : len(v.text)-1]
+	quoted := v.in.text[v.from+1 : v.to-1]
 	switch {
 	case v.plain():
 	case bytes.IndexByte(quoted, '\\') >= 0:
@@ -64,12 +91,12 @@ func (v Value) Text() (string, error) {
 }
 
 // plain reports whether a string is what stands between its quotes.
-func (v Value) plain() bool { return plain(v.text, 1) == len(v.text)-1 }
+func (v Value) plain() bool { return plain(v.in.text, int(v.from)+1) == int(v.to)-1 }
 
 // AppendText appends the text of a string.
 func (v Value) AppendText(b []byte) ([]byte, error) {
 	if v.first() == '"' && v.plain() {
-		return append(b, v.text[1:len(v.text)-1]...), nil
+		return append(b, v.in.text[v.from+1:v.to-1]...), nil
 	}
 	s, err := v.Text()
 	return append(b, s...), err
@@ -77,10 +104,11 @@ func (v Value) AppendText(b []byte) ([]byte, error) {
 
 // Is reports whether the value is a string with this text.
 func (v Value) Is(text string) bool {
-	if len(v.text) == len(text)+2 && v.text[0] == '"' && string(v.text[1:len(v.text)-1]) == text {
+	written := v.text()
+	if len(written) == len(text)+2 && written[0] == '"' && string(written[1:len(written)-1]) == text {
 		return utf8.ValidString(text) && strings.IndexByte(text, '\\') < 0
 	}
-	if bytes.IndexByte(v.text, '\\') < 0 {
+	if bytes.IndexByte(written, '\\') < 0 {
 		return false
 	}
 	s, err := v.Text()
@@ -90,7 +118,7 @@ func (v Value) Is(text string) bool {
 // Among is [Value.Text]. What known has is returned from there, and not copied.
 func (v Value) Among(known map[string]string) (string, error) {
 	if v.first() == '"' {
-		if s, ok := known[string(v.text[1:len(v.text)-1])]; ok && v.Is(s) {
+		if s, ok := known[string(v.in.text[v.from+1:v.to-1])]; ok && v.Is(s) {
 			return s, nil
 		}
 	}
@@ -100,7 +128,7 @@ func (v Value) Among(known map[string]string) (string, error) {
 // unquote is Text for strings with escapes.
 func (v Value) unquote() (string, error) {
 	var s string
-	if err := json.Unmarshal(v.text, &s); err != nil {
+	if err := json.Unmarshal(v.text(), &s); err != nil {
 		return "", err
 	}
 	// json replaces what is no character. To let U+FFFD through where it was
@@ -116,10 +144,10 @@ func (v Value) Int() (int, error) {
 	if c := v.first(); c != '-' && (c < '0' || c > '9') {
 		return 0, v.not("a whole number")
 	}
-	if n, ok := few(v.text); ok {
+	if n, ok := few(v.text()); ok {
 		return n, nil
 	}
-	n, fraction, ok := floor(v.text)
+	n, fraction, ok := floor(v.text())
 	if !ok || fraction || int64(int(n)) != n {
 		return 0, v.not("a whole number that can be a quantity")
 	}
@@ -132,7 +160,7 @@ func (v Value) Floor() (n int, fraction bool, err error) {
 	if c := v.first(); c != '-' && (c < '0' || c > '9') {
 		return 0, false, v.not("a number")
 	}
-	whole, fraction, ok := floor(v.text)
+	whole, fraction, ok := floor(v.text())
 	if !ok || int64(int(whole)) != whole {
 		return 0, false, v.not("a number that can be a quantity")
 	}
@@ -246,16 +274,15 @@ func (v Value) AppendElements(all []Value) ([]Value, error) {
 	if v.first() != '[' {
 		return nil, v.not("a list")
 	}
-	for i := space(v.text, 1); v.text[i] != ']'; {
-		end := skip(v.text, i)
-		if len(all) == cap(all) && end-i > fewBytes { // the others are about as long
-			all = slices.Grow(all, 1+(len(v.text)-i)/(end-i))
+	b := v.in.text
+	for i, opened := space(b, int(v.from)+1), v.opened+1; b[i] != ']'; {
+		element := v.in.value(i, opened)
+		length := int(element.to) - i
+		if len(all) == cap(all) && length > fewBytes { // the others are about as long
+			all = slices.Grow(all, 1+(int(v.to)-i)/length)
 		}
-		all = append(all, Value{v.text[i:end:end]})
-		i = space(v.text, end)
-		if v.text[i] == ',' {
-			i = space(v.text, i+1)
-		}
+		all = append(all, element)
+		i, opened = v.in.next(element)
 	}
 	return all, nil
 }
@@ -269,7 +296,7 @@ func (v Value) Name() string {
 		s, _ := v.Text()
 		return s
 	case c == '-' || c >= '0' && c <= '9':
-		return string(v.text)
+		return string(v.text())
 	}
 	return ""
 }
@@ -288,7 +315,8 @@ func (v Value) describe() string {
 	case '[':
 		return "a list"
 	}
-	return text.Cut(string(v.text[:min(len(v.text), 4*maxQuoted)]), maxQuoted)
+	written := v.text()
+	return text.Cut(string(written[:min(len(written), 4*maxQuoted)]), maxQuoted)
 }
 
 // The rest walks through JSON that is known to be valid.
@@ -301,30 +329,39 @@ func space(b []byte, i int) int {
 	return i
 }
 
-// skip returns where the value that begins at i ends.
-func skip(b []byte, i int) int {
-	switch b[i] {
+// value returns the value that begins at i, before which a number of objects and
+// arrays begin.
+func (d *document) value(i int, opened int32) Value {
+	v := Value{in: d, from: int32(i), opened: opened}
+	switch d.text[i] {
 	case '"':
-		return skipString(b, i)
+		v.to = int32(stringEnd(d.text, i))
 	case '{', '[':
-		for depth := 0; ; {
-			switch b[i] {
-			case '"':
-				i = skipString(b, i)
-				continue
-			case '{', '[':
-				depth++
-			case '}', ']':
-				if depth--; depth == 0 {
-					return i + 1
-				}
-			}
-			i++
-		}
+		v.to = d.ends[opened].at
+	default:
+		v.to = int32(wordEnd(d.text, i))
 	}
+	return v
+}
+
+// next returns where the next member or element after one begins, or its object
+// or array ends, and how many objects and arrays begin before that.
+func (d *document) next(after Value) (i int, opened int32) {
+	opened = after.opened
+	if c := d.text[after.from]; c == '{' || c == '[' {
+		opened = d.ends[opened].opened
+	}
+	if i = space(d.text, int(after.to)); d.text[i] == ',' {
+		i = space(d.text, i+1)
+	}
+	return i, opened
+}
+
+// wordEnd returns where a number, true, false or null ends.
+func wordEnd(b []byte, i int) int {
 	for i < len(b) {
 		switch b[i] {
-		case ',', ':', ']', '}', ' ', '\n', '\t', '\r':
+		case ',', ']', '}', ' ', '\n', '\t', '\r':
 			return i
 		}
 		i++
@@ -332,8 +369,8 @@ func skip(b []byte, i int) int {
 	return i
 }
 
-// skipString is skip for a string.
-func skipString(b []byte, i int) int {
+// stringEnd returns where a string ends.
+func stringEnd(b []byte, i int) int {
 	for i++; ; i++ {
 		i = plain(b, i)
 		switch b[i] {
