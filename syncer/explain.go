@@ -249,7 +249,7 @@ func (s *Syncer) explain(ctx context.Context, t *target, x *Explanation, stocks 
 
 // listed returns what the target should show of a product.
 func (s *Syncer) listed(ctx context.Context, t *target, stock *channel.Stock, stocks []channel.Stock) []Listed {
-	p := &pass{s: s, t: t, purpose: surveying, again: s.readNow}
+	p := &pass{s: s, t: t, purpose: surveying, reread: s.readNow}
 	out := new(outcome)
 	wants := p.want(ctx, stocks, out)
 	var steps []Step

@@ -198,7 +198,7 @@ func (f *fan) take(ctx context.Context, target int, feed <-chan *group, work fun
 				continue
 			}
 			if f.spill && len(g.stocks) > 0 && time.Since(g.stocks[0].AsOf) > maxAge {
-				f.leave(target, g)
+				f.miss(target, g)
 				g.ends[target]()
 				continue
 			}
@@ -238,7 +238,7 @@ func (f *fan) send(g *group) {
 			expired := make(chan time.Time)
 			close(expired)
 			late = expired
-			f.leave(i, g)
+			f.miss(i, g)
 			g.ends[i]()
 		}
 	}
@@ -249,8 +249,8 @@ func (f *fan) waiting() bool {
 	return slices.ContainsFunc(f.feeds, func(feed chan *group) bool { return len(feed) > 0 })
 }
 
-// leave remembers what a target has to read again.
-func (f *fan) leave(target int, g *group) {
+// miss remembers what a target has to read again.
+func (f *fan) miss(target int, g *group) {
 	ids := idsOfStocks(g.stocks)
 	f.track.did(target, g.number, stride{again: ids})
 	f.mu.Lock()

@@ -94,7 +94,7 @@ func TestAFanForgetsWhatIsTooMuch(t *testing.T) {
 		g.stocks[i].ProductID = testID(i)
 	}
 	for range maxMissed/groupSize + 2 {
-		f.leave(0, g)
+		f.miss(0, g)
 	}
 	assert.Equal(t, maxMissed, f.behind[0].count)
 	assert.Equal(t, 2*groupSize, f.lost[0])

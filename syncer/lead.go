@@ -134,9 +134,9 @@ func (s *Syncer) lead(ctx context.Context) *tenure {
 // resigning is how long a process that ends tries to hand over.
 const resigning = 5 * time.Second
 
-// leave ends a tenure: the term is over, or is resigned so that another
+// resign ends a tenure: the term is over, or is resigned so that another
 // process leads at once.
-func (s *Syncer) leave(ctx context.Context, t *tenure) {
+func (s *Syncer) resign(ctx context.Context, t *tenure) {
 	if !t.shared {
 		return
 	}

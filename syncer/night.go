@@ -112,7 +112,7 @@ func (n *night) add(ctx context.Context, did deed) {
 			if r.state != superseded {
 				return false
 			}
-			again = append(again, n.leave(&r)...)
+			again = append(again, n.lookAgain(&r)...)
 			return true
 		})
 		o.recount(again)
@@ -131,7 +131,7 @@ func (n *night) add(ctx context.Context, did deed) {
 			} else if !r.unsent {
 				return false
 			}
-			again = append(again, n.leave(&r)...)
+			again = append(again, n.lookAgain(&r)...)
 			return true
 		})
 		slices.Sort(again)
@@ -144,8 +144,8 @@ func (n *night) add(ctx context.Context, did deed) {
 	n.tell(n.account)
 }
 
-// leave returns the products that must be read to look at a listing again.
-func (n *night) leave(r *result) []string {
+// lookAgain returns the products that must be read to look at a listing again.
+func (n *night) lookAgain(r *result) []string {
 	if n.kitting == kitsAlone {
 		n.left[r.sku] = true
 	}
@@ -392,7 +392,7 @@ func (n *night) writeAside(ctx context.Context, d danger) {
 		unread := make(map[string]error)
 		_ = g.read(ctx, n.s.fetch, some, func(id, _ string, err error) { unread[id] = err })
 		n.account.unread(unread)
-		p := &pass{s: n.s, t: n.t, purpose: finishing, again: n.s.readNow, chosen: g.chosen}
+		p := &pass{s: n.s, t: n.t, purpose: finishing, reread: n.s.readNow, chosen: g.chosen}
 		p.gate = n.asideGate(p, d)
 		o := p.take(ctx, g.stocks).uncounted()
 		o.results = slices.DeleteFunc(o.results, func(r result) bool { return r.state == agreed && !a.skus[r.sku] }) // counted before

@@ -30,7 +30,7 @@ func (r *reader) tooSoon(ctx context.Context, ids []string) (wait time.Duration)
 		return 0
 	}
 	for _, id := range ids {
-		if k, ok := r.stock[id]; !ok || k.again == nil || k.again.Tokens() >= againBurst-1 {
+		if k, ok := r.stock[id]; !ok || k.repeats == nil || k.repeats.Tokens() >= againBurst-1 {
 			r.others = append(r.lately(), time.Now())
 			return 0
 		}
@@ -40,7 +40,7 @@ func (r *reader) tooSoon(ctx context.Context, ids []string) (wait time.Duration)
 		return 0
 	}
 	for _, id := range ids {
-		r.stock[id].again.Allow()
+		r.stock[id].repeats.Allow()
 	}
 	wait = time.Duration((1-r.often.Tokens())*float64(every)) + time.Millisecond // tokens are not whole
 	return min(wait, againEvery)

@@ -46,7 +46,7 @@ func (s *Syncer) Once(ctx context.Context) error {
 	defer o.over()
 	outer := ctx
 	s.serve(ctx, t)
-	s.leave(ctx, t)
+	s.resign(ctx, t)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if !o.idle {

@@ -172,10 +172,7 @@ func (o *outcome) looked(wants []want, levels levelIndex) {
 		}
 		if !zeros { // what is looked at again counts once
 			zeros = true
-			again := make(map[string]bool, len(wants))
-			for _, w := range wants {
-				again[w.sku] = true
-			}
+			again := setOf(skusOf(wants))
 			o.zeros = slices.DeleteFunc(o.zeros, func(z zeroListing) bool { return again[z.sku] })
 		}
 		o.zeros = append(o.zeros, zeroListing{w.sku, w.stock.ProductID, w.quantity <= 0})

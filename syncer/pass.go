@@ -86,9 +86,9 @@ type pass struct {
 	// unset makes the write an [channel.Unsetter]'s.
 	unset    bool
 	unsetter channel.Unsetter
-	// again reads products anew, when the channel or the source changed
-	// meanwhile.
-	again func(ctx context.Context, ids []string) ([]channel.Stock, error)
+	// reread reads products anew, when the channel or the source changed meanwhile;
+	// nil means that what changed is superseded.
+	reread func(ctx context.Context, ids []string) ([]channel.Stock, error)
 }
 
 // kitting is which listings a pass looks at.
@@ -142,7 +142,7 @@ func (p *pass) take(ctx context.Context, stocks []channel.Stock) *outcome {
 			return out
 		case len(stale) == 0:
 			return out
-		case n == maxLooks || p.again == nil:
+		case n == maxLooks || p.reread == nil:
 			out.supersede(stale, channel.ErrConflict)
 			return out
 		}
@@ -188,22 +188,30 @@ func (p *pass) goOnce(ctx context.Context, wants []want, out *outcome, last bool
 }
 
 // renew reads anew what is stale, and returns what is wanted by then: a quantity
-// may be as old as what the channel has refused.
+// may be as old as what the channel has refused. skus are those that the pass has
+// to itself; another one has to wait for its turn in another pass.
 func (p *pass) renew(ctx context.Context, stale []want, skus []string, out *outcome) []want {
-	again, err := p.again(ctx, productsOf(stale))
+	stocks, err := p.reread(ctx, productsOf(stale))
 	if err != nil {
 		out.fail(stale, err)
 		return nil
 	}
-	if !newer(again, stale) {
+	if !newer(stocks, stale) {
 		out.supersede(stale, errStale)
 		return nil
 	}
-	ours := make(map[string]bool, len(skus))
-	for _, sku := range skus {
-		ours[sku] = true
+	ours, asked, read := setOf(skus), setOf(skusOf(stale)), setOf(idsOfStocks(stocks))
+	for _, w := range stale {
+		if !read[w.stock.ProductID] {
+			out.add(result{want: w, state: failed, err: ErrNoProduct})
+		}
 	}
-	return p.renewed(ctx, stale, again, ours, out)
+	return slices.DeleteFunc(p.want(ctx, stocks, out), func(w want) bool {
+		if !ours[w.sku] {
+			out.add(result{want: w, state: superseded, err: channel.ErrConflict})
+		}
+		return !ours[w.sku] || !asked[w.sku] // another listing of the product, dealt with before
+	})
 }
 
 // manner is how the pass deals with others that want its SKUs.
@@ -289,31 +297,6 @@ func (p *pass) differences(ctx context.Context, wants []want, out *outcome) ([]c
 	return p.compare(looked, bySKU, out), nil
 }
 
-// renewed makes wants of what was read again. An SKU that is not the pass's
-// own has to wait for its turn in another one.
-func (p *pass) renewed(ctx context.Context, stale []want, stocks []channel.Stock, ours map[string]bool, out *outcome) []want {
-	read := make(map[string]bool, len(stocks))
-	for _, s := range stocks {
-		read[s.ProductID] = true
-	}
-	for _, w := range stale {
-		if !read[w.stock.ProductID] {
-			out.add(result{want: w, state: failed, err: ErrNoProduct})
-		}
-	}
-	asked := make(map[string]bool, len(stale))
-	for _, w := range stale {
-		asked[w.sku] = true
-	}
-	return slices.DeleteFunc(p.want(ctx, stocks, out), func(w want) bool {
-		if !ours[w.sku] {
-			out.add(result{want: w, state: superseded, err: channel.ErrConflict})
-			return true
-		}
-		return !asked[w.sku] // another listing of the product, dealt with before
-	})
-}
-
 // expected keeps the changes that a plan expects.
 func (p *pass) expected(changes []change, out *outcome) []change {
 	if p.expect == nil {
@@ -339,10 +322,10 @@ func (p *pass) broken(ctx context.Context, out *outcome, err error, writing bool
 // claims reads a product to see whether it still has an SKU that another one
 // wants. One that makes the host's code panic is shown nowhere, and claims none.
 func (p *pass) claims(ctx context.Context, productID, sku string) bool {
-	if p.again == nil {
+	if p.reread == nil {
 		return false
 	}
-	stocks, err := p.again(ctx, []string{productID})
+	stocks, err := p.reread(ctx, []string{productID})
 	return err == nil && slices.ContainsFunc(stocks, func(s channel.Stock) (has bool) {
 		_ = p.s.safely(about(ctx, p.t.name, s.ProductID, s.SKU), "a target's Filter, Listings or Policy", func() error {
 			has = s.Err == nil && slices.Contains(p.skusOf(s), sku)
@@ -365,4 +348,12 @@ func productsOf(wants []want) []string {
 	}
 	slices.Sort(ids)
 	return slices.Compact(ids)
+}
+
+func setOf(ids []string) map[string]bool {
+	set := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		set[id] = true
+	}
+	return set
 }

@@ -30,10 +30,7 @@ func (s *Syncer) fetch(ctx context.Context, ids []string) (map[string]channel.St
 // fetchOnly reads products, and nothing else.
 func (s *Syncer) fetchOnly(ctx context.Context, ids []string) (map[string]channel.Stock, error) {
 	found := make(map[string]channel.Stock, len(ids))
-	asked := make(map[string]bool, len(ids))
-	for _, id := range ids {
-		asked[id] = true
-	}
+	asked := setOf(ids)
 	err := halve(ids, maxReads, func(some []string) error {
 		for stock, err := range s.stock(ctx, some) {
 			if err != nil {
@@ -160,8 +157,8 @@ func (r *reader) covers(n int, sent time.Time) time.Time {
 // A known product was read after all marks up to covers.
 type known struct {
 	channel.Stock
-	covers time.Time
-	again  *rate.Limiter // has few tokens if it was wanted again and again
+	covers  time.Time
+	repeats *rate.Limiter // has few tokens if it was wanted again and again
 }
 
 func newReader(s *Syncer) *reader {
@@ -254,10 +251,10 @@ func (r *reader) read(ctx context.Context, t *target, tasks []Task) (reading, er
 func (r *reader) keep(s channel.Stock, covers time.Time) {
 	k := known{Stock: s, covers: covers}
 	if old, again := r.stock[s.ProductID]; again {
-		if k.again = old.again; k.again == nil {
-			k.again = rate.NewLimiter(rate.Every(againEvery), againBurst)
+		if k.repeats = old.repeats; k.repeats == nil {
+			k.repeats = rate.NewLimiter(rate.Every(againEvery), againBurst)
 		}
-		k.again.Allow()
+		k.repeats.Allow()
 	}
 	r.stock[s.ProductID] = k
 }
@@ -340,8 +337,8 @@ func (r *reader) parted(ctx context.Context, id string) bool {
 	return len(r.s.withParts(ctx, []string{id})) > 1
 }
 
-// again reads products anew, for a pass that looks at them again.
-func (r *reader) again(ctx context.Context, ids []string) ([]channel.Stock, error) {
+// reread reads products anew, for a pass that looks at them again.
+func (r *reader) reread(ctx context.Context, ids []string) ([]channel.Stock, error) {
 	stocks, err := r.s.readNow(ctx, ids)
 	if err != nil {
 		return nil, err

@@ -71,7 +71,7 @@ func (s *Syncer) Run(ctx context.Context) error {
 		began := time.Now()
 		granted := t.Left()
 		s.serve(ctx, t)
-		s.leave(ctx, t)
+		s.resign(ctx, t)
 		if granted > 0 && time.Since(began) >= granted {
 			failures = 0 // lost after a lease at least, such as by a cut: no reason to stand back
 			continue

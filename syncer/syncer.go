@@ -288,8 +288,8 @@ func (s *Syncer) SyncProducts(ctx context.Context, productIDs ...string) (*Repor
 }
 
 // realtime is a pass for what was marked at the given times, or now.
-func (s *Syncer) realtime(ctx context.Context, t *target, marked map[string]time.Time, again func(context.Context, []string) ([]channel.Stock, error)) *pass {
-	p := &pass{s: s, t: t, purpose: realtime, again: again}
+func (s *Syncer) realtime(ctx context.Context, t *target, marked map[string]time.Time, reread func(context.Context, []string) ([]channel.Stock, error)) *pass {
+	p := &pass{s: s, t: t, purpose: realtime, reread: reread}
 	p.gate = p.realtimeGate(ctx, marked)
 	return p
 }

@@ -226,10 +226,7 @@ func (t *target) kitsWith(ctx context.Context, s *Syncer, ids []string) []Listin
 
 // withPart chooses the kits that have one of the products as a part.
 func withPart(ids []string) func(Listing) bool {
-	asked := make(map[string]bool, len(ids))
-	for _, id := range ids {
-		asked[id] = true
-	}
+	asked := setOf(ids)
 	return func(k Listing) bool {
 		return slices.ContainsFunc(k.Parts, func(p Part) bool { return asked[p.ProductID] })
 	}

@@ -224,10 +224,7 @@ func (p *pass) kits(ctx context.Context, stocks []channel.Stock, wants []want, o
 
 // contested remembers SKUs that both a product and a kit have.
 func (p *pass) contested(kits []Listing, wants []want) {
-	listed := make(map[string]bool, len(wants))
-	for i := range wants {
-		listed[wants[i].sku] = true
-	}
+	listed := setOf(skusOf(wants))
 	for _, k := range kits {
 		if listed[k.SKU] {
 			p.s.doubled.add(p.t.name, k.SKU)

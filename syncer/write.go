@@ -20,7 +20,7 @@ func (p *pass) write(ctx context.Context, changes []change, out *outcome, again 
 	w := &writing{p: p, out: out, again: again}
 	end, err := p.writing(ctx, changes)
 	if err != nil {
-		w.leave(changes, err)
+		w.unsent(changes, err)
 		return nil, err
 	}
 	defer end()
@@ -36,8 +36,8 @@ func (p *pass) write(ctx context.Context, changes []change, out *outcome, again 
 	if p.t.state.probing(true) && len(together) > 0 {
 		if err := w.push(ctx, together[:1]); err != nil {
 			w.blame(together[0], err)
-			w.leave(together[1:], err)
-			w.leave(suspects, err)
+			w.unsent(together[1:], err)
+			w.unsent(suspects, err)
 			return w.conflicts, err
 		}
 		together = together[1:]
@@ -51,8 +51,8 @@ func (p *pass) write(ctx context.Context, changes []change, out *outcome, again 
 			w.blame(c, err)
 			culprits = append(culprits, c.sku)
 		}); whole != nil {
-			w.leave(together[done:], whole)
-			w.leave(suspects, whole)
+			w.unsent(together[done:], whole)
+			w.unsent(suspects, whole)
 			return w.conflicts, whole
 		}
 		for _, sku := range culprits {
@@ -65,7 +65,7 @@ func (p *pass) write(ctx context.Context, changes []change, out *outcome, again 
 		case err == nil:
 			p.t.memory.setAlone(c.sku, false)
 		case isContext(ctx, err):
-			w.leave(suspects[i+1:], err)
+			w.unsent(suspects[i+1:], err)
 			w.blame(c, err)
 			return w.conflicts, err
 		default: // its own trouble, and never the channel's
@@ -208,8 +208,8 @@ func (w *writing) blame(c change, err error) {
 	w.out.add(r)
 }
 
-// leave records changes that were not sent because the channel is out of order.
-func (w *writing) leave(changes []change, err error) {
+// unsent records changes that were not sent because the channel is out of order.
+func (w *writing) unsent(changes []change, err error) {
 	for _, c := range changes {
 		w.p.wrote(&c, refused)
 		w.out.add(result{want: c.want, seen: c.seen, state: failed, err: err, unsent: true})
