@@ -99,7 +99,8 @@ func (a *account) result(ctx context.Context, res *result) {
 	case replanned:
 		r.Replanned++
 		if len(a.replanned) < maxListed {
-			a.replanned = append(a.replanned, lineOf(a.t, &change{res.want, res.seen}))
+			line, _ := (&pass{s: a.s, t: a.t}).line(&change{res.want, res.seen})
+			a.replanned = append(a.replanned, line)
 		}
 	case superseded:
 		r.Superseded++

@@ -138,14 +138,23 @@ func (j *job) guard(ctx context.Context, plan *Plan) error {
 
 // dangerOf says what a line of a plan is.
 func (g Guard) dangerOf(l Line) danger {
-	if l.Explained || l.Reason == ReasonPutBack || l.Pinned && (l.Shown == nil || l.Delta() <= 0) {
+	if l.Explained || l.Reason == ReasonPutBack {
 		return harmless
 	}
-	c := change{want: want{quantity: l.Wanted}, seen: &channel.Level{Unset: l.Shown == nil}}
-	if l.Shown != nil {
-		c.seen.Quantity = *l.Shown
+	c := change{want: want{quantity: l.Wanted}, seen: l.level()}
+	if l.Pinned {
+		c.pin = new(Pin)
 	}
 	return g.danger(&c)
+}
+
+// level is what the channel showed when the line was made.
+func (l Line) level() *channel.Level {
+	level := &channel.Level{SKU: l.SKU, Unset: l.Shown == nil, OffSale: l.OffSale}
+	if l.Shown != nil {
+		level.Quantity = *l.Shown
+	}
+	return level
 }
 
 // apply writes those lines that are about the products of a group.
@@ -171,11 +180,7 @@ func (j *job) apply(ctx context.Context, g *group) []*outcome {
 			switch {
 			case j.held[l.SKU]:
 				j.done[l.SKU] = true
-				level := &channel.Level{SKU: l.SKU, Unset: l.Shown == nil}
-				if l.Shown != nil {
-					level.Quantity = *l.Shown
-				}
-				out.add(result{want: want{sku: l.SKU, stock: stock, quantity: l.Wanted}, seen: level, state: held})
+				out.add(result{want: want{sku: l.SKU, stock: stock, quantity: l.Wanted}, seen: l.level(), state: held})
 			case l.Reason == ReasonPutBack:
 				putBack[l.SKU] = l
 			default:

@@ -303,7 +303,9 @@ func (p *pass) expected(changes []change, out *outcome) []change {
 		return changes
 	}
 	return slices.DeleteFunc(changes, func(c change) bool {
-		if lineOf(p.t, &c).same(p.expect[c.sku]) {
+		now, line := lineOf(p.t, &c), p.expect[c.sku]
+		// That somebody has put it on sale, or taken it off, makes it another danger.
+		if now.same(line) && (now.OffSale == line.OffSale || p.fixed != nil) {
 			return false
 		}
 		out.add(result{want: c.want, seen: c.seen, state: replanned, err: channel.ErrConflict})

@@ -69,6 +69,9 @@ type Line struct {
 	// and SellsAtZero that customers can go on buying it at 0.
 	Inexact     bool `json:"inexact,omitempty"`
 	SellsAtZero bool `json:"sellsAtZero,omitempty"`
+	// OffSale reports that customers cannot buy it, whatever Shown is: a guard counts
+	// what would be shown instead as a gain. An undo does not know it.
+	OffSale bool `json:"offSale,omitempty"`
 	// Pinned reports that the product is pinned to what is wanted; see [Pin].
 	Pinned bool `json:"pinned,omitempty"`
 	// SoldOut reports that the source calls the product sold out.
@@ -125,7 +128,7 @@ func lineOf(t *target, c *change) Line {
 		Shown: shownBefore(c.seen), Wanted: c.quantity, SoldOut: t.Policy.basis(c.stock).Available <= 0, Pinned: c.pin != nil,
 	}
 	if c.seen != nil {
-		l.Inexact, l.SellsAtZero = c.seen.Inexact && l.Shown != nil, c.seen.SellsAtZero
+		l.Inexact, l.SellsAtZero, l.OffSale = c.seen.Inexact && l.Shown != nil, c.seen.SellsAtZero, c.seen.OffSale
 	}
 	switch {
 	case l.Shown == nil:
@@ -136,6 +139,15 @@ func lineOf(t *target, c *change) Line {
 		l.Reason = ReasonUnder
 	}
 	return l
+}
+
+// line is the line of a difference, and what a guard counts it as.
+func (p *pass) line(c *change) (Line, danger) {
+	l, d := lineOf(p.t, c), p.t.Guard.danger(c)
+	if d == loss && p.explained(c) {
+		l.Explained, d = true, harmless
+	}
+	return l, d
 }
 
 // lineOfResult is the line of what is not simply a difference.
@@ -287,11 +299,7 @@ func (sv *survey) add(ctx context.Context, g *group, kits kitting) {
 	}
 	for i := range changes {
 		c := &changes[i]
-		d := sv.target.Guard.danger(c)
-		line := lineOf(sv.target, c)
-		if d == loss && p.explained(c) {
-			d, line.Explained = harmless, true
-		}
+		line, d := p.line(c)
 		sv.lines = append(sv.lines, line)
 		sv.danger = append(sv.danger, d)
 	}
