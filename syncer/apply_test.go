@@ -101,3 +101,48 @@ func TestASlowChannelDelaysNobodysPlan(t *testing.T) {
 		require.NoError(t, <-done)
 	})
 }
+
+// An undo is written whatever else was written before: that the channel has
+// often gone back meanwhile is no reason to leave it alone.
+func TestAnUndoIsWrittenHoweverOften(t *testing.T) {
+	m := shop("a", 1)
+	s := build(t, newStock(5), m)
+	r, err := s.SyncProducts(t.Context(), "p0")
+	require.NoError(t, err)
+	undo, err := r.Undo()
+	require.NoError(t, err)
+	for range 5 {
+		m.Set("SKU-0", 5)
+		r, err = s.Apply(t.Context(), undo.Approve())
+		require.NoError(t, err)
+		require.Equal(t, 1, r.Channels[0].Updated)
+		shows(t, m, 100)
+	}
+	r, err = s.Apply(t.Context(), undo.Approve())
+	require.NoError(t, err)
+	assert.Equal(t, 1, r.Channels[0].Unchanged, "it is as it was before")
+}
+
+// No quantity is something else than 0, for an undo, too.
+func TestAnUndoOfAFirstZeroLeavesNoQuantity(t *testing.T) {
+	m := channeltest.NewMemory("a")
+	m.Add(channel.Level{SKU: "SKU-0", Unset: true})
+	s := unguardedly(t, syncer.Config{Source: newStock(0)}, m)
+	r, err := s.SyncProducts(t.Context(), "p0")
+	require.NoError(t, err)
+	require.Equal(t, 1, r.Channels[0].Updated)
+	undo, err := r.Undo()
+	require.NoError(t, err)
+	_, before := m.Calls()
+	for _, updated := range []int{1, 0} {
+		r, err = s.Apply(t.Context(), undo)
+		require.NoError(t, err)
+		levels, err := m.Levels(t.Context(), []string{"SKU-0"})
+		require.NoError(t, err)
+		assert.True(t, levels[0].Unset)
+		assert.Equal(t, updated, r.Channels[0].Updated)
+		assert.Equal(t, 1-updated, r.Channels[0].Unchanged)
+	}
+	_, after := m.Calls()
+	assert.Equal(t, 1, after-before)
+}

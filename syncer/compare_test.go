@@ -29,3 +29,10 @@ func TestTheOrderOfChanges(t *testing.T) {
 	}
 	assert.Equal(t, []string{"none", "unset, none", "unseen, none", "less", "unseen", "unset", "more", "more again"}, order)
 }
+
+// That goes for a channel that cannot be read, too.
+func TestWhatCannotBeComparedIsInOrder(t *testing.T) {
+	p := &pass{t: &target{}}
+	changes := p.compare([]want{{sku: "some", quantity: 5}, {sku: "none"}}, levelIndex{}, new(outcome))
+	assert.Equal(t, []string{"none", "some"}, skusOfChanges(changes))
+}

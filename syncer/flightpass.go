@@ -73,6 +73,10 @@ func (w *want) stocks() []*channel.Stock {
 	return []*channel.Stock{w.stock}
 }
 
+// unread reports whether nobody has read a stock: it is of no product, or of one
+// that is pinned to 0, of which nothing need be known.
+func unread(s *channel.Stock) bool { return s.ProductID == "" || s.AsOf.IsZero() || s.Err != nil }
+
 // perListing is how many units of the i-th of its stocks one of a listing takes.
 func (w *want) perListing(i int) int {
 	if len(w.parts) == 0 {
@@ -158,7 +162,7 @@ func (p *pass) bookings(ctx context.Context, wants []want) map[string]booking {
 			l.mu.Lock()
 			pos, known := l.table.get(s.ProductID)
 			l.mu.Unlock()
-			if !known || s.Err != nil || pos.available == s.Available && pos.reserved == s.Reserved {
+			if !known || unread(s) || pos.available == s.Available && pos.reserved == s.Reserved {
 				continue
 			}
 			before := *s
@@ -203,7 +207,7 @@ func (p *pass) sight(l *ledger, g *glance, wants []want, levels levelIndex, book
 	for i := range wants {
 		w := &wants[i]
 		of := w.stocks()
-		if len(of) == 0 || of[0].ProductID == "" || of[0].AsOf.IsZero() || of[0].Err != nil { // nobody has read it
+		if len(of) == 0 || slices.ContainsFunc(of, unread) {
 			continue
 		}
 		open(of[0])

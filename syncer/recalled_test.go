@@ -65,3 +65,82 @@ func TestARecalledProductIsAsNewAsOthers(t *testing.T) {
 		_, _ = e.end(nil)
 	})
 }
+
+// A part of a kit that is pinned to 0 and cannot be read has not become less:
+// nothing of it that is in flight is booked.
+func TestARecalledPartOfAKitHasNotBecomeLess(t *testing.T) {
+	unreadable := false
+	source := stocksFunc(func(id string) channel.Stock {
+		s := channel.Stock{ProductID: id, SKU: id, OnHand: 8, Available: 8, AsOf: time.Now()}
+		if id == "1" && unreadable {
+			s = channel.Stock{ProductID: id, SKU: id, Err: channel.ErrInvalid}
+		}
+		return s
+	})
+	m := channeltest.NewMemory("a")
+	for _, sku := range []string{"0", "1", "KIT"} {
+		m.Set(sku, 8)
+	}
+	s, err := New(Config{Source: source, Targets: []Target{{Channel: m,
+		Kits: func() []Listing { return []Listing{{SKU: "KIT", Parts: []Part{{"0", 1}, {"1", 1}}}} }}}})
+	require.NoError(t, err)
+	_, err = s.SyncProducts(t.Context(), "0", "1")
+	require.NoError(t, err)
+	unreadable = true
+	require.NoError(t, s.Pin(t.Context(), Pin{ProductID: "1", Who: "Ana", Why: "recalled"}))
+	_, err = s.SyncProducts(t.Context(), "0", "1")
+	require.ErrorIs(t, err, channel.ErrInvalid)
+	n, _ := m.Quantity("KIT")
+	assert.Zero(t, n)
+	pos, known := s.ledger.table.get("1")
+	assert.True(t, known)
+	assert.Equal(t, 8, pos.available)
+}
+
+// A kit that went to 0 for a pin has not sold, whatever was known of its other
+// parts by then.
+func TestAKitThatWentToZeroForAPinHasNotSold(t *testing.T) {
+	unreadable := false
+	source := stocksFunc(func(id string) channel.Stock {
+		s := channel.Stock{ProductID: id, SKU: id, OnHand: 8, Available: 8, AsOf: time.Now()}
+		if id == "0" && unreadable {
+			s = channel.Stock{ProductID: id, SKU: id, Err: channel.ErrInvalid}
+		}
+		return s
+	})
+	m := channeltest.NewMemory("a")
+	for _, sku := range []string{"0", "1", "KIT"} {
+		m.Set(sku, 8)
+	}
+	s, err := New(Config{Source: source, Targets: []Target{{Channel: m,
+		Kits: func() []Listing { return []Listing{{SKU: "KIT", Parts: []Part{{"0", 1}, {"1", 1}}}} }}}})
+	require.NoError(t, err)
+	_, err = s.SyncProducts(t.Context(), "0", "1")
+	require.NoError(t, err)
+	unreadable = true
+	require.NoError(t, s.Pin(t.Context(), Pin{ProductID: "1", Who: "Ana", Why: "recalled"}))
+	_, err = s.SyncProducts(t.Context(), "1")
+	require.NoError(t, err)
+	n, _ := m.Quantity("KIT")
+	require.Zero(t, n)
+	unreadable = false
+	require.NoError(t, s.Unpin(t.Context(), Pin{ProductID: "1", Who: "Ana", Why: "harmless"}))
+	_, err = s.SyncProducts(t.Context(), "0", "1")
+	require.NoError(t, err)
+	n, _ = m.Quantity("KIT")
+	assert.Equal(t, 8, n)
+	assert.Empty(t, s.ledger.flights)
+}
+
+// stocksFunc is a source that answers for whatever it is asked.
+type stocksFunc func(id string) channel.Stock
+
+func (f stocksFunc) Stock(_ context.Context, ids ...string) iter.Seq2[channel.Stock, error] {
+	return func(yield func(channel.Stock, error) bool) {
+		for _, id := range ids {
+			if !yield(f(id), nil) {
+				return
+			}
+		}
+	}
+}

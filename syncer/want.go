@@ -75,10 +75,9 @@ func (p *pass) want(ctx context.Context, stocks []channel.Stock, out *outcome) [
 		wants = p.kits(ctx, stocks, wants, out)
 	}
 
-	if p.expect != nil && p.t.Kits != nil { // parts come along whose own listings are nobody's plan
-		wants = slices.DeleteFunc(wants, func(w want) bool { _, asked := p.expect[w.sku]; return !asked })
+	if p.expect != nil && p.t.Kits != nil {
+		wants = p.planned(wants, out, from)
 	}
-
 	wants = p.heedPins(ctx, wants, out, from)
 	claims := claimed(wants)
 	p.s.index.learn(p.t, wants)
@@ -102,6 +101,19 @@ func (p *pass) want(ctx context.Context, stocks []channel.Stock, out *outcome) [
 		out.add(result{want: w, state: failed, err: err})
 		return true
 	})
+}
+
+// planned leaves out what is no plan's: parts come along whose own listings
+// nobody asked for. Nor is it news if these fail.
+func (p *pass) planned(wants []want, out *outcome, from int) []want {
+	products := make(map[string]bool, len(p.expect))
+	for _, l := range p.expect {
+		products[l.ProductID] = true
+	}
+	asked := func(w *want) bool { _, asked := p.expect[w.sku]; return asked }
+	ours := slices.DeleteFunc(out.results[from:], func(r result) bool { return !asked(&r.want) && !products[r.stock.ProductID] })
+	out.results = out.results[:from+len(ours)]
+	return slices.DeleteFunc(wants, func(w want) bool { return !asked(&w) })
 }
 
 // claimed counts who wants each SKU, or returns nil if no two want the same.
@@ -189,25 +201,27 @@ func (p *pass) kits(ctx context.Context, stocks []channel.Stock, wants []want, o
 			continue
 		}
 		w := want{sku: k.SKU, parts: k.Parts, quantity: -1, stock: byID[k.Parts[0].ProductID]}
-		var err error
+		var err error // the first; a pin to 0 counts whatever else is unknown
 		for _, part := range k.Parts {
 			s := byID[part.ProductID]
 			if s == nil {
-				err = fmt.Errorf("%w: part %s of the kit was not read", channel.ErrIncomplete, part.ProductID)
-				break
+				err = cmp.Or(err, fmt.Errorf("%w: part %s of the kit was not read", channel.ErrIncomplete, part.ProductID))
+				w.of = append(w.of, &channel.Stock{ProductID: part.ProductID})
+				continue
 			}
 			w.of = append(w.of, s)
+			if w.asOf.IsZero() || s.AsOf.Before(w.asOf) {
+				w.asOf = s.AsOf
+			}
 			var n int
 			subject := func(ctx context.Context) context.Context { return about(ctx, p.t.name, s.ProductID, s.SKU) }
-			if err = p.s.safelyOn(ctx, "a target's Policy", subject, func() (err error) { n, err = p.t.Policy.Quantity(*s); return heeded(err) }); err != nil {
-				err = fmt.Errorf("part %s of the kit: %w", part.ProductID, err)
-				break
+			unknown := p.s.safelyOn(ctx, "a target's Policy", subject, func() (err error) { n, err = p.t.Policy.Quantity(*s); return heeded(err) })
+			if unknown = cmp.Or(s.Err, unknown); unknown != nil {
+				err = cmp.Or(err, fmt.Errorf("part %s of the kit: %w", part.ProductID, unknown))
+				continue
 			}
 			if n /= part.Units; w.quantity < 0 || n < w.quantity {
 				w.quantity, w.stock = n, s
-			}
-			if w.asOf.IsZero() || s.AsOf.Before(w.asOf) {
-				w.asOf = s.AsOf
 			}
 		}
 		if err != nil {
