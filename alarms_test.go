@@ -73,7 +73,7 @@ func watch(t *testing.T) *watched {
 	require.NoError(t, err)
 	second, err := store.Webhooks("hook-secret")
 	require.NoError(t, err)
-	x.Syncer, err = syncer.New(syncer.Config{Source: source, Schedule: syncer.Never, Hooks: syncer.Hooks{Alarm: x.note}, Targets: []syncer.Target{
+	x.Syncer, err = syncer.New(syncer.Config{Source: source, Schedule: syncer.Never(), Hooks: syncer.Hooks{Alarm: x.note}, Targets: []syncer.Target{
 		{Channel: location, Webhooks: first}, {Channel: store, Webhooks: second}}})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -29,7 +29,7 @@ func poisoned(t *testing.T, n int, gaveUp func(context.Context, syncer.Problem))
 	}
 	c, err := ecosire.New(ecosire.Config{APIKey: "eco_live_test", HTTPClient: e.Client()})
 	require.NoError(t, err)
-	s, err := syncer.New(syncer.Config{Source: c, Targets: []syncer.Target{{Channel: shop}}, Schedule: syncer.Never, WatchEvery: -1,
+	s, err := syncer.New(syncer.Config{Source: c, Targets: []syncer.Target{{Channel: shop}}, Schedule: syncer.Never(), WatchEvery: -1,
 		Hooks: syncer.Hooks{GaveUp: gaveUp}})
 	require.NoError(t, err)
 	return e, ids, shop, s

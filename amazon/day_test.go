@@ -76,7 +76,7 @@ func (d *day) start(ctx context.Context, wg *sync.WaitGroup) {
 		cc.Lag, cc.FeedFrom, cc.Store = dayLag, 100, d.feeds
 	})
 	s, err := syncer.New(syncer.Config{
-		Source: d.source, Queue: d.queue, Targets: []syncer.Target{{Channel: ch}}, WatchEvery: -1, Schedule: syncer.Never,
+		Source: d.source, Queue: d.queue, Targets: []syncer.Target{{Channel: ch}}, WatchEvery: -1, Schedule: syncer.Never(),
 	})
 	require.NoError(d.t, err)
 	d.syncer.Store(s)

@@ -76,7 +76,7 @@ func (a *account) result(ctx context.Context, res *result) {
 		r.Unchanged++
 	case updated:
 		r.Updated++
-		a.change(ctx, res, ChangeShown)
+		a.change(ctx, res, ChangeWritten)
 	case observed:
 		a.observation(ctx, res)
 	case pending:

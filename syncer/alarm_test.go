@@ -88,7 +88,7 @@ func TestAlarmWhenEventsStop(t *testing.T) {
 		require.NoError(t, err)
 		var b bell
 		source, q := &moves{stock: newStock(1, 1, 1, 1, 1)}, syncer.NewMemoryQueue()
-		cfg := syncer.Config{Source: source, Queue: q, Webhooks: hooks, Hooks: b.hooks(), Schedule: syncer.Never, Journal: time.Hour * 24}
+		cfg := syncer.Config{Source: source, Queue: q, Webhooks: hooks, Hooks: b.hooks(), Schedule: syncer.Never(), Journal: time.Hour * 24}
 		s := unguardedly(t, cfg, shop("a", 5))
 		stop := running(t, s)
 		pass(48 * time.Hour) // a quiet weekend
@@ -152,7 +152,7 @@ func TestAlarmWhenASecretFails(t *testing.T) {
 		hooks, err := ecosire.NewWebhooks("s3cret")
 		require.NoError(t, err)
 		var b bell
-		s := configure(t, syncer.Config{Source: newStock(1), Webhooks: hooks, Hooks: b.hooks(), Schedule: syncer.Never}, shop("a", 1))
+		s := configure(t, syncer.Config{Source: newStock(1), Webhooks: hooks, Hooks: b.hooks(), Schedule: syncer.Never()}, shop("a", 1))
 		defer running(t, s)()
 		send := func(secret string, wait time.Duration) {
 			deliver(s.WebhookHandler(), secret, event("p0"))
@@ -211,7 +211,7 @@ func TestAlarmsOfAChannel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b bell
 		c := &clerk{Memory: shop("a", 2)}
-		cfg := syncer.Config{Source: newStock(1, 1), Queue: syncer.NewMemoryQueue(), Hooks: b.hooks(), Schedule: syncer.Never}
+		cfg := syncer.Config{Source: newStock(1, 1), Queue: syncer.NewMemoryQueue(), Hooks: b.hooks(), Schedule: syncer.Never()}
 		s := unguardedly(t, cfg, c)
 		stop := running(t, s)
 		pass(time.Hour)
@@ -273,7 +273,7 @@ func TestAProductInTroubleIsNoAlarm(t *testing.T) {
 			}
 			return next.Push(ctx, updates)
 		}}
-		s := unguardedly(t, syncer.Config{Source: newStock(5, 5), Hooks: b.hooks(), Schedule: syncer.Never}, f, odd)
+		s := unguardedly(t, syncer.Config{Source: newStock(5, 5), Hooks: b.hooks(), Schedule: syncer.Never()}, f, odd)
 		defer running(t, s)()
 		require.NoError(t, s.Notify(t.Context(), "p0"))
 		pass(3 * 24 * time.Hour)
@@ -296,7 +296,7 @@ func TestAlarmWhenNobodyWorks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b bell
 		c := &lazy{Memory: shop("a", 2), hang: make(chan struct{})}
-		s := unguardedly(t, syncer.Config{Source: newStock(1, 1), Hooks: b.hooks(), Schedule: syncer.Never, Patience: 24 * time.Hour}, c)
+		s := unguardedly(t, syncer.Config{Source: newStock(1, 1), Hooks: b.hooks(), Schedule: syncer.Never(), Patience: 24 * time.Hour}, c)
 		stop := running(t, s)
 		require.NoError(t, s.Notify(t.Context(), "p0"))
 		pass(time.Second)
@@ -317,7 +317,7 @@ func TestAlarmWhenClocksDisagree(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b bell
 		source := &moves{stock: newStock(1)}
-		defer running(t, configure(t, syncer.Config{Source: source, Hooks: b.hooks(), Schedule: syncer.Never}, shop("a", 1)))()
+		defer running(t, configure(t, syncer.Config{Source: source, Hooks: b.hooks(), Schedule: syncer.Never()}, shop("a", 1)))()
 		source.skew.Store(int64(-time.Minute))
 		pass(time.Hour)
 		source.skew.Store(int64(time.Hour))
@@ -397,7 +397,7 @@ func TestAlarmWhenTheQueueFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b bell
 		q := &full{MemoryQueue: syncer.NewMemoryQueue()}
-		s := configure(t, syncer.Config{Source: newStock(1), Queue: q, Hooks: b.hooks(), Schedule: syncer.Never}, shop("a", 1))
+		s := configure(t, syncer.Config{Source: newStock(1), Queue: q, Hooks: b.hooks(), Schedule: syncer.Never()}, shop("a", 1))
 		defer running(t, s)()
 		pass(time.Minute)
 		q.now.Store(true)

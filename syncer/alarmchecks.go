@@ -295,7 +295,7 @@ func (s *Syncer) checkReconciled(ctx context.Context, began time.Time) {
 	if err == nil && since.IsZero() {
 		since, err = s.waitingSince(ctx)
 	}
-	if err != nil || s.schedule == Never {
+	if err != nil || s.schedule == Never() {
 		return
 	}
 	due := s.after(ctx, since)

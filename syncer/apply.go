@@ -289,7 +289,7 @@ func (r *Report) Undo() (*Plan, error) {
 		if made := c.Updated + c.pendingNow() + c.Unclear; made > len(c.Changes) {
 			err = errors.Join(err, fmt.Errorf("syncer: Undo: %s: only %d of %d changes are listed", c.Channel, len(c.Changes), made))
 		}
-		p.Channels = append(p.Channels, PlanChannel{Channel: c.Channel, Checked: c.Checked, OnSale: c.OnSale})
+		p.Channels = append(p.Channels, ChannelPlan{Channel: c.Channel, Checked: c.Checked, OnSale: c.OnSale})
 		first := make(map[string]int) // by SKU: its line
 		for _, ch := range c.Changes {
 			at, twice := first[ch.SKU]
@@ -299,7 +299,7 @@ func (r *Report) Undo() (*Plan, error) {
 			l := Line{Channel: c.Channel, ProductID: ch.ProductID, SKU: ch.SKU, ProductSKU: ch.ProductSKU, Name: ch.Name, Shown: &ch.Wanted, Reason: ReasonPutBack}
 			if ch.Shown != nil {
 				l.Wanted, l.Reason = *ch.Shown, ReasonUnder
-				if l.Delta() < 0 {
+				if l.delta() < 0 {
 					l.Reason = ReasonOver
 				}
 			}

@@ -44,7 +44,8 @@ func TestAnUndoIsAsOfNow(t *testing.T) {
 	undo, err := r.Undo()
 	require.NoError(t, err)
 	source.age = time.Minute
-	r, err = s.Apply(t.Context(), undo.Approve())
+	undo.Approved = true
+	r, err = s.Apply(t.Context(), undo)
 	require.NoError(t, err)
 	shows(t, m, 100)
 	assert.WithinDuration(t, time.Now(), r.Channels[0].Changes[0].AsOf, 30*time.Second)
@@ -111,14 +112,15 @@ func TestAnUndoIsWrittenHoweverOften(t *testing.T) {
 	require.NoError(t, err)
 	undo, err := r.Undo()
 	require.NoError(t, err)
+	undo.Approved = true
 	for range 5 {
 		m.Set("SKU-0", 5)
-		r, err = s.Apply(t.Context(), undo.Approve())
+		r, err = s.Apply(t.Context(), undo)
 		require.NoError(t, err)
 		require.Equal(t, 1, r.Channels[0].Updated)
 		shows(t, m, 100)
 	}
-	r, err = s.Apply(t.Context(), undo.Approve())
+	r, err = s.Apply(t.Context(), undo)
 	require.NoError(t, err)
 	assert.Equal(t, 1, r.Channels[0].Unchanged, "it is as it was before")
 }

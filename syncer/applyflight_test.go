@@ -15,7 +15,7 @@ import (
 
 // fresh is another process on the store, in which Run does not run.
 func (l *life) fresh() *syncer.Syncer {
-	return configure(l.T, syncer.Config{Source: l.source, Queue: l.queue, Schedule: syncer.Never, WatchEvery: -1, Settle: l.settle}, l.a, l.b)
+	return configure(l.T, syncer.Config{Source: l.source, Queue: l.queue, Schedule: syncer.Never(), WatchEvery: -1, Settle: l.settle}, l.a, l.b)
 }
 
 // sellTwo has shop a sell two units, which are in flight when the process ends.
@@ -131,7 +131,7 @@ func TestFlightsAreLoadedOnce(t *testing.T) {
 	inLife(t, func(l *life) {
 		l.sellTwo()
 		l.a.Set("SKU-0", 7) // sold while nobody looks
-		s := configure(l.T, syncer.Config{Source: l.source, Queue: &slowRecords{lasting: l.queue}, Schedule: syncer.Never}, l.a, l.b)
+		s := configure(l.T, syncer.Config{Source: l.source, Queue: &slowRecords{lasting: l.queue}, Schedule: syncer.Never()}, l.a, l.b)
 		done := make(chan error, 1)
 		go func() {
 			_, err := s.SyncProducts(l.Context(), "p0")

@@ -187,7 +187,7 @@ func (s *Syncer) executeOn(ctx context.Context, t *target) error {
 	if err != nil || h == nil {
 		return err
 	}
-	plan := &Plan{Run: h.Run, Made: h.Since, Approved: true, Channels: []PlanChannel{{Channel: t.name, OnSale: h.OnSale}}}
+	plan := &Plan{Run: h.Run, Made: h.Since, Approved: true, Channels: []ChannelPlan{{Channel: t.name, OnSale: h.OnSale}}}
 	open := 0
 	var who []string
 	for _, l := range lines {

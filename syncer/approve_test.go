@@ -19,7 +19,7 @@ import (
 func tripped(t *testing.T, q syncer.Queue) (*stock, *channeltest.Memory, *syncer.Syncer, syncer.Holding) {
 	t.Helper()
 	source, m := catalogue(100)
-	s := configure(t, syncer.Config{Source: source, Queue: q, Schedule: syncer.Never}, m)
+	s := configure(t, syncer.Config{Source: source, Queue: q, Schedule: syncer.Never()}, m)
 	_, err := s.Reconcile(t.Context())
 	require.NoError(t, err)
 	for i := range 50 {
@@ -39,7 +39,7 @@ func TestApprove(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			q := syncer.NewMemoryQueue()
 			source, m, s, h := tripped(t, q)
-			defer running(t, configure(t, syncer.Config{Source: source, Queue: q, Schedule: syncer.Never}, m))()
+			defer running(t, configure(t, syncer.Config{Source: source, Queue: q, Schedule: syncer.Never()}, m))()
 			require.NoError(t, s.Approve(t.Context(), syncer.Approval{Channel: "a", Who: "ann", Hash: h.Hash}))
 			pass(time.Minute)
 			assert.Equal(t, 50, gone(m, 100))
@@ -135,7 +135,7 @@ func TestAGuardWithoutItsMemoryHolds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, m := catalogue(100)
 		q := &forgetful{MemoryQueue: syncer.NewMemoryQueue()}
-		s := configure(t, syncer.Config{Source: source, Queue: q, Schedule: syncer.Never}, m)
+		s := configure(t, syncer.Config{Source: source, Queue: q, Schedule: syncer.Never()}, m)
 		q.broken = true
 		source.put("p0", "SKU-0", 0)
 		r, err := s.SyncProducts(t.Context(), "p0")
@@ -165,7 +165,7 @@ func (f *forgetful) Load(ctx context.Context, set, key string) ([]byte, error) {
 func TestAGuardWithoutLinesCanBeApproved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, m := catalogue(100)
-		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never}, m)
+		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never()}, m)
 		_, err := s.Reconcile(t.Context())
 		require.NoError(t, err)
 		for i := range 50 {

@@ -48,7 +48,7 @@ func TestWhatIsCaughtUpWithIsPutAsideOnce(t *testing.T) {
 			m.Set(sku, 2)
 			m.Set(sku+"-6", 1) // and none is left
 		}
-		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never,
+		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never(),
 			Targets: []syncer.Target{{Channel: failing(m, "SKU", 20*time.Second), Listings: packs}}})
 		r, err := s.Reconcile(t.Context())
 		require.ErrorIs(t, err, syncer.ErrHeld)
@@ -75,7 +75,7 @@ func TestWhatWasPutAsideMayBeOver(t *testing.T) {
 			m.Set(sku, 2)
 			m.Set(sku+"-6", 1)
 		}
-		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never,
+		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never(),
 			Targets: []syncer.Target{{Channel: failing(m, "SKU", 20*time.Second), Listings: packs}}})
 		time.AfterFunc(10*time.Second, func() {
 			for i := range 30 {
@@ -95,7 +95,7 @@ func TestKitsThatWereMissedAreCaughtUpWith(t *testing.T) {
 		for i := range 10 {
 			m.Set(fmt.Sprintf("KIT-%d", i), 8)
 		}
-		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never,
+		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never(),
 			Targets: []syncer.Target{{Channel: failing(m, "KIT", 20*time.Second), Kits: kits(10)}}})
 		r, err := s.Reconcile(t.Context())
 		require.NoError(t, err)
@@ -110,7 +110,7 @@ func TestKitsThatWereMissedAreCaughtUpWith(t *testing.T) {
 		for i := range 10 {
 			m.Set(fmt.Sprintf("KIT-%d", i), 8)
 		}
-		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never,
+		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never(),
 			Targets: []syncer.Target{{Channel: failing(m, "KIT", 20*time.Hour), Kits: kits(10)}}})
 		_, err := s.Reconcile(t.Context())
 		require.ErrorIs(t, err, syncer.ErrNotCompared)
@@ -121,7 +121,7 @@ func TestKitsThatWereMissedAreCaughtUpWith(t *testing.T) {
 func TestAProductThatComesAndGoesCountsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, m := catalogue(30)
-		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never, Gather: -1}, m)
+		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never(), Gather: -1}, m)
 		_, err := s.Reconcile(t.Context())
 		require.NoError(t, err)
 		defer running(t, s)()
@@ -153,7 +153,7 @@ func TestAnApprovalUpToCountsProducts(t *testing.T) {
 		m.Set(sku, 60)
 		m.Set(sku+"-6", 10)
 	}
-	s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never, Targets: []syncer.Target{{Channel: m, Listings: packs}}})
+	s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never(), Targets: []syncer.Target{{Channel: m, Listings: packs}}})
 	_, err := s.Reconcile(t.Context())
 	require.ErrorIs(t, err, syncer.ErrHeld)
 	held, err := s.Held(t.Context())
@@ -180,7 +180,7 @@ func TestWhatWasPutAsideIsShownByTheEnd(t *testing.T) {
 			}
 			return next.Levels(ctx, skus)
 		}}
-		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never,
+		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never(),
 			Targets: []syncer.Target{{Channel: customers, Guard: syncer.Guard{Losses: 1}}}})
 		r, err := s.Reconcile(t.Context())
 		require.NoError(t, err)
@@ -196,7 +196,7 @@ func TestWhatIsUnclearToTheEndIsToldOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, m := newStock(5, 5), shop("a", 2)
 		m.Set("SKU-1", 5)
-		s := unguardedly(t, syncer.Config{Source: source, Schedule: syncer.Never}, failing(m, "SKU-0", time.Hour))
+		s := unguardedly(t, syncer.Config{Source: source, Schedule: syncer.Never()}, failing(m, "SKU-0", time.Hour))
 		r, err := s.Reconcile(t.Context())
 		require.ErrorIs(t, err, syncer.ErrNotCompared)
 		c := r.Channels[0]

@@ -25,7 +25,7 @@ func TestACallOnAnyReplica(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				server, source := queuetest.NewServer(leaseTime), newStock(5, 100, 0)
 				m, other := shop("shop", 3), shop("other", 1)
-				cfg := syncer.Config{Source: source, Schedule: syncer.Never, Targets: targets(m, other)}
+				cfg := syncer.Config{Source: source, Schedule: syncer.Never(), Targets: targets(m, other)}
 				lead := join(t, server, "a", cfg, nil)
 				pass(2 * time.Second)
 				call := lead.Syncer
@@ -88,7 +88,7 @@ func TestWhatIsNotDoneIsPending(t *testing.T) {
 			time.Sleep(20 * time.Second)
 			return next.Push(ctx, updates)
 		}}
-		cfg := syncer.Config{Source: source, Schedule: syncer.Never, Targets: targets(fast, late)}
+		cfg := syncer.Config{Source: source, Schedule: syncer.Never(), Targets: targets(fast, late)}
 		join(t, server, "a", cfg, nil)
 		pass(2 * time.Second)
 		b := join(t, server, "b", cfg, nil)
@@ -113,7 +113,7 @@ func TestWhatIsNotDoneIsPending(t *testing.T) {
 func TestNoLeader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, source, m := queuetest.NewServer(leaseTime), newStock(5, 6), shop("shop", 2)
-		cfg := syncer.Config{Source: source, Schedule: syncer.Never, Targets: targets(m), Queue: server.Open()}
+		cfg := syncer.Config{Source: source, Schedule: syncer.Never(), Targets: targets(m), Queue: server.Open()}
 		cron := configure(t, cfg)
 		began := time.Now()
 		r, err := cron.SyncProducts(t.Context(), "p0")
@@ -147,7 +147,7 @@ func TestNoLeader(t *testing.T) {
 func TestACallOutlivesItsLeader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, m := queuetest.NewServer(leaseTime), shop("shop", 1)
-		cfg := syncer.Config{Source: newStock(5), Schedule: syncer.Never}
+		cfg := syncer.Config{Source: newStock(5), Schedule: syncer.Never()}
 		hangs := &channeltest.Intercept{Channel: m, OnPush: func(ctx context.Context, _ channel.Channel, _ []channel.Update) error {
 			<-ctx.Done()
 			return ctx.Err()
@@ -175,7 +175,7 @@ func TestReconcileTwiceOnTwoReplicas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, source := queuetest.NewServer(leaseTime), newStock(5)
 		source.delay = 5 * time.Second
-		cfg := syncer.Config{Source: source, Schedule: syncer.Never, Targets: targets(shop("shop", 1))}
+		cfg := syncer.Config{Source: source, Schedule: syncer.Never(), Targets: targets(shop("shop", 1))}
 		a := join(t, server, "a", cfg, nil)
 		pass(2 * time.Second)
 		b := join(t, server, "b", cfg, nil)
@@ -196,7 +196,7 @@ func TestAnApprovalOnAStandby(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stock := make([]int, 40)
 		server, source, m := queuetest.NewServer(leaseTime), newStock(stock...), shop("shop", 40)
-		cfg := syncer.Config{Source: source, Schedule: syncer.Never, Targets: []syncer.Target{{Channel: m}}}
+		cfg := syncer.Config{Source: source, Schedule: syncer.Never(), Targets: []syncer.Target{{Channel: m}}}
 		join(t, server, "a", cfg, nil)
 		pass(2 * time.Second)
 		b := join(t, server, "b", cfg, nil)

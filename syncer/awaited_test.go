@@ -55,7 +55,7 @@ func TestTheOutcomeOfAFileIsComparedAfterARestart(t *testing.T) {
 		f := &filer{market: market{lag: time.Minute, items: make(map[string]offer)}}
 		queue := NewMemoryQueue() // stands for one that survives
 		start := func() (*Syncer, func()) {
-			s, err := New(Config{Source: sevens(3), Targets: []Target{{Channel: f}}, Queue: queue, Schedule: Never})
+			s, err := New(Config{Source: sevens(3), Targets: []Target{{Channel: f}}, Queue: queue, Schedule: Never()})
 			require.NoError(t, err)
 			ctx, cancel := context.WithCancel(t.Context())
 			var wg sync.WaitGroup

@@ -43,7 +43,7 @@ func TestAChannelIsLeftAloneForAsLongAsItAsks(t *testing.T) {
 				}
 				return next.Levels(ctx, skus)
 			}}
-			s := configure(t, syncer.Config{Source: newStock(1), Schedule: syncer.Never}, c)
+			s := configure(t, syncer.Config{Source: newStock(1), Schedule: syncer.Never()}, c)
 			stop := running(t, s)
 			require.NoError(t, s.Notify(t.Context(), "p0"))
 			pass(10 * time.Minute)
@@ -73,7 +73,7 @@ func TestASourceIsLeftAloneForAsLongAsItAsks(t *testing.T) {
 	for _, tt := range asks {
 		synctest.Test(t, func(t *testing.T) {
 			source, m := &busy{stock: newStock(1), asked: tt.asked}, shop("a", 1)
-			s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never}, m)
+			s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never()}, m)
 			stop := running(t, s)
 			require.NoError(t, s.Notify(t.Context(), "p0"))
 			pass(10 * time.Minute)
@@ -103,7 +103,7 @@ func TestASourcesOutageIsForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		erp, m := newStock(1), shop("a", 1)
 		source := &outage{Source: erp}
-		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never}, m)
+		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never()}, m)
 		defer running(t, s)()
 		source.down.Store(true)
 		require.NoError(t, s.Notify(t.Context(), "p0"))
@@ -176,7 +176,7 @@ func TestReadingDoesNotProveThatWritingWorks(t *testing.T) {
 			}
 			return errors.New("read-only")
 		}}
-		s := unguardedly(t, syncer.Config{Source: source, Schedule: syncer.Never, Hooks: syncer.Hooks{
+		s := unguardedly(t, syncer.Config{Source: source, Schedule: syncer.Never(), Hooks: syncer.Hooks{
 			Up: func(context.Context, string, time.Duration) { ups.Add(1) },
 		}}, c)
 		stop := running(t, s)

@@ -38,7 +38,7 @@ func TestAReplayedDeliveryYieldsToOthers(t *testing.T) {
 				for i := range n {
 					m.Set(fmt.Sprintf("S%05d", i), 50)
 				}
-				s := configure(t, syncer.Config{Source: e.client, Schedule: syncer.Never, WatchEvery: -1}, m)
+				s := configure(t, syncer.Config{Source: e.client, Schedule: syncer.Never(), WatchEvery: -1}, m)
 				defer running(t, s)()
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
@@ -105,7 +105,7 @@ func (p *paced) Pace(ctx context.Context) error {
 func TestPaceKnowsWhatIsRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := &paced{newStock(5), make(chan []string, 1)}
-		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never,
+		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never(),
 			Targets: []syncer.Target{{Channel: shop("a", 1), Policy: syncer.In("w1", "w2")}}})
 		defer running(t, s)()
 		require.NoError(t, s.Notify(t.Context(), "p0"))
@@ -125,7 +125,7 @@ func TestTheSourcesOutagesAttemptsAreNotTheProducts(t *testing.T) {
 			}
 			return next.Push(ctx, u)
 		}}
-		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never}, c)
+		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never()}, c)
 		defer running(t, s)()
 		require.NoError(t, s.Notify(t.Context(), "p0"))
 		pass(10 * time.Minute)

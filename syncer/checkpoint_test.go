@@ -307,11 +307,11 @@ func TestBetween(t *testing.T) {
 	} {
 		assert.Equal(t, at(tt.next), tt.s.Next(at(tt.after)), "%s", tt.after)
 	}
-	assert.Zero(t, syncer.Between(syncer.Never, 0, time.Hour, berlin).Next(time.Now()))
+	assert.Zero(t, syncer.Between(syncer.Never(), 0, time.Hour, berlin).Next(time.Now()))
 	m := channeltest.NewMemory("a")
 	for _, s := range []syncer.Schedule{
-		syncer.Between(nil, 0, time.Hour, berlin), syncer.Between(syncer.Never, 0, time.Hour, nil), syncer.Between(syncer.Never, 3, 3, berlin),
-		syncer.Between(syncer.Never, -1, 3, berlin), syncer.Between(syncer.Never, 0, 25*time.Hour, berlin),
+		syncer.Between(nil, 0, time.Hour, berlin), syncer.Between(syncer.Never(), 0, time.Hour, nil), syncer.Between(syncer.Never(), 3, 3, berlin),
+		syncer.Between(syncer.Never(), -1, 3, berlin), syncer.Between(syncer.Never(), 0, 25*time.Hour, berlin),
 	} {
 		_, err := syncer.New(syncer.Config{Source: newStock(1), Schedule: s, Targets: targets(m)})
 		assert.ErrorContains(t, err, "Between")

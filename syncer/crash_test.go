@@ -247,7 +247,7 @@ func TestCrashService(t *testing.T) {
 	require.NoError(t, err)
 	s := configure(t, syncer.Config{
 		Source: source, Webhooks: hooks, Queue: queue, Gather: 10 * time.Millisecond,
-		WatchEvery: -1, Schedule: syncer.Never,
+		WatchEvery: -1, Schedule: syncer.Never(),
 	}, location, store)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

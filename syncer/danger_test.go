@@ -25,7 +25,7 @@ func TestAReplayedDeliveryCostsLittle(t *testing.T) {
 		for i := range 10 {
 			m.Set(fmt.Sprintf("S%05d", i), 50)
 		}
-		s := configure(t, syncer.Config{Source: e.client, Schedule: syncer.Never, WatchEvery: -1}, m)
+		s := configure(t, syncer.Config{Source: e.client, Schedule: syncer.Never(), WatchEvery: -1}, m)
 		defer running(t, s)()
 		pass(time.Minute)
 		quantity := func(i int) int {
@@ -88,7 +88,7 @@ func TestDangerFirst(t *testing.T) {
 			time.Sleep(10 * time.Second)
 			return next.Push(ctx, u)
 		}}
-		s := unguardedly(t, syncer.Config{Source: source, Schedule: syncer.Never, Webhooks: ordered{}}, slow)
+		s := unguardedly(t, syncer.Config{Source: source, Schedule: syncer.Never(), Webhooks: ordered{}}, slow)
 		defer running(t, s)()
 		_, err := s.Reconcile(t.Context()) // it is known then what is scarce
 		require.NoError(t, err)

@@ -112,7 +112,7 @@ func counter(t *testing.T, hooks syncer.Hooks) (c *till, src *stock, s *syncer.S
 	time.Sleep(5 * time.Minute)
 	src = newStock()
 	src.put("1", "A", 7)
-	s, err := syncer.New(syncer.Config{Source: src, Targets: []syncer.Target{{Channel: c}}, Schedule: syncer.Never, Hooks: hooks})
+	s, err := syncer.New(syncer.Config{Source: src, Targets: []syncer.Target{{Channel: c}}, Schedule: syncer.Never(), Hooks: hooks})
 	require.NoError(t, err)
 	return c, src, s
 }

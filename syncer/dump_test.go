@@ -119,7 +119,7 @@ func TestRecordsOfAnotherVersion(t *testing.T) {
 					require.NoError(t, q.Save(t.Context(), "state", syncer.Record{Key: "format", Value: []byte(tt.format)}))
 				}
 				source, m := newStock(5), shop("a", 1)
-				s := configure(t, syncer.Config{Source: source, Queue: q, Schedule: syncer.Never}, m)
+				s := configure(t, syncer.Config{Source: source, Queue: q, Schedule: syncer.Never()}, m)
 				_, err := s.Reconcile(t.Context())
 				_, copying := syncer.CopyQueue(t.Context(), syncer.NewMemoryQueue(), q)
 				stop := running(t, s)

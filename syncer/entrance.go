@@ -168,7 +168,7 @@ func (e *entrance) plan(lines func(*account) []Line) *Plan {
 	p := &Plan{Run: e.report.Run, Made: e.report.Started, Read: e.report.Read}
 	for _, a := range e.accounts {
 		c := &a.report
-		p.Channels = append(p.Channels, PlanChannel{Channel: c.Channel, Checked: a.compared, Agreed: c.Unchanged + c.Updated, OnSale: c.OnSale})
+		p.Channels = append(p.Channels, ChannelPlan{Channel: c.Channel, Checked: a.compared, Agreed: c.Unchanged + c.Updated, OnSale: c.OnSale})
 		p.Lines = append(p.Lines, lines(a)...)
 	}
 	if len(p.Lines) == 0 {

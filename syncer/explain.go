@@ -40,11 +40,11 @@ type Explanation struct {
 	// Marked is set if it was marked and has not reached the channels' lanes.
 	Marked *Waiting `json:"marked,omitempty"`
 	// Channels has one entry for each target.
-	Channels []Explained `json:"channels"`
+	Channels []ChannelExplanation `json:"channels"`
 }
 
-// Explained is what an [Explanation] says of one channel.
-type Explained struct {
+// ChannelExplanation is what an [Explanation] says of one channel.
+type ChannelExplanation struct {
 	Channel string `json:"channel"`
 	// Down is since when the channel as a whole fails, or zero, and DownErr why.
 	Down    time.Time `json:"down,omitzero"`
@@ -54,7 +54,7 @@ type Explained struct {
 	Paused *Pause `json:"paused,omitempty"`
 	// Listings are what the channel shows of the product; none if the target's
 	// Filter or Listings leave it out.
-	Listings []Listed `json:"listings,omitempty"`
+	Listings []ListingExplanation `json:"listings,omitempty"`
 	// Waiting is set if the product is marked for the channel. With an Attempt
 	// above 0 it was tried, and Trouble says why it failed.
 	Waiting *Waiting `json:"waiting,omitempty"`
@@ -64,8 +64,8 @@ type Explained struct {
 	History []Entry `json:"history,omitempty"`
 }
 
-// Listed is what an [Explanation] says of one listing.
-type Listed struct {
+// ListingExplanation is what an [Explanation] says of one listing.
+type ListingExplanation struct {
 	SKU   string `json:"sku"`
 	Parts []Part `json:"parts,omitempty"` // see [Listing]
 	// Steps are those of the policy, for the product; a kit has none.
@@ -110,8 +110,8 @@ func (x Explanation) MarshalJSON() ([]byte, error) {
 }
 
 // MarshalJSON writes DownErr as its text and a class.
-func (x Explained) MarshalJSON() ([]byte, error) {
-	type plain Explained
+func (x ChannelExplanation) MarshalJSON() ([]byte, error) {
+	type plain ChannelExplanation
 	return json.Marshal(struct {
 		plain
 		failure
@@ -119,8 +119,8 @@ func (x Explained) MarshalJSON() ([]byte, error) {
 }
 
 // MarshalJSON writes Err as its text and a class.
-func (x Listed) MarshalJSON() ([]byte, error) {
-	type plain Listed
+func (x ListingExplanation) MarshalJSON() ([]byte, error) {
+	type plain ListingExplanation
 	return json.Marshal(struct {
 		plain
 		failure
@@ -200,8 +200,8 @@ func (s *Syncer) Explain(ctx context.Context, q Question) (*Explanation, error) 
 }
 
 // explain explains a product on one channel.
-func (s *Syncer) explain(ctx context.Context, t *target, x *Explanation, stocks []channel.Stock, remembered bool) (*Explained, error) {
-	c := &Explained{Channel: t.name, Paused: t.pause.get()}
+func (s *Syncer) explain(ctx context.Context, t *target, x *Explanation, stocks []channel.Stock, remembered bool) (*ChannelExplanation, error) {
+	c := &ChannelExplanation{Channel: t.name, Paused: t.pause.get()}
 	c.Down, c.DownErr = t.state.down()
 	if x.Stock != nil {
 		c.Listings = s.listed(ctx, t, x.Stock, stocks)
@@ -248,7 +248,7 @@ func (s *Syncer) explain(ctx context.Context, t *target, x *Explanation, stocks 
 }
 
 // listed returns what the target should show of a product.
-func (s *Syncer) listed(ctx context.Context, t *target, stock *channel.Stock, stocks []channel.Stock) []Listed {
+func (s *Syncer) listed(ctx context.Context, t *target, stock *channel.Stock, stocks []channel.Stock) []ListingExplanation {
 	p := &pass{s: s, t: t, purpose: surveying, reread: s.readNow}
 	out := new(outcome)
 	wants := p.want(ctx, stocks, out)
@@ -263,14 +263,14 @@ func (s *Syncer) listed(ctx context.Context, t *target, stock *channel.Stock, st
 		steps, _ = t.Policy.Explain(*stock) // what a step does not know is the listing's error
 		return nil
 	})
-	var all []Listed
+	var all []ListingExplanation
 	add := func(w *want, err error) {
 		mine := w.stock.ProductID == stock.ProductID
 		kit := w.isKit() || len(w.parts) == 1 && w.parts[0].ProductID != stock.ProductID
 		if !mine && !slices.ContainsFunc(w.parts, func(p Part) bool { return p.ProductID == stock.ProductID }) {
 			return
 		}
-		l := Listed{SKU: w.sku, Parts: w.parts, Err: err, Pinned: w.pin}
+		l := ListingExplanation{SKU: w.sku, Parts: w.parts, Err: err, Pinned: w.pin}
 		if !kit {
 			l.Steps = steps
 		}
@@ -291,7 +291,7 @@ func (s *Syncer) listed(ctx context.Context, t *target, stock *channel.Stock, st
 
 // lookAt reads what the channel shows. It takes no turn: it changes nothing.
 // What cannot be read is told from memory.
-func (s *Syncer) lookAt(ctx context.Context, t *target, listings []Listed, now time.Time) {
+func (s *Syncer) lookAt(ctx context.Context, t *target, listings []ListingExplanation, now time.Time) {
 	var skus []string
 	for i := range listings {
 		if listings[i].Err == nil || errors.Is(listings[i].Err, channel.ErrAmbiguousSKU) {
@@ -353,7 +353,7 @@ func (s *Syncer) lookAt(ctx context.Context, t *target, listings []Listed, now t
 
 // recall adds to listings what was accepted and does not show yet, and, if
 // asked, what the channel was last known to show.
-func (m *memory) recall(listings []Listed, shows bool) {
+func (m *memory) recall(listings []ListingExplanation, shows bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for i := range listings {
@@ -382,7 +382,7 @@ func (m *memory) recall(listings []Listed, shows bool) {
 }
 
 // heldOf tells which listings the guard holds.
-func (s *Syncer) heldOf(ctx context.Context, t *target, listings []Listed) error {
+func (s *Syncer) heldOf(ctx context.Context, t *target, listings []ListingExplanation) error {
 	trip, _, err := t.tripped(ctx, s)
 	if err != nil || trip == nil {
 		return err

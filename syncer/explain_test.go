@@ -82,7 +82,7 @@ func newSituation(t *testing.T) *situation {
 func (w *situation) build() {
 	w.target.Channel = w.shop
 	w.s = configure(w.t, syncer.Config{
-		Source: w.source, Queue: w.queue, Targets: []syncer.Target{w.target}, Schedule: syncer.Never, Journal: 7 * 24 * time.Hour,
+		Source: w.source, Queue: w.queue, Targets: []syncer.Target{w.target}, Schedule: syncer.Never(), Journal: 7 * 24 * time.Hour,
 	})
 }
 

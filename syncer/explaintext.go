@@ -42,7 +42,7 @@ func (x *Explanation) String() string {
 
 func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
 
-func (c *Explained) write(b *strings.Builder, x *Explanation) {
+func (c *ChannelExplanation) write(b *strings.Builder, x *Explanation) {
 	fmt.Fprintf(b, "\n%s\n", c.Channel)
 	if !c.Down.IsZero() {
 		fmt.Fprintf(b, "  The channel fails since %s: %v. What is due for it is done when it works again.\n", clock(c.Down), c.DownErr)
@@ -73,12 +73,12 @@ func (c *Explained) write(b *strings.Builder, x *Explanation) {
 	}
 }
 
-func (l *Listed) agrees() bool {
+func (l *ListingExplanation) agrees() bool {
 	return l.Err == nil && l.Wanted != nil && l.Shows != nil && *l.Shows == *l.Wanted
 }
 
 // sentence says how things are at a time.
-func (l *Listed) sentence(now time.Time) string {
+func (l *ListingExplanation) sentence(now time.Time) string {
 	sku := text.Clean(l.SKU)
 	if sku == "" {
 		sku = "(no SKU)"
@@ -125,7 +125,7 @@ func (l *Listed) sentence(now time.Time) string {
 }
 
 // way says how the policy comes to the quantity.
-func (l *Listed) way() string {
+func (l *ListingExplanation) way() string {
 	var parts []string
 	for _, s := range l.Steps {
 		parts = append(parts, fmt.Sprintf("%s → %d", s.Name, s.Quantity))
@@ -145,7 +145,7 @@ func (l *Listed) way() string {
 }
 
 // next says what will happen.
-func (c *Explained) next(agreeing bool) string {
+func (c *ChannelExplanation) next(agreeing bool) string {
 	w, t := c.Waiting, c.Trouble
 	switch {
 	case w != nil && w.Leased:
@@ -156,7 +156,7 @@ func (c *Explained) next(agreeing bool) string {
 		return fmt.Sprintf("It was marked at %s (%s), and is looked at again at %s.", clock(w.Last), w.Why, clock(w.Due))
 	case w != nil:
 		return fmt.Sprintf("It was marked at %s (%s), and waits for its turn.", clock(w.Last), w.Why)
-	case t != nil && t.GivenUp && slices.ContainsFunc(c.Listings, func(l Listed) bool { return l.Err != nil && channel.Class(l.Err) == channel.Class(t.Err) }):
+	case t != nil && t.GivenUp && slices.ContainsFunc(c.Listings, func(l ListingExplanation) bool { return l.Err != nil && channel.Class(l.Err) == channel.Class(t.Err) }):
 		return fmt.Sprintf("It was given up at %s, until it changes or the next reconciliation.", clock(t.At))
 	case t != nil && t.GivenUp:
 		return fmt.Sprintf("It was given up at %s, until it changes or the next reconciliation: %v.", clock(t.At), t.Err)

@@ -47,7 +47,7 @@ func (s *Syncer) aloft(ctx context.Context, id string) (*flight, error) {
 }
 
 // unraised notes that the listing was set lower, and is not raised for a while.
-func (l *Listed) unraised(channel string, f *flight) {
+func (l *ListingExplanation) unraised(channel string, f *flight) {
 	for _, e := range f.Edits {
 		if e.Channel != channel || e.SKU != l.SKU {
 			continue

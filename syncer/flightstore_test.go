@@ -37,7 +37,7 @@ func inLife(t *testing.T, do func(l *life)) {
 
 func (l *life) start() {
 	s, err := syncer.New(syncer.Config{
-		Source: l.source, Queue: l.queue, Schedule: syncer.Never, WatchEvery: -1, Settle: l.settle,
+		Source: l.source, Queue: l.queue, Schedule: syncer.Never(), WatchEvery: -1, Settle: l.settle,
 		Targets: []syncer.Target{{Channel: l.a, Policy: l.policy}, {Channel: l.b, Policy: l.policy}},
 	})
 	require.NoError(l, err)

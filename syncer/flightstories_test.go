@@ -124,7 +124,7 @@ func newFlight(t *testing.T, story flightStory, blind bool) *flight {
 
 // begin makes a new syncer, as a new process does.
 func (f *flight) begin(edit ...func(*syncer.Config)) {
-	cfg := syncer.Config{Source: f.erp, Queue: f.queue, Schedule: syncer.Never, WatchEvery: -1}
+	cfg := syncer.Config{Source: f.erp, Queue: f.queue, Schedule: syncer.Never(), WatchEvery: -1}
 	for _, sh := range f.shops {
 		cfg.Targets = append(cfg.Targets, sh.target)
 	}

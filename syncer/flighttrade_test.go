@@ -220,7 +220,7 @@ func (d *trade) Stock(ctx context.Context, ids ...string) iter.Seq2[channel.Stoc
 }
 
 func (d *trade) begin() {
-	cfg := syncer.Config{Source: d, Queue: d.queue, Schedule: syncer.Never, WatchEvery: -1}
+	cfg := syncer.Config{Source: d, Queue: d.queue, Schedule: syncer.Never(), WatchEvery: -1}
 	for _, sh := range d.shops {
 		cfg.Targets = append(cfg.Targets, sh.target)
 	}

@@ -133,7 +133,7 @@ func TestFlightTakesNoLagForASale(t *testing.T) {
 		source := newPromises(100)
 		var shops [2]*channeltest.Lagging
 		var writes atomic.Int32
-		cfg := syncer.Config{Source: source, Schedule: syncer.Never, WatchEvery: -1}
+		cfg := syncer.Config{Source: source, Schedule: syncer.Never(), WatchEvery: -1}
 		for i := range shops {
 			shops[i] = channeltest.NewLagging(fmt.Sprint("lagging-", i), 40*time.Second)
 			shops[i].Set("SKU-0", 100)
@@ -182,7 +182,7 @@ func TestFlightOfKits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := newPromises(20, 30)
 		var shops [2]*flightShop
-		cfg := syncer.Config{Source: source, Schedule: syncer.Never, WatchEvery: -1}
+		cfg := syncer.Config{Source: source, Schedule: syncer.Never(), WatchEvery: -1}
 		for i, name := range []string{"a", "b"} {
 			shops[i] = newFlightShop(name, false)
 			for _, sku := range []string{"SKU-0", "SKU-1", "KIT"} {
@@ -322,7 +322,7 @@ func TestFlightIsBounded(t *testing.T) {
 			b.Set(fmt.Sprint("SKU-", i), 8)
 		}
 		a.target.Guard, b.target.Guard = syncer.Guard{}, syncer.Guard{}
-		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never, WatchEvery: -1, Targets: []syncer.Target{a.target, b.target}})
+		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never(), WatchEvery: -1, Targets: []syncer.Target{a.target, b.target}})
 		_, err := s.Reconcile(t.Context())
 		require.NoError(t, err)
 		running(t, s)

@@ -74,7 +74,7 @@ func TestAFigureThatCouldNotBeReadIsAskedForAgainSoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := channeltest.NewMemory("a")
 		m.Set("A", 9)
-		s, err := New(Config{Source: new(once), Targets: []Target{{Channel: m}}, Schedule: Never})
+		s, err := New(Config{Source: new(once), Targets: []Target{{Channel: m}}, Schedule: Never()})
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)

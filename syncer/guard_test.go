@@ -135,7 +135,7 @@ func TestABadImportByEvents(t *testing.T) {
 					m.Set(fmt.Sprintf("SKU-%d", i), tt.before)
 				}
 				source.setAll(tt.before)
-				s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never}, m)
+				s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never()}, m)
 				if tt.counted {
 					_, err := s.Reconcile(t.Context())
 					require.NoError(t, err)
@@ -253,7 +253,7 @@ func TestWhatMustNotTrip(t *testing.T) {
 				}
 				return next.Levels(ctx, skus)
 			}}
-			s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never}, c)
+			s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never()}, c)
 			_, err := s.Reconcile(t.Context())
 			require.NoError(t, err)
 			defer running(t, s)()
@@ -419,7 +419,7 @@ func (p plainReader) Levels(ctx context.Context, skus []string) ([]channel.Level
 func TestASaleIsCountedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, m := catalogue(100)
-		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never}, m)
+		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never()}, m)
 		_, err := s.Reconcile(t.Context())
 		require.NoError(t, err)
 		defer running(t, s)()

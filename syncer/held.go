@@ -404,7 +404,7 @@ func (s *Syncer) holding(ctx context.Context, t *target) (*Holding, []heldLine, 
 		h.Approved = nil
 	}
 	h.Hash = hashOf(h.Lines)
-	slices.SortStableFunc(h.Lines, func(a, b Line) int { return abs(b.Delta()) - abs(a.Delta()) })
+	slices.SortStableFunc(h.Lines, func(a, b Line) int { return abs(b.delta()) - abs(a.delta()) })
 	return h, lines, nil
 }
 

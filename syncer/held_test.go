@@ -21,7 +21,7 @@ import (
 func hundred(t *testing.T, q syncer.Queue) (*stock, *channeltest.Memory, *syncer.Syncer) {
 	t.Helper()
 	source, m := catalogue(100)
-	s := configure(t, syncer.Config{Source: source, Queue: q, Schedule: syncer.Never}, m)
+	s := configure(t, syncer.Config{Source: source, Queue: q, Schedule: syncer.Never()}, m)
 	_, err := s.Reconcile(t.Context())
 	require.NoError(t, err)
 	return source, m, s
@@ -79,7 +79,7 @@ func TestTheGuardsWindow(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			source, m := catalogue(100)
-			s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never,
+			s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never(),
 				Targets: []syncer.Target{{Channel: m, Guard: syncer.Guard{Window: tt.window}}}})
 			_, err := s.Reconcile(t.Context())
 			require.NoError(t, err)
@@ -115,7 +115,7 @@ func TestHeldByAnotherProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := syncer.NewMemoryQueue()
 		source, m, s, _ := tripped(t, q)
-		other := configure(t, syncer.Config{Source: source, Queue: q, Schedule: syncer.Never}, m)
+		other := configure(t, syncer.Config{Source: source, Queue: q, Schedule: syncer.Never()}, m)
 		held, err := other.Held(t.Context())
 		require.NoError(t, err)
 		assert.Len(t, held[0].Lines, 50)

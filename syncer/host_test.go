@@ -115,7 +115,7 @@ func TestNoMethodOfAQueuePanicsThrough(t *testing.T) {
 				q := newTrickyQueue()
 				q.play(method, func() { panic("boom") })
 				a := shop("a", 2)
-				s := configure(t, syncer.Config{Source: newStock(90, 80), Queue: q, Schedule: syncer.Never}, a)
+				s := configure(t, syncer.Config{Source: newStock(90, 80), Queue: q, Schedule: syncer.Never()}, a)
 				var errs []error
 				_, err := s.Reconcile(t.Context())
 				errs = append(errs, err)
@@ -169,7 +169,7 @@ func TestAQueueThatDoesNotReturn(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				q, release := newTrickyQueue(), make(chan struct{})
 				a := shop("a", 2)
-				s := configure(t, syncer.Config{Source: newStock(90, 80), Queue: q, Schedule: syncer.Never}, a)
+				s := configure(t, syncer.Config{Source: newStock(90, 80), Queue: q, Schedule: syncer.Never()}, a)
 				require.NoError(t, s.Notify(t.Context(), "p0", "p1"))
 				q.play(method, func() { <-release }) // whatever ctx says
 				stop := running(t, s)
@@ -399,7 +399,7 @@ func TestAnErrorThatPanicsIsAnError(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				source, a, b := newStock(90, 80), shop("a", 2), shop("b", 2)
 				ill := &channeltest.Intercept{Channel: a}
-				cfg := syncer.Config{Source: source, Schedule: syncer.Never, Targets: []syncer.Target{{Channel: ill}, {Channel: b}}}
+				cfg := syncer.Config{Source: source, Schedule: syncer.Never(), Targets: []syncer.Target{{Channel: ill}, {Channel: b}}}
 				hurt(&cfg, ill, source)
 				s := configure(t, cfg)
 				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)

@@ -34,7 +34,7 @@ func entries(t *testing.T, s *syncer.Syncer, productID string) []syncer.Entry {
 func TestDriftHasACulprit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, m := newStock(50, 50, 50, 50, 50, 50), shop("a", 6)
-		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never, Settle: -1, Journal: time.Hour * 48}, m)
+		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never(), Settle: -1, Journal: time.Hour * 48}, m)
 		r, err := s.Reconcile(t.Context())
 		require.NoError(t, err)
 		assert.Equal(t, map[syncer.Culprit]int{syncer.NeverWritten: 6}, r.Channels[0].Culprits)
@@ -199,7 +199,7 @@ func TestTheJournalStopsNoWrite(t *testing.T) {
 		source, m := newStock(5, 6), shop("a", 1)
 		q := &fullDisk{MemoryQueue: syncer.NewMemoryQueue()}
 		q.full.Store(true)
-		s := configure(t, syncer.Config{Source: source, Queue: q, Schedule: syncer.Never, Journal: time.Hour}, m)
+		s := configure(t, syncer.Config{Source: source, Queue: q, Schedule: syncer.Never(), Journal: time.Hour}, m)
 		defer running(t, s)()
 		require.NoError(t, s.Notify(t.Context(), "p0", "p1"))
 		pass(time.Second)
@@ -220,7 +220,7 @@ func TestTheJournalSurvivesWithTheQueue(t *testing.T) {
 	open := func() (*syncer.Syncer, *boltqueue.Queue) {
 		q, err := boltqueue.Open(path)
 		require.NoError(t, err)
-		return configure(t, syncer.Config{Source: source, Queue: q, Schedule: syncer.Never, Journal: time.Hour}, m), q
+		return configure(t, syncer.Config{Source: source, Queue: q, Schedule: syncer.Never(), Journal: time.Hour}, m), q
 	}
 	s, q := open()
 	_, err := s.Reconcile(t.Context())
@@ -294,7 +294,7 @@ func TestTroublesAreListedByReason(t *testing.T) {
 		p := source.products["p3"]
 		p.Err = errors.New("not a number")
 		source.products["p3"] = p
-		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never}, m) // also without a journal
+		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never()}, m) // also without a journal
 		defer running(t, s)()
 		require.NoError(t, s.Notify(t.Context(), "p0", "p1", "p2", "p3"))
 		pass(time.Minute)
@@ -312,7 +312,7 @@ func TestTroublesAreListedByReason(t *testing.T) {
 func TestExplainBySKUAndFromMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, m := newStock(5), shop("a", 1)
-		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never}, m)
+		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never()}, m)
 		_, err := s.Explain(t.Context(), syncer.Question{SKU: "SKU-0"})
 		require.ErrorIs(t, err, syncer.ErrNoProduct)
 		_, err = s.SyncProducts(t.Context(), "p0")
@@ -375,7 +375,7 @@ func TestTheJournalHasWritesInDoubt(t *testing.T) {
 	doubtful := &channeltest.Intercept{Channel: m, OnPush: func(context.Context, channel.Channel, []channel.Update) error {
 		return channel.ErrUnclear
 	}}
-	s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never, Journal: time.Hour}, doubtful)
+	s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never(), Journal: time.Hour}, doubtful)
 	_, err := s.Reconcile(t.Context())
 	require.Error(t, err)
 	got := entries(t, s, "p0")

@@ -93,7 +93,7 @@ func TestWhatAChannelKnowsIsRestoredBeforeRunWorks(t *testing.T) {
 	_, err = configure(t, syncer.Config{Source: newStock(100), Queue: q}, &knower{Memory: shop("a", 1), learns: []byte("it")}).Reconcile(t.Context())
 	require.NoError(t, err)
 	k := &knower{Memory: shop("a", 1)}
-	s := configure(t, syncer.Config{Source: newStock(7), Queue: q, Schedule: syncer.Never}, k)
+	s := configure(t, syncer.Config{Source: newStock(7), Queue: q, Schedule: syncer.Never()}, k)
 	stop := running(t, s)
 	require.NoError(t, s.Notify(t.Context(), "p0"))
 	assert.Eventually(t, func() bool { n, _ := k.Quantity("SKU-0"); return n == 7 }, 5*time.Second, 10*time.Millisecond)

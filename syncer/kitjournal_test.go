@@ -21,7 +21,7 @@ func TestAKitsHistoryIsThatOfAllItsParts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, m := newStock(10, 20), shop("a", 2)
 		m.Set("KIT", 50)
-		s := configure(t, syncer.Config{Source: source, Journal: 48 * time.Hour, Schedule: syncer.Never, Targets: []syncer.Target{{
+		s := configure(t, syncer.Config{Source: source, Journal: 48 * time.Hour, Schedule: syncer.Never(), Targets: []syncer.Target{{
 			Channel: m, Guard: unguarded, Kits: kitList(kitOf("KIT", "p0", "p1")),
 		}}})
 		_, err := s.Reconcile(t.Context()) // 10, by p0
@@ -52,7 +52,7 @@ func TestAKitsHistoryIsThatOfAllItsParts(t *testing.T) {
 func TestAWriteThatLandedAndDidNotStay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, m := newStock(50), &sulky{Memory: shop("a", 1), lag: time.Minute}
-		s := configure(t, syncer.Config{Source: source, Journal: 48 * time.Hour, Schedule: syncer.Never}, m)
+		s := configure(t, syncer.Config{Source: source, Journal: 48 * time.Hour, Schedule: syncer.Never()}, m)
 		for range 2 {
 			_, err := s.Reconcile(t.Context())
 			require.NoError(t, err)
@@ -87,7 +87,7 @@ func TestAKitsTroubleLastsOverNights(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, m := newStock(80, 90), shop("a", 2) // which has no such kit
 		kit := syncer.Listing{SKU: "KIT", Parts: []syncer.Part{{ProductID: "p0", Units: 1}, {ProductID: "p1", Units: 1}}}
-		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never, Targets: []syncer.Target{{
+		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never(), Targets: []syncer.Target{{
 			Channel: m, Kits: func() []syncer.Listing { return []syncer.Listing{kit} },
 		}}})
 		troubles := func() (all []syncer.Trouble) {
@@ -117,7 +117,7 @@ func TestUnitsSoldAreNoPacks(t *testing.T) {
 		source, m := newStock(60), channeltest.NewMemory("a")
 		m.Set("SKU-0", 60)
 		m.Set("SIX", 10)
-		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never, Targets: []syncer.Target{{
+		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never(), Targets: []syncer.Target{{
 			Channel: m, Guard: syncer.Guard{Few: -1, Losses: 0.0001},
 			Listings: func(s channel.Stock) []syncer.Listing {
 				return []syncer.Listing{{SKU: s.SKU}, syncer.Pack("SIX", s, 6)}

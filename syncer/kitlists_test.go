@@ -36,7 +36,7 @@ func selling(t *testing.T, source channel.Source, m *channeltest.Memory, all ...
 	for _, k := range all {
 		m.Set(k.SKU, 50)
 	}
-	return configure(t, syncer.Config{Source: source, Schedule: syncer.Never, Targets: []syncer.Target{{Channel: m, Kits: kitList(all...), Guard: unguarded}}})
+	return configure(t, syncer.Config{Source: source, Schedule: syncer.Never(), Targets: []syncer.Target{{Channel: m, Kits: kitList(all...), Guard: unguarded}}})
 }
 
 func TestAKitThatListsAPartTwiceTakesTwo(t *testing.T) {
@@ -121,7 +121,7 @@ func TestPartsAreCountedOnceWhenAChannelWasDown(t *testing.T) {
 			}
 			return next.Levels(ctx, skus)
 		}}
-		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never, Targets: []syncer.Target{{Channel: c, Kits: kitList(kitOf("KIT", "p0000", "p1400"))}}})
+		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never(), Targets: []syncer.Target{{Channel: c, Kits: kitList(kitOf("KIT", "p0000", "p1400"))}}})
 		r, err := s.Reconcile(t.Context())
 		require.NoError(t, err)
 		assert.Equal(t, 1501, r.Channels[0].Checked)
@@ -140,7 +140,8 @@ func TestApplyWritesKitsOfPartsThatAreLeftOut(t *testing.T) {
 	plan, err := s.Plan(t.Context())
 	require.NoError(t, err)
 	require.Len(t, plan.Lines, 1)
-	_, err = s.Apply(t.Context(), plan.Approve())
+	plan.Approved = true
+	_, err = s.Apply(t.Context(), plan)
 	require.NoError(t, err)
 	n, _ := m.Quantity("KIT")
 	assert.Equal(t, 10, n)
@@ -153,7 +154,7 @@ func TestNoMarkIsLostWhileKitsPanics(t *testing.T) {
 		source, m := newStock(10, 20), shop("a", 2)
 		m.Set("KIT", 50)
 		var bad atomic.Bool
-		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never, Targets: []syncer.Target{{Channel: m, Guard: unguarded, Kits: func() []syncer.Listing {
+		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never(), Targets: []syncer.Target{{Channel: m, Guard: unguarded, Kits: func() []syncer.Listing {
 			if bad.Load() {
 				panic("no kits")
 			}

@@ -36,7 +36,7 @@ func TestKitsThatShareParts(t *testing.T) {
 			m.Set(fmt.Sprintf("KIT-%d", i), 50)
 		}
 		kit := func(i int) int { n, _ := m.Quantity(fmt.Sprintf("KIT-%d", i)); return n }
-		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never, Targets: []syncer.Target{{Channel: m, Kits: chain(5)}}})
+		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never(), Targets: []syncer.Target{{Channel: m, Kits: chain(5)}}})
 		p, err := s.PlanProducts(t.Context(), "p2")
 		require.NoError(t, err)
 		for _, l := range p.Lines {
@@ -97,7 +97,7 @@ func TestKitsAreMadeUpForInANight(t *testing.T) {
 					m.Set("KIT-0", 50)
 					m.Set("KIT-1", 50)
 					// one unit of p0 and two of p1 make a KIT-0
-					s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never, Targets: []syncer.Target{{Channel: m, Kits: chain(2)}}})
+					s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never(), Targets: []syncer.Target{{Channel: m, Kits: chain(2)}}})
 					r, err := s.Reconcile(t.Context())
 					c := r.Channels[0]
 					assert.Equal(t, 5, c.Checked, "%+v", c)

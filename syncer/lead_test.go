@@ -23,7 +23,7 @@ func TestWhoIsCutOffAgainAndAgainStandsBy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const lease = 2 * time.Second
 		server, source, m := queuetest.NewServer(lease), newStock(1), shop("shop", 1)
-		cfg := syncer.Config{Source: source, Targets: targets(m), Schedule: syncer.Never}
+		cfg := syncer.Config{Source: source, Targets: targets(m), Schedule: syncer.Never()}
 		replicas := map[string]*replica{}
 		for _, name := range []string{"a", "b", "c"} {
 			replicas[name] = join(t, server, name, cfg, nil)
@@ -79,7 +79,7 @@ func TestTermsThatEndAtOnce(t *testing.T) {
 	for _, left := range []time.Duration{0, leaseTime} {
 		synctest.Test(t, func(t *testing.T) {
 			q := &fleeting{Client: queuetest.NewServer(leaseTime).Open(), left: left}
-			running(t, configure(t, syncer.Config{Source: newStock(1), Queue: q, Targets: targets(shop("shop", 1)), Schedule: syncer.Never}))
+			running(t, configure(t, syncer.Config{Source: newStock(1), Queue: q, Targets: targets(shop("shop", 1)), Schedule: syncer.Never()}))
 			pass(10 * time.Minute)
 			assert.LessOrEqual(t, q.leds.Load(), int64(40), "of terms that claim %v", left)
 			assert.GreaterOrEqual(t, q.leds.Load(), int64(20))
@@ -133,7 +133,7 @@ func TestWorkThatOutlastsItsLeaderGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, m := queuetest.NewServer(leaseTime), shop("shop", 1)
 		c := &carrier{Memory: m}
-		cfg := syncer.Config{Source: newStock(5), Targets: targets(c), Schedule: syncer.Never}
+		cfg := syncer.Config{Source: newStock(5), Targets: targets(c), Schedule: syncer.Never()}
 		a := join(t, server, "a", cfg, nil)
 		pass(2 * time.Second)
 		b := join(t, server, "b", cfg, nil)

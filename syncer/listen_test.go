@@ -196,7 +196,7 @@ func TestAWatchIsInNoHurry(t *testing.T) {
 			mu.Unlock()
 			return next.Levels(ctx, skus)
 		}}
-		s := configure(t, syncer.Config{Source: newStock(50), Schedule: syncer.Never, Targets: []syncer.Target{watching(c, 15*time.Second, 0)}})
+		s := configure(t, syncer.Config{Source: newStock(50), Schedule: syncer.Never(), Targets: []syncer.Target{watching(c, 15*time.Second, 0)}})
 		stop := running(t, s)
 		require.NoError(t, s.Notify(t.Context(), "p0"))
 		pass(20 * time.Second)
@@ -220,7 +220,7 @@ func (q stubborn) Mark(ctx context.Context, marks ...syncer.Mark) error {
 func TestAChannelsCursorIsSavedAfterItsMarks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, a := stubborn{syncer.NewMemoryQueue()}, &lister{Memory: shop("a", 1)}
-		s := configure(t, syncer.Config{Source: newStock(50), Queue: q, Schedule: syncer.Never, Targets: []syncer.Target{watching(a, 15*time.Second, 0)}})
+		s := configure(t, syncer.Config{Source: newStock(50), Queue: q, Schedule: syncer.Never(), Targets: []syncer.Target{watching(a, 15*time.Second, 0)}})
 		stop := running(t, s)
 		_, err := s.Reconcile(t.Context())
 		require.NoError(t, err)

@@ -270,7 +270,7 @@ func TestLinesOfRunsSayWhatTheyAreAbout(t *testing.T) {
 			return s.Available, nil
 		})
 		s := configure(t, syncer.Config{
-			Source: source, Logger: log.logger(), Schedule: syncer.Never,
+			Source: source, Logger: log.logger(), Schedule: syncer.Never(),
 			Targets: []syncer.Target{{Channel: gone, Policy: policy}},
 			Hooks: syncer.Hooks{Changed: func(_ context.Context, _ string, c syncer.Change) {
 				if c.SKU == "SKU-7" {

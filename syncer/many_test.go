@@ -34,7 +34,7 @@ func TestOnePartOfManyKitsIsOneLoss(t *testing.T) {
 		for i := range 40 {
 			m.Set(fmt.Sprintf("KIT-%d", i), 10)
 		}
-		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never, Targets: []syncer.Target{{Channel: m, Kits: kits(40)}}})
+		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never(), Targets: []syncer.Target{{Channel: m, Kits: kits(40)}}})
 		_, err := s.Reconcile(t.Context())
 		require.NoError(t, err)
 		source.put("p0", "SKU-0", 0)
@@ -54,7 +54,7 @@ func TestAKitIsNoWayAroundTheGuard(t *testing.T) {
 	for i := range 40 {
 		m.Set(fmt.Sprintf("KIT-%d", i), 10)
 	}
-	s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never, Targets: []syncer.Target{{Channel: m, Kits: kits(40)}}})
+	s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never(), Targets: []syncer.Target{{Channel: m, Kits: kits(40)}}})
 	_, err := s.Reconcile(t.Context())
 	require.NoError(t, err)
 	source.put("p0", "SKU-0", 1000)
@@ -79,7 +79,7 @@ func TestApplyAKit(t *testing.T) {
 	for i := range 3 {
 		m.Set(fmt.Sprintf("KIT-%d", i), 9)
 	}
-	s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never, Targets: []syncer.Target{{Channel: m, Kits: kits(3)}}})
+	s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never(), Targets: []syncer.Target{{Channel: m, Kits: kits(3)}}})
 	p, err := s.Plan(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, 3, p.Drift())
@@ -105,7 +105,7 @@ func TestRunEndsWhateverTheSourceDoes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				deaf.release = make(chan struct{})
-				s := configure(t, syncer.Config{Source: deaf, Schedule: syncer.Never}, shop("a", 1))
+				s := configure(t, syncer.Config{Source: deaf, Schedule: syncer.Never()}, shop("a", 1))
 				ctx, cancel := context.WithCancel(t.Context())
 				done := make(chan error, 1)
 				go func() { done <- s.Run(ctx) }()
@@ -178,7 +178,7 @@ func TestAQueueThatPanics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := &panicking{MemoryQueue: syncer.NewMemoryQueue(), times: 1}
 		a := shop("a", 1)
-		s := configure(t, syncer.Config{Source: newStock(5), Queue: q, Schedule: syncer.Never}, a)
+		s := configure(t, syncer.Config{Source: newStock(5), Queue: q, Schedule: syncer.Never()}, a)
 		defer running(t, s)()
 		require.NoError(t, s.Notify(t.Context(), "p0"))
 		pass(time.Minute)

@@ -85,7 +85,7 @@ func TestReplicasReconcileOnceADay(t *testing.T) {
 func TestReplicasThatReconcileAtStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, source := queuetest.NewServer(leaseTime), &counted{stock: newStock(1)}
-		cfg := syncer.Config{Source: source, Targets: targets(shop("shop", 1)), Schedule: syncer.Never, ReconcileAtStart: true}
+		cfg := syncer.Config{Source: source, Targets: targets(shop("shop", 1)), Schedule: syncer.Never(), ReconcileAtStart: true}
 		a := join(t, server, "a", cfg, nil)
 		b := join(t, server, "b", cfg, nil)
 		pass(time.Minute)
@@ -109,8 +109,8 @@ func TestReplicasThatReconcileAtStart(t *testing.T) {
 func TestReplicasWithDifferentTargets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, source, old, added := queuetest.NewServer(leaseTime), newStock(1, 2), shop("old", 2), shop("new", 2)
-		before := syncer.Config{Source: source, Targets: targets(old), Schedule: syncer.Never}
-		after := syncer.Config{Source: source, Targets: targets(old, added), Schedule: syncer.Never}
+		before := syncer.Config{Source: source, Targets: targets(old), Schedule: syncer.Never()}
+		after := syncer.Config{Source: source, Targets: targets(old, added), Schedule: syncer.Never()}
 		a := join(t, server, "a", before, nil)
 		pass(2 * time.Second)
 		b := join(t, server, "b", after, nil)
@@ -170,7 +170,7 @@ func TestAConflictAsksTheSourceAgain(t *testing.T) {
 					}
 					return next.Push(ctx, updates)
 				}}
-				call(t, configure(t, syncer.Config{Source: source, Targets: targets(slow), Schedule: syncer.Never}))
+				call(t, configure(t, syncer.Config{Source: source, Targets: targets(slow), Schedule: syncer.Never()}))
 				shows(t, m, 3)
 			})
 		})
@@ -187,9 +187,9 @@ func TestWhatADeposedLeaderHasReadIsNotWritten(t *testing.T) {
 			return nil
 		}}
 		slow := &lateStock{stock: source, delay: 30 * time.Second}
-		a := join(t, server, "a", syncer.Config{Source: slow, Targets: targets(blind), Schedule: syncer.Never, Grace: time.Hour}, nil)
+		a := join(t, server, "a", syncer.Config{Source: slow, Targets: targets(blind), Schedule: syncer.Never(), Grace: time.Hour}, nil)
 		pass(2 * time.Second)
-		b := join(t, server, "b", syncer.Config{Source: source, Targets: targets(blind), Schedule: syncer.Never}, nil)
+		b := join(t, server, "b", syncer.Config{Source: source, Targets: targets(blind), Schedule: syncer.Never()}, nil)
 		require.NoError(t, a.Notify(t.Context(), "p0"))
 		pass(2 * time.Second)
 		a.client.Cut()
@@ -246,7 +246,7 @@ func TestTheGuardCountsOnUnderTheNextLeader(t *testing.T) {
 			}
 			return n
 		}
-		cfg := syncer.Config{Source: source, Targets: []syncer.Target{{Channel: m}}, Schedule: syncer.Never}
+		cfg := syncer.Config{Source: source, Targets: []syncer.Target{{Channel: m}}, Schedule: syncer.Never()}
 		a := join(t, server, "a", cfg, nil)
 		sold(a, 0, 40)
 		require.Equal(t, 40, zeros())

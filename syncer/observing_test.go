@@ -105,7 +105,9 @@ func TestObservingNothingIsWritten(t *testing.T) {
 		undo, err := r.Undo()
 		require.NoError(t, err)
 		putBack := &syncer.Plan{Undo: true, Lines: []syncer.Line{{Channel: "a", ProductID: "p100", SKU: "SKU-100", Reason: syncer.ReasonPutBack}}}
-		for _, p := range []*syncer.Plan{plan, plan.Approve(), undo, putBack} {
+		approved := *plan
+		approved.Approved = true
+		for _, p := range []*syncer.Plan{plan, &approved, undo, putBack} {
 			_, err := s.Apply(t.Context(), p)
 			require.ErrorIs(t, err, syncer.ErrObserving)
 		}
@@ -179,7 +181,7 @@ func TestObservingCountsForNoGuard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, m := catalogue(100)
 		target := syncer.Target{Channel: m, Observe: true, Guard: syncer.Guard{Few: 2}}
-		cfg := syncer.Config{Source: source, Schedule: syncer.Never}
+		cfg := syncer.Config{Source: source, Schedule: syncer.Never()}
 		sold := func(from, to int) {
 			for i := from; i < to; i++ {
 				source.put(fmt.Sprintf("p%d", i), fmt.Sprintf("SKU-%d", i), 0)
@@ -262,7 +264,8 @@ func TestPilot(t *testing.T) {
 			undo.Lines[i].Channel = "a"
 		}
 	}
-	got, err = s.Apply(t.Context(), undo.Approve())
+	undo.Approved = true
+	got, err = s.Apply(t.Context(), undo)
 	require.ErrorIs(t, err, syncer.ErrObserving)
 	assert.Equal(t, []int{3, 1}, []int{got.Channels[0].Updated, got.Channels[0].Failed})
 

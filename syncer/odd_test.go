@@ -20,7 +20,7 @@ func TestAnIDThatCannotBeAskedForIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newERP(t, 1)
 		var retries, gave atomic.Int64
-		s := configure(t, syncer.Config{Source: e.client, Schedule: syncer.Never, WatchEvery: -1, Hooks: syncer.Hooks{
+		s := configure(t, syncer.Config{Source: e.client, Schedule: syncer.Never(), WatchEvery: -1, Hooks: syncer.Hooks{
 			Retry: func(_ context.Context, r syncer.Retry) { retries.Add(1) }, GaveUp: func(context.Context, syncer.Problem) { gave.Add(1) }}}, channeltest.NewMemory("a"))
 		defer running(t, s)()
 		require.NoError(t, s.Notify(t.Context(), "WGT,PRO"))
@@ -61,7 +61,7 @@ func (q skewed) Lease(ctx context.Context, lane string, n int) ([]syncer.Task, e
 func TestTheQueuesClockMayBeBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, m := newStock(5), shop("a", 1)
-		s := configure(t, syncer.Config{Source: source, Queue: skewed{syncer.NewMemoryQueue(), 5 * time.Second}, Schedule: syncer.Never}, m)
+		s := configure(t, syncer.Config{Source: source, Queue: skewed{syncer.NewMemoryQueue(), 5 * time.Second}, Schedule: syncer.Never()}, m)
 		defer running(t, s)()
 		require.NoError(t, s.Notify(t.Context(), "p0"))
 		pass(2 * time.Second)
@@ -86,7 +86,7 @@ func TestARivalThatPanics(t *testing.T) {
 			}
 			return "SKU-0"
 		}
-		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never, Targets: []syncer.Target{{Channel: m, Listings: syncer.Renamed(name)}}})
+		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never(), Targets: []syncer.Target{{Channel: m, Listings: syncer.Renamed(name)}}})
 		_, err := s.SyncProducts(t.Context(), "p0")
 		require.NoError(t, err)
 		bad.Store(true)

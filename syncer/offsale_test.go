@@ -58,7 +58,8 @@ func TestAppliedLinesKnowWhatIsNotOnSale(t *testing.T) {
 	require.NotNil(t, r.Held)
 	assert.True(t, r.Held.Lines[0].OffSale)
 	shows(t, m, 5)
-	_, err = s.Apply(t.Context(), plan.Approve())
+	plan.Approved = true
+	_, err = s.Apply(t.Context(), plan)
 	require.NoError(t, err)
 	shows(t, m, 10)
 }

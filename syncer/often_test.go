@@ -26,7 +26,7 @@ func TestManyReplayedDeliveriesCostLittle(t *testing.T) {
 		for i := range n {
 			m.Set(fmt.Sprintf("S%05d", i), 50)
 		}
-		s := configure(t, syncer.Config{Source: e.client, Schedule: syncer.Never, WatchEvery: -1}, m)
+		s := configure(t, syncer.Config{Source: e.client, Schedule: syncer.Never(), WatchEvery: -1}, m)
 		defer running(t, s)()
 		pass(time.Minute)
 		replay := func(seconds int) {
@@ -79,7 +79,7 @@ func TestWhatWasReadForOthersNeedsNoPace(t *testing.T) {
 		sold := make(map[string]time.Time)
 		var latest time.Duration
 		var mu sync.Mutex // of these
-		s := configure(t, syncer.Config{Source: e.client, Schedule: syncer.Never, WatchEvery: -1, Hooks: syncer.Hooks{
+		s := configure(t, syncer.Config{Source: e.client, Schedule: syncer.Never(), WatchEvery: -1, Hooks: syncer.Hooks{
 			Changed: func(_ context.Context, name string, c syncer.Change) {
 				mu.Lock()
 				defer mu.Unlock()

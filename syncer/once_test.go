@@ -123,7 +123,7 @@ func TestOnceEnds(t *testing.T) {
 func TestOnceOnASharedQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, source, m := queuetest.NewServer(leaseTime), &moves{stock: newStock(5, 6)}, shop("a", 2)
-		cfg := syncer.Config{Source: source, Targets: targets(m), Schedule: syncer.Never, WatchEvery: time.Hour, Queue: server.Open()}
+		cfg := syncer.Config{Source: source, Targets: targets(m), Schedule: syncer.Never(), WatchEvery: time.Hour, Queue: server.Open()}
 		s := configure(t, cfg)
 		require.NoError(t, s.Notify(t.Context(), "p0"))
 		require.NoError(t, s.Once(t.Context()))

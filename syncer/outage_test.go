@@ -33,7 +33,7 @@ func TestARefusedIDSpoilsNoOther(t *testing.T) {
 						return strings.Contains(r.URL.Query().Get("productIds"), "WGT-PRO-001")
 					}})
 				gave := 0
-				s := configure(t, syncer.Config{Source: e.client, Schedule: syncer.Never, WatchEvery: -1, Hooks: syncer.Hooks{GaveUp: func(context.Context, syncer.Problem) { gave++ }}}, a)
+				s := configure(t, syncer.Config{Source: e.client, Schedule: syncer.Never(), WatchEvery: -1, Hooks: syncer.Hooks{GaveUp: func(context.Context, syncer.Problem) { gave++ }}}, a)
 				defer running(t, s)()
 				require.NoError(t, s.Notify(t.Context(), "WGT-PRO-001")) // a SKU where an id was meant
 				wrong := 0
@@ -85,7 +85,7 @@ func TestAnOutagesAttemptsAreNotTheProducts(t *testing.T) {
 			}}
 		var shown time.Time
 		var given []syncer.Problem
-		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never, Hooks: syncer.Hooks{
+		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never(), Hooks: syncer.Hooks{
 			Changed: func(context.Context, string, syncer.Change) { shown = time.Now() },
 			GaveUp:  func(_ context.Context, p syncer.Problem) { given = append(given, p) },
 		}}, c)
@@ -117,7 +117,7 @@ func TestAProductMissingForAMinuteIsNotGivenUp(t *testing.T) {
 				return next.Levels(ctx, skus)
 			}}
 		var given []syncer.Problem
-		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never, Hooks: syncer.Hooks{
+		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never(), Hooks: syncer.Hooks{
 			GaveUp: func(_ context.Context, p syncer.Problem) { given = append(given, p) }}}, c)
 		defer running(t, s)()
 		require.NoError(t, s.Notify(t.Context(), "p0"))
@@ -174,7 +174,7 @@ func TestCallersInTurnDoNotStarveARun(t *testing.T) {
 			time.Sleep(2 * time.Second)
 			return next.Levels(ctx, skus)
 		}}
-		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never}, c)
+		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never()}, c)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
 		var wg sync.WaitGroup

@@ -39,7 +39,7 @@ func TestPauseStopsOneChannelAndLosesNothing(t *testing.T) {
 		source, a, b := newStock(1, 2, 3), shop("a", 3), shop("b", 3)
 		var told []string
 		var s *syncer.Syncer
-		s = unguardedly(t, syncer.Config{Source: source, Schedule: syncer.Never, Journal: 24 * time.Hour, Hooks: syncer.Hooks{
+		s = unguardedly(t, syncer.Config{Source: source, Schedule: syncer.Never(), Journal: 24 * time.Hour, Hooks: syncer.Hooks{
 			Paused: func(ctx context.Context, p syncer.Pause) {
 				told = append(told, "paused "+p.Channel+" by "+p.Who)
 				_, err := s.Health(ctx) // a hook may ask
@@ -99,7 +99,7 @@ func TestAPauseOutlivesTheProcess(t *testing.T) {
 			q, err := boltqueue.Open(file)
 			require.NoError(t, err)
 			var told atomic.Int64
-			s := unguardedly(t, syncer.Config{Source: source, Queue: q, Schedule: syncer.Never,
+			s := unguardedly(t, syncer.Config{Source: source, Queue: q, Schedule: syncer.Never(),
 				Hooks: syncer.Hooks{Paused: func(context.Context, syncer.Pause) { told.Add(1) }}}, m)
 			if n == 2 {
 				require.NoError(t, s.Resume(t.Context(), "a", "ann"))
@@ -132,7 +132,7 @@ func TestAPauseOutlivesTheProcess(t *testing.T) {
 func TestAPauseHoldsForReplicas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, source, m := queuetest.NewServer(leaseTime), newStock(1, 2, 3), shop("shop", 3)
-		cfg := syncer.Config{Source: source, Targets: targets(m), Schedule: syncer.Never}
+		cfg := syncer.Config{Source: source, Targets: targets(m), Schedule: syncer.Never()}
 		a := join(t, server, "a", cfg, nil)
 		pass(2 * time.Second)
 		b := join(t, server, "b", cfg, nil)

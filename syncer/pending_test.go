@@ -96,7 +96,7 @@ func TestAFirstSyncIsWrittenOnceHoweverLarge(t *testing.T) {
 	const n = 30_000
 	synctest.Test(t, func(t *testing.T) {
 		m := &market{lag: time.Hour, items: make(map[string]offer)}
-		s, err := New(Config{Source: sevens(n), Targets: []Target{{Channel: m}}, Schedule: Never})
+		s, err := New(Config{Source: sevens(n), Targets: []Target{{Channel: m}}, Schedule: Never()})
 		require.NoError(t, err)
 		report, err := s.Reconcile(t.Context())
 		require.NoError(t, err)
@@ -146,7 +146,7 @@ func TestMemoryIsBounded(t *testing.T) {
 func TestAFirstQuantityThatNeverShows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &market{lag: time.Hour, items: make(map[string]offer)}
-		s, err := New(Config{Source: sevens(1), Targets: []Target{{Channel: m}}, Schedule: Never})
+		s, err := New(Config{Source: sevens(1), Targets: []Target{{Channel: m}}, Schedule: Never()})
 		require.NoError(t, err)
 		_, err = s.SyncProducts(t.Context(), "0")
 		require.NoError(t, err)
@@ -168,7 +168,7 @@ func TestAFirstQuantityThatNeverShows(t *testing.T) {
 func TestWhatIsPendingIsNoSale(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &market{lag: time.Hour, items: map[string]offer{"0": {quantity: 2, shows: time.Now()}}}
-		s, err := New(Config{Source: sevens(1), Targets: []Target{{Channel: m}}, Schedule: Never})
+		s, err := New(Config{Source: sevens(1), Targets: []Target{{Channel: m}}, Schedule: Never()})
 		require.NoError(t, err)
 		for range 3 {
 			_, err = s.SyncProducts(t.Context(), "0")

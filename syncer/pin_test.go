@@ -31,7 +31,7 @@ func TestPin(t *testing.T) {
 		m.Set("KIT", 100)
 		q := syncer.NewMemoryQueue()
 		cfg := syncer.Config{
-			Source: source, Queue: q, Schedule: syncer.Never, Journal: time.Hour * 24,
+			Source: source, Queue: q, Schedule: syncer.Never(), Journal: time.Hour * 24,
 			Targets: []syncer.Target{{
 				Channel: m, Guard: unguarded,
 				Listings: func(s channel.Stock) []syncer.Listing {
@@ -103,7 +103,8 @@ func TestPin(t *testing.T) {
 			undo.Lines[i].Shown = &n
 		}
 		undo.Lines = append(undo.Lines, syncer.Line{Channel: "b", ProductID: "p0", SKU: "SKU-0", Shown: new(1), Reason: syncer.ReasonPutBack})
-		r, err = s.Apply(t.Context(), undo.Approve())
+		undo.Approved = true
+		r, err = s.Apply(t.Context(), undo)
 		require.ErrorIs(t, err, channel.ErrConflict)
 		for _, sku := range []string{"SKU-0", "PACK", "KIT"} {
 			n, _ := m.Quantity(sku)
@@ -147,7 +148,8 @@ func TestPinAndTheUndoOfAPack(t *testing.T) {
 	undo, err := first.Undo()
 	require.NoError(t, err)
 	require.NoError(t, s.Pin(t.Context(), recall(5)))
-	_, err = s.Apply(t.Context(), undo.Approve())
+	undo.Approved = true
+	_, err = s.Apply(t.Context(), undo)
 	require.ErrorIs(t, err, channel.ErrConflict)
 	n, _ := m.Quantity("PACK")
 	assert.Equal(t, 5, n, "four packs are no undo any more")
@@ -245,7 +247,7 @@ func TestPinEndsByTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, m := newStock(5), shop("a", 1)
 		q := syncer.NewMemoryQueue()
-		cfg := syncer.Config{Source: source, Queue: q, Schedule: syncer.Never, Journal: time.Hour}
+		cfg := syncer.Config{Source: source, Queue: q, Schedule: syncer.Never(), Journal: time.Hour}
 		s := unguardedly(t, cfg, m)
 		stop := running(t, s)
 		pass(time.Minute)
@@ -281,7 +283,7 @@ func TestPinEndsByTime(t *testing.T) {
 func TestPinOnASharedQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, source, m := queuetest.NewServer(leaseTime), newStock(5), shop("a", 1)
-		cfg := syncer.Config{Source: source, Targets: targets(m), Schedule: syncer.Never}
+		cfg := syncer.Config{Source: source, Targets: targets(m), Schedule: syncer.Never()}
 		a := join(t, server, "a", cfg, nil)
 		pass(time.Second)
 		b := join(t, server, "b", cfg, nil)
@@ -322,7 +324,7 @@ func TestPinFailsSafe(t *testing.T) {
 		m.Set("SKU-2", 0)
 		q := &pinless{MemoryQueue: syncer.NewMemoryQueue()}
 		q.fails.Store(true)
-		s := unguardedly(t, syncer.Config{Source: source, Queue: q, Schedule: syncer.Never}, m)
+		s := unguardedly(t, syncer.Config{Source: source, Queue: q, Schedule: syncer.Never()}, m)
 		r, err := s.Reconcile(t.Context())
 		require.ErrorContains(t, err, "nothing is raised: what is pinned cannot be read")
 		shows(t, m, 100, 3, 0)

@@ -19,19 +19,20 @@ type Plan struct {
 	// Read is the number of products that were read at the source.
 	Read int `json:"read"`
 	// Channels has one entry for each channel compared.
-	Channels []PlanChannel `json:"channels"`
+	Channels []ChannelPlan `json:"channels"`
 	// Lines are the differences, by channel and in the order in which they
 	// would be written, and what cannot be written.
 	Lines []Line `json:"lines"`
-	// Approved lets the lines pass that a guard held; see [Plan.Approve].
+	// Approved says that somebody has looked: lines that a guard held are written, too,
+	// and no guard looks at the plan. Set it before [Syncer.Apply].
 	Approved bool `json:"approved,omitempty"`
 	// Undo tells that the lines put back what was shown before; see
 	// [Report.Undo]. What the source wants does not matter for them.
 	Undo bool `json:"undo,omitempty"`
 }
 
-// A PlanChannel says how a channel compares as a whole.
-type PlanChannel struct {
+// A ChannelPlan says how a channel compares as a whole.
+type ChannelPlan struct {
 	Channel string `json:"channel"`
 	Checked int    `json:"checked"` // listings compared
 	Agreed  int    `json:"agreed"`  // of them, those that show the right quantity
@@ -106,9 +107,9 @@ func (r Reason) Writable() bool {
 	return r == ReasonOver || r == ReasonUnder || r == ReasonNoQuantity || r == ReasonHeld || r == ReasonPutBack
 }
 
-// Delta is by how much the line changes what is shown. It is 0 if nothing is
+// delta is by how much the line changes what is shown. It is 0 if nothing is
 // known of that.
-func (l Line) Delta() int {
+func (l Line) delta() int {
 	if l.Shown == nil {
 		return 0
 	}
@@ -133,7 +134,7 @@ func lineOf(t *target, c *change) Line {
 	switch {
 	case l.Shown == nil:
 		l.Reason = ReasonNoQuantity
-	case l.Delta() < 0, l.Delta() == 0 && l.Inexact:
+	case l.delta() < 0, l.delta() == 0 && l.Inexact:
 		l.Reason = ReasonOver
 	default:
 		l.Reason = ReasonUnder
@@ -165,14 +166,6 @@ func lineOfResult(t *target, r *result) Line {
 		l.Reason = ReasonAmbiguous
 	}
 	return l
-}
-
-// Approve returns a copy of the plan whose held lines are written, too, and
-// which no guard looks at. It says: somebody has looked.
-func (p *Plan) Approve() *Plan {
-	approved := *p
-	approved.Approved = true
-	return &approved
 }
 
 // Drift is the number of lines that can be written.
@@ -239,7 +232,7 @@ func (s *Syncer) plan(ctx context.Context, read func(*entrance, *fan, []*survey)
 	}
 	surveys := make([]*survey, len(s.targets))
 	for i, t := range s.targets {
-		surveys[i] = &survey{s: s, target: t, PlanChannel: PlanChannel{Channel: t.name}}
+		surveys[i] = &survey{s: s, target: t, ChannelPlan: ChannelPlan{Channel: t.name}}
 	}
 	f := s.fanOut(e.ctx, 2, func(ctx context.Context, i int, g *group) { surveys[i].add(ctx, g, kits) })
 	if failed == nil {
@@ -249,7 +242,7 @@ func (s *Syncer) plan(ctx context.Context, read func(*entrance, *fan, []*survey)
 	}
 	for _, sv := range surveys {
 		sv.guard(e.ctx, kits == withoutKits)
-		plan.Channels = append(plan.Channels, sv.PlanChannel)
+		plan.Channels = append(plan.Channels, sv.ChannelPlan)
 		plan.Lines = append(plan.Lines, sv.lines...)
 		if sv.err != nil {
 			failed = errors.Join(failed, fmt.Errorf("%s: %w", sv.target.name, sv.err))
@@ -271,7 +264,7 @@ func (s *Syncer) plan(ctx context.Context, read func(*entrance, *fan, []*survey)
 
 // A survey finds out how one channel differs.
 type survey struct {
-	PlanChannel
+	ChannelPlan
 	s      *Syncer
 	target *target
 	lines  []Line

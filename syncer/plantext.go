@@ -84,7 +84,7 @@ func (l Line) cells() []string {
 		cells[1] = "none"
 	}
 	if l.Reason.Writable() && l.Shown != nil {
-		cells[3] = fmt.Sprintf("%+d", l.Delta())
+		cells[3] = fmt.Sprintf("%+d", l.delta())
 	}
 	return cells
 }

@@ -14,7 +14,7 @@ import (
 func TestAPlanAsText(t *testing.T) {
 	nine := 9
 	plan := &syncer.Plan{
-		Channels: []syncer.PlanChannel{
+		Channels: []syncer.ChannelPlan{
 			{Channel: "a", Checked: 5, Agreed: 2, Extra: 1, SellsAtZero: 2, AtZero: []string{"OUT"}, Retired: []syncer.Line{{SKU: "OLD|1"}}},
 			{Channel: "b", Error: "the shop | is\ndown"},
 		},

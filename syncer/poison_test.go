@@ -36,7 +36,7 @@ func TestAnUpdateThatBreaksItsBatchSpoilsNoOther(t *testing.T) {
 			}
 			return next.Push(ctx, u)
 		}}
-		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never}, c)
+		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never()}, c)
 		defer running(t, s)()
 		require.NoError(t, s.Notify(t.Context(), ids...))
 		for range 12 {

@@ -17,7 +17,7 @@ import (
 // They work in the order in which they are written:
 // Available().Share(50).Buffer(2) shows half of what is available, less two.
 // What comes out is never below 0. For channels that divide the stock among
-// themselves see [Split].
+// themselves see [Policy.Split].
 //
 // A policy is pure: the same stock always gives the same quantity, or channels
 // would be written for ever. A step that would show more than there is, such as
@@ -121,7 +121,7 @@ func (p Policy) Cap(units int) Policy {
 
 // Share shows percent % of the quantity, rounded down. Of few units the shares of
 // several channels lose the last ones: of 1 both Share(80) and Share(20) show 0.
-// See [Split].
+// See [Policy.Split].
 func (p Policy) Share(percent int) Policy {
 	if percent < 0 || percent > 100 {
 		return p.wrong(fmt.Errorf("Share(%d): a share is from 0 to 100 %%", percent))

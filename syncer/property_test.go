@@ -163,7 +163,7 @@ func (d *day) start() {
 	require.NoError(d, err)
 	s, err := syncer.New(syncer.Config{
 		Source: d.source, Targets: d.targets, Webhooks: hooks, Queue: d.queue, Grace: d.grace,
-		WatchEvery: -1, Schedule: syncer.Never, // else these would find what events do not tell
+		WatchEvery: -1, Schedule: syncer.Never(), // else these would find what events do not tell
 		Settle: d.settle,
 	})
 	require.NoError(d, err)

@@ -59,7 +59,7 @@ func held(m *channeltest.Memory, d time.Duration) channel.Channel {
 func TestForgettingAReadKeepsANewerOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, a, b := newStock(5, 6), shop("a", 2), shop("b", 2)
-		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never, Patience: time.Hour}, a, held(b, 150*time.Second))
+		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never(), Patience: time.Hour}, a, held(b, 150*time.Second))
 		defer running(t, s)()
 		require.NoError(t, s.Notify(t.Context(), "p1"))
 		pass(time.Second)
@@ -95,7 +95,7 @@ func TestAReadAfterAConflictReplacesTheOneBefore(t *testing.T) {
 				}
 				return next.Push(ctx, updates)
 			}}
-			s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never}, changed, held(b, 5*time.Second))
+			s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never()}, changed, held(b, 5*time.Second))
 			defer running(t, s)()
 			require.NoError(t, s.Notify(t.Context(), "p1"))
 			pass(time.Second)
@@ -149,7 +149,7 @@ func (c *cached) Stock(ctx context.Context, ids ...string) iter.Seq2[channel.Sto
 func TestAnOldAnswerServesNobodyElse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, a, b := &cached{stock: newStock(4, 6), old: 5}, shop("a", 2), shop("b", 2)
-		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never}, a, held(b, 2*time.Second))
+		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never()}, a, held(b, 2*time.Second))
 		defer running(t, s)()
 		require.NoError(t, s.Notify(t.Context(), "p1"))
 		pass(time.Second)

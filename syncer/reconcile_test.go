@@ -180,7 +180,8 @@ func TestGuard(t *testing.T) {
 			again, err := s.Apply(t.Context(), r.Held)
 			require.ErrorIs(t, err, syncer.ErrHeld, "nobody has looked")
 			assert.Zero(t, again.Channels[0].Updated)
-			again, err = s.Apply(t.Context(), r.Held.Approve())
+			r.Held.Approved = true
+			again, err = s.Apply(t.Context(), r.Held)
 			require.NoError(t, err)
 			require.NoError(t, again.Err())
 			assert.Equal(t, tt.held, again.Channels[0].Updated)

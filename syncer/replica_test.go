@@ -256,7 +256,7 @@ func TestWhatWasInterruptedIsLookedAtASecondTime(t *testing.T) {
 						<-ctx.Done()
 						return ctx.Err()
 					}}
-					cfg := syncer.Config{Source: source, Targets: targets(shop), Schedule: syncer.Never, Patience: 6 * time.Minute}
+					cfg := syncer.Config{Source: source, Targets: targets(shop), Schedule: syncer.Never(), Patience: 6 * time.Minute}
 					a := join(t, server, "a", cfg, nil)
 					pass(2 * time.Second)
 					b := join(t, server, "b", cfg, nil)
@@ -283,7 +283,7 @@ func TestWhatWasInterruptedIsLookedAtASecondTime(t *testing.T) {
 func TestWhoLeadsAgainHasForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, source, m := queuetest.NewServer(leaseTime), &watched{stock: newStock(5)}, shop("shop", 1)
-		cfg := syncer.Config{Source: source, Targets: targets(m), Schedule: syncer.Never}
+		cfg := syncer.Config{Source: source, Targets: targets(m), Schedule: syncer.Never()}
 		a := join(t, server, "a", cfg, nil)
 		require.NoError(t, a.Notify(t.Context(), "p0"))
 		pass(5 * time.Second)
@@ -344,7 +344,7 @@ func TestAProcessThatSleptWritesNothing(t *testing.T) {
 				return next.Push(ctx, updates)
 			},
 		}
-		s := configure(t, syncer.Config{Source: newStock(5), Queue: q, Targets: targets(c), Schedule: syncer.Never})
+		s := configure(t, syncer.Config{Source: newStock(5), Queue: q, Targets: targets(c), Schedule: syncer.Never()})
 		running(t, s)
 		require.NoError(t, s.Notify(t.Context(), "p0"))
 		pass(2 * time.Second)

@@ -147,7 +147,7 @@ type Change struct {
 	Wanted int `json:"wanted"`
 	// AsOf is when the source was asked for the quantity.
 	AsOf time.Time `json:"asOf"`
-	// State is what became of it; [ChangeShown] is the zero value.
+	// State is what became of it; [ChangeWritten] is the zero value.
 	State ChangeState `json:"state,omitempty"`
 	// Pinned reports that a [Pin] says so.
 	Pinned bool `json:"pinned,omitempty"`
@@ -160,7 +160,7 @@ type ChangeState string
 
 // The states of changes.
 const (
-	ChangeShown    ChangeState = ""         // written, and the channel shows it
+	ChangeWritten  ChangeState = ""         // written, and the channel shows it
 	ChangePending  ChangeState = "pending"  // accepted, and does not show yet
 	ChangeUnclear  ChangeState = "unclear"  // sent, and whether it was applied is not known
 	ChangeObserved ChangeState = "observed" // not written, as the target observes

@@ -74,7 +74,7 @@ func (f *freight) Resume(context.Context) (skus []string, again time.Duration, e
 func TestWorkThatOutlastsCallsGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &freight{Memory: shop("a", 1)}
-		s := configure(t, syncer.Config{Source: newStock(5), Schedule: syncer.Never}, f)
+		s := configure(t, syncer.Config{Source: newStock(5), Schedule: syncer.Never()}, f)
 		stop := running(t, s)
 		pass(time.Second)
 		require.Len(t, f.resumed, 1, "once before the first Push")
@@ -103,7 +103,7 @@ func TestWorkThatCannotGoOnIsTriedEverMoreRarely(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &freight{Memory: shop("a", 1)}
 		f.fails.Store(true)
-		stop := running(t, configure(t, syncer.Config{Source: newStock(5), Schedule: syncer.Never}, f))
+		stop := running(t, configure(t, syncer.Config{Source: newStock(5), Schedule: syncer.Never()}, f))
 		pass(time.Hour)
 		f.fails.Store(false)
 		pass(10 * time.Minute)

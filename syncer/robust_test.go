@@ -44,7 +44,7 @@ func TestAFailedSaveCostsNoFlights(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, a, b := newStock(10), shop("a", 1), shop("b", 1)
 		q := &hiccup{MemoryQueue: syncer.NewMemoryQueue(), set: "flights"}
-		cfg := syncer.Config{Source: source, Queue: q, Schedule: syncer.Never, WatchEvery: -1}
+		cfg := syncer.Config{Source: source, Queue: q, Schedule: syncer.Never(), WatchEvery: -1}
 		s := unguardedly(t, cfg, a, b)
 		stop := running(t, s)
 		require.NoError(t, s.Notify(t.Context(), "p0"))
@@ -70,7 +70,7 @@ func TestAFailedSaveCostsNoFlights(t *testing.T) {
 func TestAPinOfNoTextIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, a := newStock(5), shop("a", 1)
-		s := unguardedly(t, syncer.Config{Source: source, Schedule: syncer.Never, WatchEvery: -1}, a)
+		s := unguardedly(t, syncer.Config{Source: source, Schedule: syncer.Never(), WatchEvery: -1}, a)
 		defer running(t, s)()
 		require.NoError(t, s.Notify(t.Context(), "p0"))
 		pass(2 * time.Second)
@@ -91,7 +91,7 @@ func TestAPinRenewedAtItsEndStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, a := newStock(5), shop("a", 1)
 		q := &hiccup{MemoryQueue: syncer.NewMemoryQueue()}
-		s := unguardedly(t, syncer.Config{Source: source, Queue: q, Schedule: syncer.Never, WatchEvery: -1}, a)
+		s := unguardedly(t, syncer.Config{Source: source, Queue: q, Schedule: syncer.Never(), WatchEvery: -1}, a)
 		defer running(t, s)()
 		p := recall(0)
 		p.Until = time.Now().Add(time.Minute)
@@ -155,7 +155,7 @@ func TestWhatTheLastTurnNoticesIsKept(t *testing.T) {
 			return next.Levels(ctx, skus)
 		}}
 		q := &hiccup{MemoryQueue: syncer.NewMemoryQueue()}
-		cfg := syncer.Config{Source: source, Queue: q, Schedule: syncer.Never, WatchEvery: -1}
+		cfg := syncer.Config{Source: source, Queue: q, Schedule: syncer.Never(), WatchEvery: -1}
 		s := unguardedly(t, cfg, slowly, b)
 		stop := running(t, s)
 		require.NoError(t, s.Notify(t.Context(), "p0"))
@@ -189,7 +189,7 @@ func TestASaleIsSpreadThoughTheCallFails(t *testing.T) {
 					}
 					return next.Levels(ctx, skus)
 				}}
-				s := unguardedly(t, syncer.Config{Source: source, Schedule: syncer.Never, WatchEvery: -1}, slowly, b)
+				s := unguardedly(t, syncer.Config{Source: source, Schedule: syncer.Never(), WatchEvery: -1}, slowly, b)
 				defer running(t, s)()
 				require.NoError(t, s.Notify(t.Context(), "p0"))
 				pass(time.Minute)
@@ -245,7 +245,7 @@ func TestASlowBookedCountsNothingTwice(t *testing.T) {
 			}
 			return next.Levels(ctx, skus)
 		}}
-		cfg := syncer.Config{Source: source, Schedule: syncer.Never, WatchEvery: -1, Booked: func(before, after channel.Stock) int {
+		cfg := syncer.Config{Source: source, Schedule: syncer.Never(), WatchEvery: -1, Booked: func(before, after channel.Stock) int {
 			n := max(0, before.Available-after.Available)
 			if n == 2 {
 				time.Sleep(5 * time.Second) // its database does

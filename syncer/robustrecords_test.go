@@ -32,7 +32,7 @@ func TestAnUnreadableLastRunStopsNoNight(t *testing.T) {
 func TestAPinIsNotLazy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, a, b := newStock(100), shop("a", 1), shop("b", 1)
-		s := unguardedly(t, syncer.Config{Source: source, WatchEvery: -1, Schedule: syncer.Never}, blindChannel{a, a}, blindChannel{b, b})
+		s := unguardedly(t, syncer.Config{Source: source, WatchEvery: -1, Schedule: syncer.Never()}, blindChannel{a, a}, blindChannel{b, b})
 		defer running(t, s)()
 		require.NoError(t, s.Notify(t.Context(), "p0"))
 		pass(2 * time.Second)
@@ -53,7 +53,7 @@ func TestCallsWithoutRunKeepFlights(t *testing.T) {
 		source, a := newStock(10), shop("a", 1)
 		q := &hiccup{MemoryQueue: syncer.NewMemoryQueue()}
 		for i := range 2 {
-			s := unguardedly(t, syncer.Config{Source: source, Queue: q, Schedule: syncer.Never, WatchEvery: -1}, a)
+			s := unguardedly(t, syncer.Config{Source: source, Queue: q, Schedule: syncer.Never(), WatchEvery: -1}, a)
 			_, err := s.Reconcile(t.Context())
 			require.NoError(t, err)
 			if n, _ := a.Quantity("SKU-0"); i == 0 && n == 10 {
@@ -72,7 +72,7 @@ func TestAChannelThatAppliesNothingLowersNobody(t *testing.T) {
 		source, a, b := newStock(10), shop("a", 1), shop("b", 1)
 		a.Set("SKU-0", 8)
 		deaf := &channeltest.Intercept{Channel: a, OnPush: func(context.Context, channel.Channel, []channel.Update) error { return nil }}
-		s := unguardedly(t, syncer.Config{Source: source, Schedule: syncer.Never, WatchEvery: -1}, deaf, b)
+		s := unguardedly(t, syncer.Config{Source: source, Schedule: syncer.Never(), WatchEvery: -1}, deaf, b)
 		defer running(t, s)()
 		low := 0
 		for range 24 * 6 {
@@ -98,7 +98,7 @@ func TestRecordsOfAGuardThatMakeNoSense(t *testing.T) {
 					key = "SKU-0"
 				}
 				require.NoError(t, q.Save(t.Context(), set, syncer.Record{Key: key, Value: []byte("{")}))
-				s := configure(t, syncer.Config{Source: source, Queue: q, Schedule: syncer.Never, WatchEvery: -1}, a)
+				s := configure(t, syncer.Config{Source: source, Queue: q, Schedule: syncer.Never(), WatchEvery: -1}, a)
 				defer running(t, s)()
 				require.NoError(t, s.Notify(t.Context(), "p0", "p1"))
 				pass(time.Hour)
@@ -114,7 +114,7 @@ func TestRecordsOfAGuardThatMakeNoSense(t *testing.T) {
 func TestAPinOfAProductThatCannotBeRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, a := newStock(10), shop("a", 1)
-		s := unguardedly(t, syncer.Config{Source: source, Schedule: syncer.Never, WatchEvery: -1}, a)
+		s := unguardedly(t, syncer.Config{Source: source, Schedule: syncer.Never(), WatchEvery: -1}, a)
 		defer running(t, s)()
 		require.NoError(t, s.Notify(t.Context(), "p0"))
 		pass(2 * time.Second)
@@ -141,7 +141,7 @@ func TestAPinOfAProductThatCannotBeRead(t *testing.T) {
 func TestTurnsCutOffByTheGraceAreDoneAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // a listing whose pin ends while its channel is paused
 		source, a, b := newStock(10), shop("a", 1), shop("b", 1)
-		s := unguardedly(t, syncer.Config{Source: source, Schedule: syncer.Never, WatchEvery: -1}, a, b)
+		s := unguardedly(t, syncer.Config{Source: source, Schedule: syncer.Never(), WatchEvery: -1}, a, b)
 		defer running(t, s)()
 		require.NoError(t, s.Notify(t.Context(), "p0"))
 		pass(2 * time.Second)
@@ -165,7 +165,7 @@ func TestAnEditEndsThoughRunEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, a := newStock(100), shop("a", 1)
 		q := &hiccup{MemoryQueue: syncer.NewMemoryQueue()}
-		cfg := syncer.Config{Source: source, Queue: q, Schedule: syncer.Never, WatchEvery: -1}
+		cfg := syncer.Config{Source: source, Queue: q, Schedule: syncer.Never(), WatchEvery: -1}
 		s := unguardedly(t, cfg, a)
 		stop := running(t, s)
 		require.NoError(t, s.Notify(t.Context(), "p0"))
@@ -190,7 +190,7 @@ func TestAPinThatCannotBeReadStopsItsProductAlone(t *testing.T) {
 		source, a := newStock(5, 7), shop("a", 2)
 		q := &hiccup{MemoryQueue: syncer.NewMemoryQueue()}
 		require.NoError(t, q.Save(t.Context(), "pins", syncer.Record{Key: "p0\x00", Value: []byte("{")}, syncer.Record{Key: "", Value: []byte("x")}))
-		s := unguardedly(t, syncer.Config{Source: source, Queue: q, Schedule: syncer.Never, WatchEvery: -1}, a)
+		s := unguardedly(t, syncer.Config{Source: source, Queue: q, Schedule: syncer.Never(), WatchEvery: -1}, a)
 		defer running(t, s)()
 		a.Set("SKU-1", 3)
 		require.NoError(t, s.Notify(t.Context(), "p0", "p1"))

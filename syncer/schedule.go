@@ -41,7 +41,7 @@ func (d daily) Next(t time.Time) time.Time {
 }
 
 // Never is no schedule at all.
-var Never Schedule = never{}
+func Never() Schedule { return never{} }
 
 type never struct{}
 

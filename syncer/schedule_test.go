@@ -43,8 +43,8 @@ func TestScheduleOffAndAtStart(t *testing.T) {
 	long(t)
 	synctest.Test(t, func(t *testing.T) {
 		source, m := catalogue(1)
-		assert.Empty(t, scheduled(t, syncer.Config{Schedule: syncer.Never}, source, m, 72*time.Hour))
-		assert.Len(t, scheduled(t, syncer.Config{Schedule: syncer.Never, ReconcileAtStart: true}, source, m, 72*time.Hour), 1)
+		assert.Empty(t, scheduled(t, syncer.Config{Schedule: syncer.Never()}, source, m, 72*time.Hour))
+		assert.Len(t, scheduled(t, syncer.Config{Schedule: syncer.Never(), ReconcileAtStart: true}, source, m, 72*time.Hour), 1)
 	})
 }
 
@@ -114,7 +114,7 @@ func TestJitter(t *testing.T) {
 		}
 	}
 	assert.Greater(t, late, 50)
-	assert.True(t, syncer.Jitter(syncer.Never, time.Hour).Next(from).IsZero())
+	assert.True(t, syncer.Jitter(syncer.Never(), time.Hour).Next(from).IsZero())
 }
 
 func TestDaylightSaving(t *testing.T) {

@@ -56,7 +56,7 @@ func TestDoubledSKUsAreTheirChannelsOwn(t *testing.T) {
 		}
 	}
 	build := func() *syncer.Syncer {
-		return configure(t, syncer.Config{Source: source, Queue: q, Schedule: syncer.Never}, short, long)
+		return configure(t, syncer.Config{Source: source, Queue: q, Schedule: syncer.Never()}, short, long)
 	}
 	_, err := build().Reconcile(t.Context())
 	require.ErrorIs(t, err, channel.ErrAmbiguousSKU)

@@ -37,7 +37,7 @@ func TestNumbersThatCannotBeQuantities(t *testing.T) {
 				assert.False(t, l.Reason.Writable())
 				assert.Contains(t, l.Error, "no quantity")
 			} else {
-				assert.Equal(t, -20, l.Delta())
+				assert.Equal(t, -20, l.Wanted-*l.Shown)
 			}
 		}
 	}

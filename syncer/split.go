@@ -11,12 +11,9 @@ import (
 	"github.com/ecosire/stocksync/channel"
 )
 
-// Split divides what is available among channels, in percent: it returns as many
-// policies as there are percentages, in their order. See [Policy.Split].
-func Split(percents ...int) []Policy { return Available().Split(percents...) }
-
-// Split divides what the policy shows among channels. Together the policies that
-// it returns show exactly that, for every product: each gets its share rounded
+// Split divides what the policy shows among channels, in percent: it returns as
+// many policies as there are percentages, in their order. Together these show
+// exactly what this one does, for every product: each gets its share rounded
 // down, and the units left over go to those with the largest remainders. Of 1 unit
 // Split(80, 20) shows 1 and 0, of 4 it shows 3 and 1. Where remainders are equal
 // the product's id decides, so that a product's last unit always goes to the same

@@ -24,9 +24,9 @@ func parts(t *testing.T, policies []syncer.Policy, s channel.Stock) (all []int) 
 
 func TestSplit(t *testing.T) {
 	for n, want := range map[int][]int{-3: {0, 0}, 0: {0, 0}, 1: {1, 0}, 2: {2, 0}, 3: {2, 1}, 4: {3, 1}, 5: {4, 1}, 10: {8, 2}, 99: {79, 20}} {
-		assert.Equal(t, want, parts(t, syncer.Split(80, 20), channel.Stock{Available: n}), "%d", n)
+		assert.Equal(t, want, parts(t, syncer.Available().Split(80, 20), channel.Stock{Available: n}), "%d", n)
 	}
-	steps, err := syncer.Split(80, 20)[1].Buffer(1).Explain(channel.Stock{Available: 13})
+	steps, err := syncer.Available().Split(80, 20)[1].Buffer(1).Explain(channel.Stock{Available: 13})
 	require.NoError(t, err)
 	assert.Equal(t, []syncer.Step{{"available", 13}, {"part 2 of split 80/20", 3}, {"buffer 1", 2}}, steps)
 }
@@ -43,7 +43,7 @@ func TestPartsAddUpToTheWhole(t *testing.T) {
 		percents = append(percents, left)
 		n := []int{r.IntN(20), r.IntN(1_000), math.MaxInt - r.IntN(100)}[r.IntN(3)]
 		s := channel.Stock{ProductID: fmt.Sprint(r.Uint64()), Available: n}
-		shown := parts(t, syncer.Split(percents...), s)
+		shown := parts(t, syncer.Available().Split(percents...), s)
 		sum := 0
 		for i, part := range shown {
 			sum += part
@@ -51,7 +51,7 @@ func TestPartsAddUpToTheWhole(t *testing.T) {
 			require.True(t, part == share || part == share+1, "%v of %d: %v", percents, n, shown)
 		}
 		require.Equal(t, n, sum, "%v: %v", percents, shown)
-		require.Equal(t, shown, parts(t, syncer.Split(percents...), s), "a product's parts are stable")
+		require.Equal(t, shown, parts(t, syncer.Available().Split(percents...), s), "a product's parts are stable")
 	}
 }
 
@@ -59,14 +59,14 @@ func TestPartsAddUpToTheWhole(t *testing.T) {
 func TestEqualPartsAreFair(t *testing.T) {
 	var got [3]int
 	for i := range 3_000 {
-		for j, n := range parts(t, syncer.Split(33, 33, 34), channel.Stock{ProductID: fmt.Sprintf("p%d", i), Available: 1}) {
+		for j, n := range parts(t, syncer.Available().Split(33, 33, 34), channel.Stock{ProductID: fmt.Sprintf("p%d", i), Available: 1}) {
 			got[j] += n
 		}
 	}
 	assert.Equal(t, [3]int{0, 0, 3000}, got, "the largest remainder decides")
 	got = [3]int{}
 	for i := range 3_000 {
-		for j, n := range parts(t, syncer.Split(40, 40, 20), channel.Stock{ProductID: fmt.Sprintf("p%d", i), Available: 1}) {
+		for j, n := range parts(t, syncer.Available().Split(40, 40, 20), channel.Stock{ProductID: fmt.Sprintf("p%d", i), Available: 1}) {
 			got[j] += n
 		}
 	}
@@ -79,7 +79,7 @@ func TestPoliciesThatWouldShowMoreThanThereIs(t *testing.T) {
 		"In()": syncer.In(), `In names a warehouse without an id`: syncer.In("berlin", " "),
 		`"berlin" twice`: syncer.In("berlin", "hamburg", "berlin"),
 		"Share(150)":     syncer.Available().Share(150), "Buffer(-3)": syncer.Available().Buffer(-3), "Cap(-1)": syncer.Available().Cap(-1),
-		"Split(80, 30)": syncer.Split(80, 30)[0], "Split(80, 10)": syncer.Split(80, 10)[1], "Split(120, -20)": syncer.In("a").Split(120, -20)[0],
+		"Split(80, 30)": syncer.Available().Split(80, 30)[0], "Split(80, 10)": syncer.Available().Split(80, 10)[1], "Split(120, -20)": syncer.In("a").Split(120, -20)[0],
 		"no function": syncer.Custom("mine", nil), `step "mine" has no function`: syncer.Available().Then("mine", nil),
 	}
 	for says, p := range refused {

@@ -69,7 +69,7 @@ func TestUnreadableProductsDelayNobody(t *testing.T) {
 				var mu sync.Mutex
 				var ds []time.Duration
 				sold := map[string]time.Time{}
-				s := configure(t, syncer.Config{Source: e.client, Schedule: syncer.Never, WatchEvery: -1, Hooks: syncer.Hooks{
+				s := configure(t, syncer.Config{Source: e.client, Schedule: syncer.Never(), WatchEvery: -1, Hooks: syncer.Hooks{
 					Changed: func(_ context.Context, ch string, c syncer.Change) {
 						mu.Lock()
 						defer mu.Unlock()
@@ -122,7 +122,7 @@ func TestAChannelThatIsDownAndFiltersCostsNoRequests(t *testing.T) {
 				var mu sync.Mutex
 				var ds []time.Duration
 				sold := map[string]time.Time{}
-				cfg := syncer.Config{Source: e.client, Schedule: syncer.Never, WatchEvery: -1, Hooks: syncer.Hooks{
+				cfg := syncer.Config{Source: e.client, Schedule: syncer.Never(), WatchEvery: -1, Hooks: syncer.Hooks{
 					Changed: func(_ context.Context, ch string, c syncer.Change) {
 						mu.Lock()
 						defer mu.Unlock()
@@ -166,7 +166,7 @@ func TestAnOrderStormDelaysNoSale(t *testing.T) {
 				var ds []time.Duration
 				sold := map[string]time.Time{}
 				src := &orderStorm{Client: e.client, ids: e.ids}
-				s := configure(t, syncer.Config{Source: src, Schedule: syncer.Never, WatchEvery: -1, Hooks: syncer.Hooks{
+				s := configure(t, syncer.Config{Source: src, Schedule: syncer.Never(), WatchEvery: -1, Hooks: syncer.Hooks{
 					Changed: func(_ context.Context, ch string, c syncer.Change) {
 						mu.Lock()
 						defer mu.Unlock()
@@ -226,7 +226,7 @@ func TestWhatWaitedForARemovedChannelIsDropped(t *testing.T) {
 		source := newStock(5)
 		s := configure(t, syncer.Config{Source: source, Queue: q}, shop("old", 1), shop("new", 1))
 		require.NoError(t, s.Notify(t.Context(), "p0"))
-		s2 := configure(t, syncer.Config{Source: source, Queue: q, Schedule: syncer.Never}, shop("new", 1))
+		s2 := configure(t, syncer.Config{Source: source, Queue: q, Schedule: syncer.Never()}, shop("new", 1))
 		defer running(t, s2)()
 		pass(24 * time.Hour)
 		d, _ := q.Depth(t.Context(), "old")
@@ -244,7 +244,7 @@ func TestRefusedCredentialsAreProbedRarely(t *testing.T) {
 			n++
 			return nil, channel.ErrUnauthorized
 		}}
-		s := configure(t, syncer.Config{Source: newStock(5), Schedule: syncer.Never}, c)
+		s := configure(t, syncer.Config{Source: newStock(5), Schedule: syncer.Never()}, c)
 		defer running(t, s)()
 		require.NoError(t, s.Notify(t.Context(), "p0"))
 		pass(24 * time.Hour)

@@ -19,7 +19,7 @@ import (
 func TestHealthTellsTheLastHoursDelays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, m := newStock(1, 2), shop("a", 2)
-		s := unguardedly(t, syncer.Config{Source: source, Schedule: syncer.Never}, m)
+		s := unguardedly(t, syncer.Config{Source: source, Schedule: syncer.Never()}, m)
 		delays := func() *syncer.Delays {
 			h, err := s.Health(t.Context())
 			require.NoError(t, err)
@@ -59,7 +59,7 @@ func TestHealthTellsTheLastHoursDelays(t *testing.T) {
 func TestHealthTellsTheReplicas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, source, m := queuetest.NewServer(leaseTime), newStock(1), shop("shop", 1)
-		cfg := syncer.Config{Source: source, Targets: targets(m), Schedule: syncer.Never}
+		cfg := syncer.Config{Source: source, Targets: targets(m), Schedule: syncer.Never()}
 		a := join(t, server, "a", cfg, nil)
 		pass(time.Second)
 		b := join(t, server, "b", cfg, nil)

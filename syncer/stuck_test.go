@@ -81,7 +81,7 @@ func TestPanics(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				source, a, b := newStock(5, 6), shop("a", 2), shop("b", 2)
 				ill := &channeltest.Intercept{Channel: a}
-				cfg := syncer.Config{Source: source, Schedule: syncer.Never, Targets: []syncer.Target{{Channel: ill}, {Channel: b}}}
+				cfg := syncer.Config{Source: source, Schedule: syncer.Never(), Targets: []syncer.Target{{Channel: ill}, {Channel: b}}}
 				hurt(&cfg, ill)
 				s := configure(t, cfg)
 				defer running(t, s)()
@@ -124,7 +124,7 @@ func TestACallThatDoesNotReturn(t *testing.T) {
 			}
 			return next.Push(context.WithoutCancel(ctx), updates)
 		}}
-		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never}, ill, b)
+		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never()}, ill, b)
 		stop := running(t, s)
 		require.NoError(t, s.Notify(t.Context(), "p0", "p1"))
 		pass(time.Hour)
@@ -157,7 +157,7 @@ func TestASourceThatFallsSilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := &silent{stock: newStock(5, 6), release: make(chan struct{})}
 		m := shop("a", 2)
-		s := unguardedly(t, syncer.Config{Source: source, Schedule: syncer.Never}, m)
+		s := unguardedly(t, syncer.Config{Source: source, Schedule: syncer.Never()}, m)
 		_, err := s.Reconcile(t.Context())
 		require.ErrorIs(t, err, channel.ErrUnavailable)
 		assert.ErrorContains(t, err, "said nothing")

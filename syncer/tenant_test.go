@@ -90,7 +90,7 @@ func TestATenantsOwnScheduleIsSpreadToo(t *testing.T) {
 		}
 		assert.NotEqual(t, began["acme"][0], began["emca"][0])
 		assert.Zero(t, began[""][0].Minute()%30, "without a name nothing is delayed")
-		assert.Empty(t, tenants(t, []string{"acme"}, syncer.Never, 24*time.Hour, func(int) channel.Source { return newStock(100) }))
+		assert.Empty(t, tenants(t, []string{"acme"}, syncer.Never(), 24*time.Hour, func(int) channel.Source { return newStock(100) }))
 	})
 }
 
@@ -105,7 +105,7 @@ func TestTenantsDoNotWatchInStep(t *testing.T) {
 		for i := range sources {
 			sources[i], names[i] = &watched{stock: newStock(100)}, fmt.Sprint("merchant-", i)
 		}
-		tenants(t, names, syncer.Never, 65*time.Second, func(i int) channel.Source { return sources[i] })
+		tenants(t, names, syncer.Never(), 65*time.Second, func(i int) channel.Source { return sources[i] })
 		beats := make(map[time.Duration]bool)
 		for _, s := range sources {
 			require.Len(t, s.times, 3)

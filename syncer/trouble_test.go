@@ -159,7 +159,7 @@ func TestWhatTheQueueCouldNotBeToldIsNotForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, m := newStock(5, 6), shop("a", 2)
 		q := &flaky{MemoryQueue: syncer.NewMemoryQueue()}
-		s := configure(t, syncer.Config{Source: source, Queue: q, Schedule: syncer.Never}, m)
+		s := configure(t, syncer.Config{Source: source, Queue: q, Schedule: syncer.Never()}, m)
 		q.fail.Store(true)
 		require.NoError(t, s.Notify(t.Context(), "p0", "p1"))
 		stop := running(t, s)
@@ -286,7 +286,7 @@ func TestAfterAConflictTheSourceIsAskedAgain(t *testing.T) {
 func TestAFailingWatcherIsNotAskedMoreOften(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &failingWatcher{stock: newStock(1)}
-		s := configure(t, syncer.Config{Source: w, WatchEvery: 6 * time.Hour, Schedule: syncer.Never}, shop("a", 1))
+		s := configure(t, syncer.Config{Source: w, WatchEvery: 6 * time.Hour, Schedule: syncer.Never()}, shop("a", 1))
 		defer running(t, s)()
 		pass(24*time.Hour + time.Minute)
 		t.Log("calls in a day at WatchEvery 6h:", w.n.Load())

@@ -72,7 +72,7 @@ func TestWhatIsRecalledOnOneChannelIsNoZeroOnOthers(t *testing.T) {
 	a, b := shop("a", 2), shop("b", 2)
 	kits := kitList(kitOf("KIT", "p0", "p1"))
 	b.Set("KIT", 50)
-	s := configure(t, syncer.Config{Source: unanswered{newStock(8, 9), "p0"}, Schedule: syncer.Never,
+	s := configure(t, syncer.Config{Source: unanswered{newStock(8, 9), "p0"}, Schedule: syncer.Never(),
 		Targets: []syncer.Target{{Channel: a, Kits: kits, Guard: unguarded}, {Channel: b, Kits: kits, Guard: unguarded}}})
 	pin := recall(0)
 	pin.Channel = "a"
@@ -98,7 +98,7 @@ func TestAKitOfARecalledPartIsNotSold(t *testing.T) {
 	for _, unread := range []string{"p0", "p1"} {
 		m := shop("a", 2)
 		m.Set("KIT", 50)
-		s := configure(t, syncer.Config{Source: unanswered{newStock(8, 9), unread}, Schedule: syncer.Never,
+		s := configure(t, syncer.Config{Source: unanswered{newStock(8, 9), unread}, Schedule: syncer.Never(),
 			Targets: []syncer.Target{{Channel: m, Kits: kitList(kitOf("KIT", "p0", "p1")), Guard: unguarded}}})
 		pin := recall(0)
 		pin.ProductID = map[string]string{"p0": "p1", "p1": "p0"}[unread]
@@ -116,7 +116,7 @@ func TestAKitOfAPartThatAPolicyDoesNotKnow(t *testing.T) {
 	for _, unknown := range []string{"p0", "p1"} {
 		m := shop("a", 2)
 		m.Set("KIT", 50)
-		s := configure(t, syncer.Config{Source: newStock(8, 9), Schedule: syncer.Never, Targets: []syncer.Target{{Channel: m, Guard: unguarded,
+		s := configure(t, syncer.Config{Source: newStock(8, 9), Schedule: syncer.Never(), Targets: []syncer.Target{{Channel: m, Guard: unguarded,
 			Kits: kitList(kitOf("KIT", "p0", "p1")),
 			Policy: syncer.Custom("known", func(s channel.Stock) (int, error) {
 				if s.ProductID == unknown {
@@ -144,7 +144,7 @@ func TestAPlanForAKitIsAboutTheKitAlone(t *testing.T) {
 		m.Set("KIT", 50)
 		m.Set("OTHER", 50)
 		unknown := false
-		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never, Targets: []syncer.Target{{Channel: m, Guard: unguarded,
+		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never(), Targets: []syncer.Target{{Channel: m, Guard: unguarded,
 			Kits: kitList(kitOf("KIT", "p0", "p1"), kitOf("OTHER", "p0", "p2")),
 			Policy: syncer.Custom("known", func(s channel.Stock) (int, error) {
 				if s.ProductID == "p2" && unknown {
@@ -180,7 +180,7 @@ func TestAPlanForAKitIsAboutTheKitAlone(t *testing.T) {
 func TestASecondProductWithAnSKUIsNoticedWhenItIsSynced(t *testing.T) {
 	source, m := newStock(8), shop("a", 1)
 	source.put("q", "SKU-0", 3)
-	s := unguardedly(t, syncer.Config{Source: source, Schedule: syncer.Never}, m)
+	s := unguardedly(t, syncer.Config{Source: source, Schedule: syncer.Never()}, m)
 	_, err := s.SyncProducts(t.Context(), "p0")
 	require.NoError(t, err)
 	shows(t, m, 8)
@@ -194,7 +194,7 @@ func TestASecondProductWithAnSKUIsNoticedWhenItIsSynced(t *testing.T) {
 // An SKU that moved from one product to another is the other's.
 func TestAnSKUThatMovedToAnotherProductIsThatProducts(t *testing.T) {
 	source, m := newStock(8), shop("a", 1)
-	s := unguardedly(t, syncer.Config{Source: source, Schedule: syncer.Never}, m)
+	s := unguardedly(t, syncer.Config{Source: source, Schedule: syncer.Never()}, m)
 	_, err := s.SyncProducts(t.Context(), "p0")
 	require.NoError(t, err)
 	source.put("p0", "SKU-OLD", 8)

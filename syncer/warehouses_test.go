@@ -126,7 +126,7 @@ func TestWarehousesOfTheHost(t *testing.T) {
 func TestAWarehouseThatWasNotReadIsNoZero(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, m := &depot{stock: newStock(10), lost: "hamburg"}, shop("a", 1)
-		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never, Targets: []syncer.Target{
+		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never(), Targets: []syncer.Target{
 			{Channel: m, Policy: syncer.In("berlin", "hamburg"), Guard: unguarded}}})
 		r, err := s.SyncProducts(t.Context(), "p0")
 		require.ErrorContains(t, err, `the stock in warehouse "hamburg" was not read`)

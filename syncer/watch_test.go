@@ -83,7 +83,7 @@ func (u *urgencies) Stock(ctx context.Context, ids ...string) iter.Seq2[channel.
 func TestWatchingLeavesTheQuotaToEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, m := &urgencies{watched: watched{stock: newStock(5)}}, shop("a", 1)
-		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never}, m)
+		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never()}, m)
 		stop := running(t, s)
 		pass(40 * time.Second)
 		shows(t, m, 5)
@@ -102,7 +102,7 @@ func TestWatchingLeavesTheQuotaToEvents(t *testing.T) {
 func TestWhatIsNoticedIsLookedAtOnlyIfItChanged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, m := &watched{stock: newStock(5)}, shop("a", 1)
-		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never}, m)
+		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never()}, m)
 		defer running(t, s)()
 		require.NoError(t, s.Notify(t.Context(), "p0"))
 		pass(time.Second)
@@ -150,7 +150,7 @@ func (c *cursors) Save(ctx context.Context, set string, records ...syncer.Record
 func TestACursorIsSavedAfterItsMarks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := &cursors{MemoryQueue: syncer.NewMemoryQueue()}
-		s := configure(t, syncer.Config{Source: &watched{stock: newStock(5)}, Queue: q, Schedule: syncer.Never}, shop("a", 1))
+		s := configure(t, syncer.Config{Source: &watched{stock: newStock(5)}, Queue: q, Schedule: syncer.Never()}, shop("a", 1))
 		stop := running(t, s)
 		pass(31 * time.Second)
 		stop()

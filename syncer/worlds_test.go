@@ -96,7 +96,7 @@ func newMarket(t *testing.T, seed uint64) *market {
 		c.stir(id)
 	}
 	percent := c.IntN(101)
-	copy(c.split[:], syncer.Split(percent, 100-percent))
+	copy(c.split[:], syncer.Available().Split(percent, 100-percent))
 	for i := range 2 + c.IntN(3) {
 		sh := &shelf{Memory: channeltest.NewMemory(fmt.Sprint("shelf-", i)), told: make(map[string]map[int]bool), part: -1}
 		switch c.IntN(3) {
@@ -337,7 +337,7 @@ func (c *market) targets() (targets []syncer.Target) {
 }
 
 func (c *market) play() {
-	s, err := syncer.New(syncer.Config{Source: c, Targets: c.targets(), Schedule: syncer.Never, WatchEvery: -1})
+	s, err := syncer.New(syncer.Config{Source: c, Targets: c.targets(), Schedule: syncer.Never(), WatchEvery: -1})
 	require.NoError(c, err)
 	_, err = s.Reconcile(c.Context())
 	require.NoError(c, err)

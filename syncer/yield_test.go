@@ -33,7 +33,7 @@ func TestAnEventDoesNotWaitForAReconciliation(t *testing.T) {
 			time.Sleep(time.Duration(len(skus)) * 10 * time.Millisecond)
 			return levels, err
 		}}
-		s, err := syncer.New(syncer.Config{Source: src, Targets: []syncer.Target{{Channel: slow}}, Schedule: syncer.Never})
+		s, err := syncer.New(syncer.Config{Source: src, Targets: []syncer.Target{{Channel: slow}}, Schedule: syncer.Never()})
 		require.NoError(t, err)
 		running(t, s)
 		var wg sync.WaitGroup

@@ -96,7 +96,7 @@ func demo(ctx context.Context, out io.Writer, dir string, hour time.Duration) er
 				fmt.Fprintf(out, "  %d products will be tried again: %v\n", r.Products, r.Err)
 			},
 		},
-		Schedule: syncer.Never,
+		Schedule: syncer.Never(),
 	})
 	if err != nil {
 		return err

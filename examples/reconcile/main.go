@@ -282,7 +282,7 @@ func (j *job) reconcile(ctx context.Context, s *syncer.Syncer) error {
 
 func (j *job) apply(ctx context.Context, s *syncer.Syncer, plan *syncer.Plan) error {
 	if j.approve {
-		plan = plan.Approve()
+		plan.Approved = true
 	}
 	done := j.wait("writing")
 	report, err := s.Apply(ctx, plan)

@@ -76,7 +76,7 @@ func newMarket(t *testing.T, n int, fill Fill, lag time.Duration, feedFrom int) 
 	require.NoError(t, err)
 	source, err := ecosire.New(ecosire.Config{APIKey: "eco_live_test", HTTPClient: m.ecosire.Client()})
 	require.NoError(t, err)
-	m.syncer, err = syncer.New(syncer.Config{Source: source, Schedule: syncer.Never, WatchEvery: -1, Targets: []syncer.Target{{
+	m.syncer, err = syncer.New(syncer.Config{Source: source, Schedule: syncer.Never(), WatchEvery: -1, Targets: []syncer.Target{{
 		Guard: fill.guard(),
 		Channel: &channeltest.Intercept{Channel: m.channel, OnPush: func(ctx context.Context, next channel.Channel, updates []channel.Update) error {
 			m.mu.Lock()

@@ -56,7 +56,7 @@ func deliveringWorld(t *testing.T, n, units int, cron time.Duration, edit func(*
 	t.Helper()
 	var used syncer.Config
 	w, err := NewWorld(n, Both, Agreed, func(int) int { return units }, func(cfg *syncer.Config) {
-		cfg.Schedule, cfg.WatchEvery = syncer.Never, -1
+		cfg.Schedule, cfg.WatchEvery = syncer.Never(), -1
 		receives(cfg)
 		if edit != nil {
 			edit(cfg)

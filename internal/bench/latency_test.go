@@ -85,7 +85,7 @@ func newSales(n int, lags bool) (*sales, error) {
 
 func (s *sales) configure(cfg *syncer.Config) {
 	cfg.Hooks.Changed = s.shown
-	cfg.Schedule = syncer.Never
+	cfg.Schedule = syncer.Never()
 }
 
 // sell sells one unit of the product number i.

@@ -56,12 +56,12 @@ func TestNeverMoreThanTheLimit(t *testing.T) {
 	for _, most := range []time.Duration{0, time.Duration(random.Float64() * float64(10*time.Second)), 10 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
 			slow := &late{random: rand.New(rand.NewPCG(random.Uint64(), 0)), most: most}
-			w, err := NewWorld(n, Shopify, Percent, nil, func(cfg *syncer.Config) { cfg.Schedule = syncer.Never })
+			w, err := NewWorld(n, Shopify, Percent, nil, func(cfg *syncer.Config) { cfg.Schedule = syncer.Never() })
 			require.NoError(t, err)
 			slow.RoundTripper = w.Ecosire
 			source, err := ecosire.New(ecosire.Config{APIKey: "eco_live_test", HTTPClient: &http.Client{Transport: slow}})
 			require.NoError(t, err)
-			require.NoError(t, w.connect(syncer.Guard{}, func(cfg *syncer.Config) { cfg.Source, cfg.Schedule = source, syncer.Never }))
+			require.NoError(t, w.connect(syncer.Guard{}, func(cfg *syncer.Config) { cfg.Source, cfg.Schedule = source, syncer.Never() }))
 			ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
 			defer cancel()
 			var wg sync.WaitGroup

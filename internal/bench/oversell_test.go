@@ -82,7 +82,7 @@ func onFakes(t *testing.T, stock []int, script []incident, delay time.Duration, 
 	synctest.Test(t, func(t *testing.T) {
 		var used syncer.Config
 		w, err := NewWorld(dayProducts, Both, Agreed, func(i int) int { return stock[i] }, func(cfg *syncer.Config) {
-			cfg.Schedule = syncer.Never
+			cfg.Schedule = syncer.Never()
 			cfg.WatchEvery = -1 // nothing happens without an event
 			receives(cfg)
 			if way.edit != nil {

@@ -52,7 +52,7 @@ func quickly(t *testing.T, stock []int, script []incident, delay time.Duration, 
 		if way.comparing {
 			q.shops[1] = &quickShop{name: "shopify-2", compares: true, request: shopifyTime, delivers: way.delivers}
 		}
-		cfg := syncer.Config{Source: q.source, Schedule: syncer.Never, WatchEvery: -1}
+		cfg := syncer.Config{Source: q.source, Schedule: syncer.Never(), WatchEvery: -1}
 		for _, sh := range q.shops {
 			sh.quantities, sh.waits = slices.Clone(stock), make(map[int]bool)
 			if sh.compares {

@@ -39,7 +39,7 @@ func locations(shop *shopify.Client) ([]syncer.Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	parts := syncer.Split(80, 20)
+	parts := syncer.Available().Split(80, 20)
 	targets := []syncer.Target{
 		{Channel: online, Policy: parts[0]},
 		{Channel: outlet, Policy: parts[1]},
@@ -235,7 +235,8 @@ func approve(ctx context.Context, s *syncer.Syncer, file string, agreed func(str
 	if !agreed(plan.String()) { // SKU by SKU: shown, wanted, delta
 		return nil
 	}
-	report, err := s.Apply(ctx, plan.Approve())
+	plan.Approved = true
+	report, err := s.Apply(ctx, &plan)
 	if err != nil {
 		return err
 	}

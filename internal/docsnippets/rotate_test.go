@@ -83,7 +83,7 @@ func TestALivenessProbeFailsWhereOnlyARestartHelps(t *testing.T) {
 		shop := hanging{channeltest.NewMemory("shop"), make(chan struct{})}
 		shop.Set("MUG", 0)
 		s, err := syncer.New(syncer.Config{
-			Source: source, Targets: []syncer.Target{{Channel: shop}}, WatchEvery: -1, Schedule: syncer.Never, Patience: 48 * time.Hour,
+			Source: source, Targets: []syncer.Target{{Channel: shop}}, WatchEvery: -1, Schedule: syncer.Never(), Patience: 48 * time.Hour,
 		})
 		require.NoError(t, err)
 		ctx, stop := context.WithCancel(t.Context())

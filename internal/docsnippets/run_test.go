@@ -91,7 +91,7 @@ func (l *told) hooks() syncer.Hooks {
 
 // marked runs a Syncer on one marked product for a minute.
 func marked(t *testing.T, cfg syncer.Config, id string) syncer.Health {
-	cfg.Schedule, cfg.WatchEvery = syncer.Never, -1
+	cfg.Schedule, cfg.WatchEvery = syncer.Never(), -1
 	s, err := syncer.New(cfg)
 	require.NoError(t, err)
 	require.NoError(t, s.Notify(t.Context(), id))
@@ -217,7 +217,7 @@ func TestLocationsAndPolicies(t *testing.T) {
 
 func TestServe(t *testing.T) {
 	_, source, _ := newECOSIRE(t, 1)
-	cfg := syncer.Config{Source: source, Targets: []syncer.Target{{Channel: newShelf(1, 5)}}, Schedule: syncer.Never, WatchEvery: -1}
+	cfg := syncer.Config{Source: source, Targets: []syncer.Target{{Channel: newShelf(1, 5)}}, Schedule: syncer.Never(), WatchEvery: -1}
 	file := filepath.Join(t.TempDir(), "queue.db")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

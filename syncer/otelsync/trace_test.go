@@ -70,7 +70,7 @@ func (m *merchant) config(t *testing.T) syncer.Config {
 	webhooks, err := ecosire.NewWebhooks(secret)
 	require.NoError(t, err)
 	return syncer.Config{
-		Source: source, Webhooks: webhooks, Schedule: syncer.Never, WatchEvery: -1,
+		Source: source, Webhooks: webhooks, Schedule: syncer.Never(), WatchEvery: -1,
 		Targets: []syncer.Target{{Channel: location}, {Channel: store}},
 		Logger:  slog.New(slog.NewTextHandler(&m.logs, nil)),
 	}

@@ -37,7 +37,7 @@ func TestLeadersAreCutOffInTurn(t *testing.T) {
 		t.Cleanup(proxy.Close)
 		proxies[name] = proxy
 		r, err := syncer.New(syncer.Config{Source: nothing{}, Queue: open(t, pool(t, s, proxy.Addr()), o), Name: name, Grace: time.Second,
-			Schedule: syncer.Never, Targets: []syncer.Target{{Channel: channeltest.NewMemory("shop")}}})
+			Schedule: syncer.Never(), Targets: []syncer.Target{{Channel: channeltest.NewMemory("shop")}}})
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan error, 1)

@@ -73,7 +73,7 @@ func elsewhere(r *http.Request) bool {
 
 // An explained is what the page says of a product on one channel.
 type explained struct {
-	*syncer.Explained
+	*syncer.ChannelExplanation
 	Listings []listed
 	Said     []string
 	History  []happened
@@ -86,13 +86,13 @@ type happened struct {
 }
 
 type listed struct {
-	syncer.Listed
+	syncer.ListingExplanation
 	State state
 	Notes []string
 }
 
-func explainedOf(c *syncer.Explained) explained {
-	x := explained{Explained: c}
+func explainedOf(c *syncer.ChannelExplanation) explained {
+	x := explained{ChannelExplanation: c}
 	if !c.Down.IsZero() {
 		x.Said = append(x.Said, "The channel is down since "+day(c.Down)+": "+failure(c.DownErr)+".")
 	}
@@ -126,8 +126,8 @@ func explainedOf(c *syncer.Explained) explained {
 	return x
 }
 
-func listedOf(l syncer.Listed, down bool) listed {
-	out := listed{Listed: l, State: state{"ok", "As it should"}}
+func listedOf(l syncer.ListingExplanation, down bool) listed {
+	out := listed{ListingExplanation: l, State: state{"ok", "As it should"}}
 	note := func(s string) { out.Notes = append(out.Notes, s) }
 	switch {
 	case l.Held != nil && l.Approved != nil:

@@ -92,7 +92,7 @@ func newWorld(t *testing.T, cfg statuspage.Config, names ...string) *world {
 		}
 	}
 	var err error
-	w.s, err = syncer.New(syncer.Config{Source: w, Targets: targets, Journal: 24 * time.Hour, Schedule: syncer.Never})
+	w.s, err = syncer.New(syncer.Config{Source: w, Targets: targets, Journal: 24 * time.Hour, Schedule: syncer.Never()})
 	require.NoError(t, err)
 	w.page = statuspage.Handler(w.s, cfg)
 	return w

@@ -23,7 +23,7 @@ func TestAnyReplicaServesThePage(t *testing.T) {
 		server, w := queuetest.NewServer(10*time.Second), newWorld(t, statuspage.Config{}, "a")
 		start := func(name string) (page http.Handler, stop func()) {
 			s, err := syncer.New(syncer.Config{
-				Source: w, Targets: []syncer.Target{{Channel: w.shops[0]}}, Queue: server.Open(), Name: name, Journal: 24 * time.Hour, Schedule: syncer.Never,
+				Source: w, Targets: []syncer.Target{{Channel: w.shops[0]}}, Queue: server.Open(), Name: name, Journal: 24 * time.Hour, Schedule: syncer.Never(),
 			})
 			require.NoError(t, err)
 			ctx, cancel := context.WithCancel(t.Context())

@@ -69,7 +69,7 @@ func TestColours(t *testing.T) {
 
 func TestOfPlan(t *testing.T) {
 	plan := &syncer.Plan{
-		Channels: []syncer.PlanChannel{{Channel: "a", Checked: 1210, Agreed: 1203, Extra: 2}, {Channel: "b", Error: "401 nobody\x1b[2J"}},
+		Channels: []syncer.ChannelPlan{{Channel: "a", Checked: 1210, Agreed: 1203, Extra: 2}, {Channel: "b", Error: "401 nobody\x1b[2J"}},
 		Lines: []syncer.Line{
 			{Channel: "a", SKU: "UNDER", Shown: new(1), Wanted: 3, Reason: syncer.ReasonUnder},
 			{Channel: "a", SKU: "OVER", Shown: new(5), Wanted: 3, Reason: syncer.ReasonOver},
@@ -161,7 +161,7 @@ func TestWait(t *testing.T) {
 
 func TestHTML(t *testing.T) {
 	plan := &syncer.Plan{
-		Channels: []syncer.PlanChannel{{Channel: "a", Checked: 1210, Agreed: 1203}, {Channel: "b", Error: "401 <nobody>"}},
+		Channels: []syncer.ChannelPlan{{Channel: "a", Checked: 1210, Agreed: 1203}, {Channel: "b", Error: "401 <nobody>"}},
 		Lines: []syncer.Line{
 			{Channel: "a", SKU: "<script>alert(1)</script>", Shown: new(9), Wanted: 0, Reason: syncer.ReasonHeld},
 			{Channel: "a", SKU: "SECOND", Shown: new(9), Wanted: 8, Reason: syncer.ReasonOver},
@@ -185,7 +185,7 @@ func TestHTMLOfHostileNames(t *testing.T) {
 	}
 	var plan syncer.Plan
 	for _, h := range hostile {
-		plan.Channels = append(plan.Channels, syncer.PlanChannel{Channel: h, Checked: 1, Error: h})
+		plan.Channels = append(plan.Channels, syncer.ChannelPlan{Channel: h, Checked: 1, Error: h})
 		plan.Lines = append(plan.Lines,
 			syncer.Line{Channel: h, SKU: h, Name: h, Shown: new(9), Wanted: 0, Reason: syncer.ReasonOver},
 			syncer.Line{Channel: h, SKU: h, ProductID: h, Name: h, Reason: syncer.ReasonAmbiguous, Error: h})
@@ -204,7 +204,7 @@ func TestHTMLOfHostileNames(t *testing.T) {
 }
 
 func TestNarrowTablesLeaveColumnsOut(t *testing.T) {
-	plan := &syncer.Plan{Channels: []syncer.PlanChannel{{Channel: "woocommerce:shop.example", Checked: 120_100, Agreed: 120_000}}}
+	plan := &syncer.Plan{Channels: []syncer.ChannelPlan{{Channel: "woocommerce:shop.example", Checked: 120_100, Agreed: 120_000}}}
 	for i := range 50 {
 		plan.Lines = append(plan.Lines, syncer.Line{
 			Channel: "woocommerce:shop.example", SKU: "SKU-WITH-A-LONG-NAME-" + strconv.Itoa(i), Name: "A mug, glazed, in a colour that takes long to describe",

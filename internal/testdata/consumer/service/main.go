@@ -52,7 +52,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer queue.Close()
-	s, err := services.Writer(syncer.Config{Queue: queue, Schedule: syncer.Never, WatchEvery: -1})
+	s, err := services.Writer(syncer.Config{Queue: queue, Schedule: syncer.Never(), WatchEvery: -1})
 	if err != nil {
 		return err
 	}
