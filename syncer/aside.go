@@ -38,6 +38,8 @@ func (n *night) divide(put *[]change) gate {
 // putAside puts changes aside.
 func (n *night) putAside(changes []change) {
 	for _, c := range changes {
+		delete(n.unsure, c.sku)
+		delete(n.left, c.sku)
 		a := &n.aside[n.t.Guard.danger(&c)]
 		if a.products == nil {
 			a.products, a.skus = make(map[string]bool), make(map[string]bool)
@@ -50,9 +52,13 @@ func (n *night) putAside(changes []change) {
 	}
 }
 
-// forget takes back what was put aside of products that are compared again. What
-// is known of a kit is kept until the kits are compared again.
+// forget takes back what was put aside of products that are compared again. When
+// the kits' turn has come nothing is: a kit that was put aside is not among those
+// that are left.
 func (n *night) forget(ids iter.Seq[string]) {
+	if n.kitting == kitsAlone {
+		return
+	}
 	again := make(map[string]bool) // those of which anything was put aside
 	for d := loss; d <= gain; d++ {
 		for id := range n.aside[d].products {
@@ -76,8 +82,7 @@ func (n *night) forget(ids iter.Seq[string]) {
 		a := &n.aside[d]
 		stays := make(map[string]bool) // products of which something is still aside
 		a.changes = slices.DeleteFunc(a.changes, func(c change) bool {
-			kit := c.isKit()
-			gone := kit == (n.kitting == kitsAlone) && slices.ContainsFunc(productsOf([]want{c.want}), func(id string) bool { return again[id] })
+			gone := slices.ContainsFunc(c.products(), func(id string) bool { return again[id] })
 			if gone {
 				delete(a.skus, c.sku)
 			} else {

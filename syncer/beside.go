@@ -41,7 +41,10 @@ func (n *night) work(ctx context.Context, g *group) []deed {
 	}
 	take := func(stocks []channel.Stock) (did deed) {
 		p := n.pass(&did.put)
-		p.yields = n.rounds == 0 // later there are few, and they must be done with
+		p.yields = n.rounds == 0    // later there are few, and they must be done with
+		if n.kitting == kitsAlone { // of those that are left, the ones whose parts are in the group
+			p.chosen = func(k Listing) bool { return n.left[k.SKU] && g.chosen(k) }
+		}
 		did.room = n.rooms.get()
 		p.room = did.room
 		did.outcome = p.take(ctx, stocks)

@@ -72,6 +72,7 @@ func (g *group) endAll() {
 // read reads at most a group of products by their ids, with or without the other
 // parts of their kits. Those that cannot be read are given to unread.
 func (g *group) read(ctx context.Context, fetch fetch, ids []string, unread func(id, sku string, err error)) error {
+	ids = slices.Compact(slices.Sorted(slices.Values(ids))) // what was missed may have been missed twice
 	found, failed := fetch(ctx, ids)
 	g.chosen = withPart(ids)
 	for _, id := range ids {

@@ -54,11 +54,7 @@ type night struct {
 // read waits for its share of the source's quota, and would hold a thousand
 // SKUs meanwhile. What changed under it is made up for later.
 func (n *night) pass(put *[]change) *pass {
-	p := &pass{s: n.s, t: n.t, purpose: nightly, gate: n.divide(put), kitting: n.kitting}
-	if n.kitting == kitsAlone {
-		p.chosen = func(k Listing) bool { return n.left[k.SKU] }
-	}
-	return p
+	return &pass{s: n.s, t: n.t, purpose: nightly, gate: n.divide(put), kitting: n.kitting}
 }
 
 // kits takes the kits through the channel, when all their parts have been read
@@ -115,6 +111,8 @@ func (n *night) add(ctx context.Context, did deed) {
 			again = append(again, n.lookAgain(&r)...)
 			return true
 		})
+		slices.Sort(again)
+		again = slices.Compact(again)
 		o.recount(again)
 		n.miss(again)
 	}

@@ -44,7 +44,8 @@ func (w *want) productSKU() string {
 	return w.stock.SKU
 }
 
-// isKit reports whether the listing takes several products.
+// isKit reports whether the listing takes several products. One of the target's
+// Kits that has a single part is like a pack of that product.
 func (w *want) isKit() bool { return len(w.parts) > 1 }
 
 // want makes of what was read what the channel should show. What cannot be
