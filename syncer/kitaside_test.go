@@ -20,7 +20,7 @@ func TestAKitStaysAsideWhileAnotherIsCaughtUpWith(t *testing.T) {
 		source, m := newStock(10, 1, 10), channeltest.NewMemory("a")
 		m.Set("KIT-DRIFT", 2)
 		m.Set("GONE", 8)
-		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never, Targets: []syncer.Target{{
+		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never(), Targets: []syncer.Target{{
 			Channel: failing(m, "KIT", 20*time.Second),
 			Kits:    kitList(kitOf("KIT-DRIFT", "p0", "p1"), kitOf("GONE", "p1", "p1", "p2")),
 		}}})
@@ -41,7 +41,7 @@ func TestAKitIsPutAsideOnce(t *testing.T) {
 			m.Set("KIT-DRIFT", 8)
 			m.Set("GONE", 8)
 			time.AfterFunc(10*time.Second, func() { source.put("p1", "SKU-1", 0) })
-			s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never, Targets: []syncer.Target{{
+			s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never(), Targets: []syncer.Target{{
 				Channel: failing(m, "KIT", 40*time.Second),
 				Guard:   syncer.Guard{Few: -1},
 				Kits:    kitList(kitOf("KIT-DRIFT", "p0"), kitOf("GONE", parts...)),
@@ -65,7 +65,7 @@ func TestKitsAreCaughtUpWithInSeveralGroups(t *testing.T) {
 			source.put(fmt.Sprintf("p%04d", i), fmt.Sprintf("SKU-%d", i), 10)
 			m.Set(fmt.Sprintf("KIT-%d", i), 8)
 		}
-		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never, Targets: []syncer.Target{{
+		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never(), Targets: []syncer.Target{{
 			Channel: failing(m, "KIT", 20*time.Second),
 			Kits: func() (all []syncer.Listing) {
 				for i := range n {
