@@ -180,10 +180,10 @@ func (q *MemoryQueue) Marked(ctx context.Context) iter.Seq2[Mark, error] {
 		for name, lane := range q.lanes {
 			for id, e := range lane.entries {
 				m := Mark{Key: Key{name, id}, Why: e.work.why, First: e.oldest(), Count: e.work.count, Trace: e.work.trace}
-				if e.since != nil {
-					m.Why, m.Count = e.since.why, m.Count+e.since.count
-					if e.since.trace != "" {
-						m.Trace = e.since.trace
+				if e.later != nil {
+					m.Why, m.Count = e.later.why, m.Count+e.later.count
+					if e.later.trace != "" {
+						m.Trace = e.later.trace
 					}
 				}
 				all = append(all, m)

@@ -20,7 +20,7 @@ func (s *Syncer) OpenRuns() (n int) {
 // delivery, mark and turn.
 func Unobserved(ctx context.Context) {
 	s, r := &unobserved, &unobservedRequest
-	s.observed(ctx, "a")
+	s.reporting(ctx, "a")
 	_, done := s.hooks.delivered(s, r)
 	done(200)
 	s.trace(ctx)

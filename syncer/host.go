@@ -229,7 +229,7 @@ func called[T any](ctx context.Context, s *Syncer, t *target, op string, f func(
 	inner, cancel := context.WithTimeout(ctx, s.patience)
 	defer cancel()
 	answer := new(T)
-	seen := s.observed(inner, t.name)
+	seen := s.reporting(inner, t.name)
 	returned, err := await(inner, s.returning, func() error {
 		return s.safely(ctx, t.name+": "+op, func() (err error) { *answer, err = f(seen); return heeded(err) })
 	}, func() func() {
@@ -278,7 +278,7 @@ func bounded[T any](ctx context.Context, s *Syncer, what string, patience time.D
 	inner, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	answer := new(T)
-	seen := s.observed(inner, "")
+	seen := s.reporting(inner, "")
 	returned, err := await(inner, s.returning, func() error {
 		return s.safely(ctx, what, func() (err error) { *answer, err = f(seen); return heeded(err) })
 	}, func() func() { return s.leaveBehind(ctx, what, began) })
@@ -354,7 +354,7 @@ func isContext(ctx context.Context, err error) bool {
 // prepare calls the channel's Preload. One that is left behind holds nothing
 // up but itself: it only reads.
 func (t *target) prepare(ctx context.Context, s *Syncer, p channel.Preloader) error {
-	_, err := bounded(s.observed(logs.With(ctx, logs.Channel, t.name), t.name), s, t.name+": Preload", 3*s.patience, func(ctx context.Context) (struct{}, error) {
+	_, err := bounded(s.reporting(logs.With(ctx, logs.Channel, t.name), t.name), s, t.name+": Preload", 3*s.patience, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, p.Preload(ctx)
 	})
 	return err

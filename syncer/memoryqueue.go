@@ -47,7 +47,7 @@ type queueLane struct {
 type entry struct {
 	id        string
 	work      marks  // what a lease is about
-	since     *marks // made since the lease; nil if there are none
+	later     *marks // made since the lease; nil if there are none
 	attempt   int
 	due       time.Time
 	rank      uint64 // decides between equal times
@@ -58,8 +58,8 @@ type entry struct {
 
 // oldest is when the oldest mark was made.
 func (e *entry) oldest() time.Time {
-	if e.since != nil && e.since.first.Before(e.work.first) {
-		return e.since.first
+	if e.later != nil && e.later.first.Before(e.work.first) {
+		return e.later.first
 	}
 	return e.work.first
 }
@@ -137,11 +137,11 @@ func (q *MemoryQueue) add(k Key, m marks) {
 		heap.Fix(&l.waiting, e.inWaiting)
 		l.announce(e)
 	default:
-		if e.since == nil {
-			since := m // m itself stays on the stack
-			e.since = &since
+		if e.later == nil {
+			later := m // m itself stays on the stack
+			e.later = &later
 		} else {
-			e.since.add(m)
+			e.later.add(m)
 		}
 		heap.Fix(&l.all, e.inAll)
 	}
@@ -172,8 +172,8 @@ func (q *MemoryQueue) Lookup(key Key) (Mark, bool) {
 	if l := q.lanes[key.Lane]; l != nil {
 		if e := l.entries[key.ID]; e != nil {
 			m := e.work
-			if e.since != nil {
-				m.add(*e.since)
+			if e.later != nil {
+				m.add(*e.later)
 			}
 			return Mark{Key: key, Why: m.why, First: m.first, Last: m.last, Count: m.count, Trace: m.trace}, true
 		}
@@ -271,11 +271,11 @@ func (q *MemoryQueue) Lease(ctx context.Context, lane string, n int) ([]Task, er
 // Ack implements [Queue].
 func (q *MemoryQueue) Ack(ctx context.Context, tasks ...Task) error {
 	return q.release(ctx, tasks, func(l *queueLane, e *entry, _ Task) {
-		if e.since == nil {
+		if e.later == nil {
 			l.remove(e)
 			return
 		}
-		e.work = *e.since
+		e.work = *e.later
 		l.requeue(e, e.work.first, 0)
 	})
 }
@@ -283,11 +283,11 @@ func (q *MemoryQueue) Ack(ctx context.Context, tasks ...Task) error {
 // Retry implements [Queue].
 func (q *MemoryQueue) Retry(ctx context.Context, at time.Time, tasks ...Task) error {
 	return q.release(ctx, tasks, func(l *queueLane, e *entry, t Task) {
-		if e.since == nil {
+		if e.later == nil {
 			l.requeue(e, at, t.Attempt)
 			return
 		}
-		e.work.add(*e.since)
+		e.work.add(*e.later)
 		l.requeue(e, e.work.first, 0)
 	})
 }
@@ -360,7 +360,7 @@ func (l *queueLane) remove(e *entry) {
 
 // requeue ends the lease of an entry.
 func (l *queueLane) requeue(e *entry, due time.Time, attempt int) {
-	e.lease, e.since = 0, nil
+	e.lease, e.later = 0, nil
 	e.due, e.attempt = due, attempt
 	heap.Fix(&l.all, e.inAll)
 	heap.Push(&l.waiting, e)

@@ -52,7 +52,7 @@ func (s *Syncer) open(ctx context.Context, ids ...string) *stream {
 		ctx = logs.With(ctx, logs.Product, text.Clean(ids[0]))
 	}
 	free := s.free(ctx, what)
-	inner, cancel := context.WithCancel(s.observed(s.need.in(ctx), ""))
+	inner, cancel := context.WithCancel(s.reporting(s.need.in(ctx), ""))
 	st := &stream{s: s, ctx: ctx, what: what, out: make(chan item, 100), cancel: cancel, idle: time.NewTimer(s.patience), began: time.Now()}
 	if free != nil {
 		st.out <- item{err: free}

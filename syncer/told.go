@@ -85,7 +85,7 @@ func (s *Syncer) ChannelHandler(name string) (http.Handler, error) {
 
 // hear handles a channel's delivery and returns the status of the answer.
 func (s *Syncer) hear(w http.ResponseWriter, r *http.Request, t *target, receiver channel.Receiver) int {
-	ctx := s.observed(logs.With(r.Context(), logs.Channel, t.name), t.name)
+	ctx := s.reporting(logs.With(r.Context(), logs.Channel, t.name), t.name)
 	any := func(*http.Request) bool { return true } // what it may be is the receiver's to say
 	event, status := s.accept(ctx, w, r, t.name+": Receive", receiver, t.receiving, any)
 	if status != 0 {

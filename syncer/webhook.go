@@ -163,7 +163,7 @@ func (s *Syncer) receive(ctx context.Context, w http.ResponseWriter, r *http.Req
 	} else if err != nil {
 		return event, http.StatusBadRequest, nil
 	}
-	ctx, cancel := context.WithTimeout(s.observed(ctx, ""), receiveWithin)
+	ctx, cancel := context.WithTimeout(s.reporting(ctx, ""), receiveWithin)
 	defer cancel()
 	err = s.safely(ctx, op, func() (err error) {
 		event, err = receiver.Receive(ctx, r.Header, body)

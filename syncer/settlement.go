@@ -2,117 +2,13 @@ package syncer
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
 
-	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/internal/logs"
 	"github.com/ecosire/stocksync/internal/text"
 )
-
-// The lanes of the queue. A mark that is about a product comes into an inbox,
-// whoever makes it: which channels it concerns is decided by who works on it, so that
-// processes with different targets can share a queue. Run moves it to the lanes of
-// its own channels. What the engine has to do again on one channel it marks in that
-// channel's lane.
-const (
-	inboxLane   = "inbox"         // products that somebody said have changed
-	noticedLane = "inbox/watched" // products that were found to have changed by watching
-	orderLane   = "orders"        // orders whose products are not known yet
-)
-
-// Each channel has a lane for what somebody said has changed, one for what of
-// that is dangerous where more is waiting than can be read, and one for what was
-// only watched, which must not make an event wait.
-func (t *target) eventLane() string   { return "channel/" + t.name }
-func (t *target) dangerLane() string  { return "danger/" + t.name }
-func (t *target) watchedLane() string { return "watched/" + t.name }
-
-func (t *target) lanes() []string { return []string{t.dangerLane(), t.eventLane(), t.watchedLane()} }
-
-// trouble is the queue's, as Health tells it.
-type trouble struct {
-	mu    sync.Mutex
-	since time.Time
-	err   error
-}
-
-func (t *trouble) set(err error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if err == nil {
-		t.since, t.err = time.Time{}, nil
-		return
-	}
-	if t.since.IsZero() {
-		t.since = time.Now()
-	}
-	t.err = err
-}
-
-func (t *trouble) get() (since time.Time, err error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.since, t.err
-}
-
-// insist does something with the queue until it succeeds, or ctx is done: a
-// queue's trouble passes, as a full disk does. It returns ctx's error, or that
-// the term is over in which the work was to be done.
-func (s *Syncer) insist(ctx context.Context, op string, do func() error) error {
-	for failures := 0; ; failures++ {
-		err := do()
-		if err == nil {
-			if failures > 0 {
-				s.trouble.set(nil)
-				s.logger.LogAttrs(ctx, slog.LevelInfo, "the queue works again", slog.String("op", op))
-			}
-			return nil
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if t := tenureOf(ctx); t != nil && t.shared && errors.Is(err, ErrDeposed) {
-			t.deposed.Store(true)
-			t.over()
-			return ErrDeposed
-		}
-		s.trouble.set(err)
-		wait := backoff(nil, failures, maxQueueBackoff)
-		s.logger.LogAttrs(ctx, slog.LevelError, "the queue failed, and is tried again", slog.String("op", op),
-			slog.Duration("wait", wait), slog.Any("err", err))
-		if err := sleep(ctx, wait); err != nil {
-			return err
-		}
-	}
-}
-
-// maxQueueBackoff caps the wait between attempts at a queue that fails.
-const maxQueueBackoff = 30 * time.Second
-
-// An outcome of a turn that the queue could not be told is owed to it: until
-// then the tasks stay leased.
-type owed struct {
-	mu   sync.Mutex
-	debt []*settlement
-}
-
-func (o *owed) add(s *settlement) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.debt = append(o.debt, s)
-}
-
-func (o *owed) take() []*settlement {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	debt := o.debt
-	o.debt = nil
-	return debt
-}
 
 // A settlement gathers what becomes of the tasks of one turn.
 type settlement struct {
@@ -273,59 +169,23 @@ func (o *settlement) tell(ctx context.Context) error {
 	return nil
 }
 
-// dispatch moves marks of products from an inbox to the lanes of the channels.
-// Where a channel has more waiting than its next two turns take, the dangerous
-// ones go past these.
-func (s *Syncer) dispatch(ctx context.Context, tasks []Task, lane func(*target) string) {
-	s.alarms.events.heard(tasks)
-	marks := make([]Mark, 0, len(tasks)*len(s.targets))
-	for _, t := range s.targets {
-		d, err := s.queue.Depth(ctx, lane(t))
-		crowded := err == nil && d.Tasks >= backlogSize && lane(t) == t.eventLane()
-		for _, task := range tasks {
-			if crowded && (task.Why == CauseOrder || t.memory.few(task.ID)) {
-				marks = append(marks, task.Mark(t.dangerLane()))
-			} else {
-				marks = append(marks, task.Mark(lane(t)))
-			}
-		}
-	}
-	o := &settlement{s: s}
-	if s.insist(ctx, "Mark", func() error { return s.on(ctx).Mark(ctx, marks...) }) != nil {
-		for _, t := range tasks { // it was to end: they stay where they are
-			o.putBack(t, 0)
-		}
-	} else {
-		o.acked = tasks
-	}
-	o.settle(ctx)
+// An outcome of a turn that the queue could not be told is owed to it: until
+// then the tasks stay leased.
+type owed struct {
+	mu   sync.Mutex
+	debt []*settlement
 }
 
-var errNoOrders = errors.New("the source cannot tell an order's products")
+func (o *owed) add(s *settlement) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.debt = append(o.debt, s)
+}
 
-// resolve marks the products of orders.
-func (s *Syncer) resolve(ctx context.Context, tasks []Task) {
-	o := &settlement{s: s}
-	for _, task := range tasks {
-		ids, err := bounded(s.urgentOrders(ctx), s, "the source: OrderProducts", s.patience, func(ctx context.Context) ([]string, error) {
-			return s.orders.OrderProducts(ctx, task.ID)
-		})
-		if err == nil {
-			marks := make([]Mark, len(ids))
-			for i, id := range ids {
-				marks[i] = task.Mark(inboxLane)
-				marks[i].ID = id
-			}
-			err = s.on(ctx).Mark(ctx, marks...)
-		}
-		switch {
-		case err == nil:
-			o.done(task)
-		case channel.Permanent(err):
-			o.giveUp(ctx, task, Problem{Err: fmt.Errorf("order %q: %w", task.ID, err)})
-		default:
-			o.countAndRetry(task, err, maxProductBackoff)
-		}
-	}
-	o.settle(ctx)
+func (o *owed) take() []*settlement {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	debt := o.debt
+	o.debt = nil
+	return debt
 }

@@ -17,15 +17,15 @@ import (
 // healthEvery is how often [Hooks.Health] is told.
 const healthEvery = 15 * time.Second
 
-type observedKey struct{}
+type reportingKey struct{}
 
-// observed returns a context with which a channel, or the source if name is "",
+// reporting returns a context with which a channel, or the source if name is "",
 // tells the host of its requests.
-func (s *Syncer) observed(ctx context.Context, name string) context.Context {
-	if s.hooks.Request == nil || ctx.Value(observedKey{}) != nil {
+func (s *Syncer) reporting(ctx context.Context, name string) context.Context {
+	if s.hooks.Request == nil || ctx.Value(reportingKey{}) != nil {
 		return ctx
 	}
-	ctx = context.WithValue(ctx, observedKey{}, true)
+	ctx = context.WithValue(ctx, reportingKey{}, true)
 	return channel.WithRequests(ctx, func(ctx context.Context, r channel.Request) {
 		s.hook(ctx, name, "", "", func() { s.hooks.Request(ctx, name, r) })
 	})
