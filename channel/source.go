@@ -10,10 +10,11 @@ import (
 
 // Stock is what the source of truth knows about one product.
 type Stock struct {
-	// ProductID is the source's own name for the product.
+	// ProductID is the source's own name for the product: 1 to 1,000 bytes of
+	// UTF-8.
 	ProductID string
-	// SKU is what channels know the product by. SKUs are compared byte for
-	// byte, case included.
+	// SKU is what channels know the product by: at most 1,000 bytes of UTF-8. SKUs
+	// are compared byte for byte, case included.
 	SKU string
 
 	// OnHand is the number of units in the warehouse, Reserved the number

@@ -41,7 +41,7 @@ type ledger struct {
 	late    late
 	dirty   map[string]bool // products whose flight is to be kept
 	// What is kept of it: see flightstore.go.
-	keeping        sync.Mutex
+	keeping        channelLock // held while the queue is asked
 	loaded, headed bool
 	doubted        bool // keeping guards it
 	bulks          int  // writes under way of which no products are kept

@@ -55,6 +55,7 @@ func newLedger(cfg *Config, targets []*target) *ledger {
 	l := &ledger{
 		settle: cfg.Settle, booked: cfg.Booked, start: time.Now(),
 		flights: make(map[string]*flight), tallies: make([]tally, len(targets)), dirty: make(map[string]bool),
+		keeping: make(channelLock, 1),
 	}
 	if l.settle == 0 {
 		l.settle = defaultSettle
@@ -170,7 +171,9 @@ func (p *pass) bookings(ctx context.Context, wants []want) map[string]booking {
 			before.Warehouses = nil
 			subject := func(ctx context.Context) context.Context { return about(ctx, "", s.ProductID, s.SKU) }
 			_ = p.s.safelyOn(ctx, "Config.Booked", subject, func() error {
-				booked[s.ProductID] = booking{pos.available, pos.reserved, l.booked(before, *s)}
+				if n := l.booked(before, *s); sound(n) {
+					booked[s.ProductID] = booking{pos.available, pos.reserved, n}
+				}
 				return nil
 			})
 		}

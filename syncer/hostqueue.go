@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"slices"
 	"time"
+
+	"github.com/ecosire/stocksync/channel"
 )
 
 // A hostQueue is the boundary to the host's queue. Its errors name the queue and
@@ -77,7 +80,28 @@ func (h *hostQueue) done(ctx context.Context, op string, f func(context.Context)
 	return err
 }
 
+// maxID bounds the ids of products and orders, and SKUs, in bytes: what a queue
+// cannot keep, it would refuse with all that is marked or saved beside it.
+const maxID = 1000
+
+// checkID says why a text is no id of a product or of an order, or nil.
+func checkID(id string) error {
+	if id == "" || len(id) > maxID {
+		return fmt.Errorf("%w: an id has 1 to %d bytes, and not %d", channel.ErrInvalid, maxID, len(id))
+	}
+	return nil
+}
+
+// Mark leaves out what is no id: the others' marks must not fail for it, in this
+// lane or in a later one.
 func (h *hostQueue) Mark(ctx context.Context, marks ...Mark) error {
+	bad := func(m Mark) bool { return m.Lane != skuLane && checkID(m.ID) != nil } // SKUs are bounded there
+	if i := slices.IndexFunc(marks, bad); i >= 0 {
+		h.s.once.warn(ctx, h.s, "what is marked has no id, or one that is too long; it is left out", slog.Any("err", checkID(marks[i].ID)))
+		if marks = slices.DeleteFunc(slices.Clone(marks), bad); len(marks) == 0 {
+			return nil
+		}
+	}
 	return h.done(ctx, "Mark", func(ctx context.Context) error { return h.q.Mark(ctx, marks...) })
 }
 

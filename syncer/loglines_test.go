@@ -82,6 +82,7 @@ var lineKeys = map[string]string{
 	"a call of the queue that was left behind has returned":                                               "op",
 	"tasks that were leased too late could not be put back":                                               "tasks err",
 	"the source answered with a product that it was not asked for; it is left out":                        "product",
+	"what is marked has no id, or one that is too long; it is left out":                                   "err",
 	"the schedule's next time is not after the time that it was asked for; it is asked again in an hour":  "next",
 	"a restart will forget what is to be compared when the channel is done":                               "channel err",
 	"what the guard remembers makes no sense, and is begun anew":                                          "channel",

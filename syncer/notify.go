@@ -1,6 +1,7 @@
 package syncer
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -14,9 +15,17 @@ import (
 // ids it does nothing. A trace context put into ctx by [WithTrace] goes with
 // the marks.
 //
-// It returns nil when the marks are stored, as safely as the queue stores.
+// It returns nil when the marks are stored, as safely as the queue stores. An id
+// that is empty, or longer than 1,000 bytes, is no product's: the others are marked,
+// and the error matches [channel.ErrInvalid].
 func (s *Syncer) Notify(ctx context.Context, productIDs ...string) error {
-	return s.mark(ctx, inboxLane, CauseNotify, channel.Event{ProductIDs: productIDs})
+	var bad error
+	for _, id := range productIDs {
+		if err := checkID(id); err != nil {
+			bad = fmt.Errorf("syncer: Notify: %w", err)
+		}
+	}
+	return cmp.Or(s.mark(ctx, inboxLane, CauseNotify, channel.Event{ProductIDs: productIDs}), bad)
 }
 
 // mark stores the marks of an event.

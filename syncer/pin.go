@@ -71,8 +71,8 @@ func (s *Syncer) Pin(ctx context.Context, p Pin) error {
 	err := s.checkPin(&p)
 	switch {
 	case err != nil:
-	case p.Quantity < 0:
-		err = errors.New("a quantity is not negative")
+	case p.Quantity < 0 || !sound(p.Quantity):
+		err = errors.New("a quantity is not negative, and less than 2⁵³")
 	case !p.Until.IsZero() && !p.Until.After(p.Since):
 		err = errors.New("Until has passed")
 	}
@@ -136,8 +136,8 @@ func (s *Syncer) checkPin(p *Pin) error {
 	switch {
 	case !utf8.ValidString(p.ProductID):
 		return errors.New("ProductID is no UTF-8")
-	case p.ProductID == "":
-		return errors.New("ProductID is empty")
+	case checkID(p.ProductID) != nil:
+		return fmt.Errorf("ProductID: %w", checkID(p.ProductID))
 	case p.Channel != "" && !slices.ContainsFunc(s.targets, func(t *target) bool { return t.name == p.Channel }):
 		return fmt.Errorf("there is no channel %q", p.Channel)
 	case strings.TrimSpace(p.Who) == "" || strings.TrimSpace(p.Why) == "":

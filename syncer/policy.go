@@ -34,6 +34,18 @@ type step struct {
 	do   func(s channel.Stock, before int) (int, error)
 }
 
+// take takes the step. What is no quantity, as after an overflow, is an error.
+func (st *step) take(s channel.Stock, before int) (int, error) {
+	n, err := st.do(s, before)
+	if err == nil && !sound(n) {
+		err = fmt.Errorf("%w: %d is no quantity", channel.ErrInvalid, n)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("policy %q: %w", st.name, err)
+	}
+	return n, nil
+}
+
 // A Step is what one step of a [Policy] made of a product's stock.
 type Step struct {
 	Name     string `json:"name"`
@@ -77,7 +89,7 @@ func In(warehouses ...string) Policy {
 
 // Custom is a policy of the host's own, as one step with a name. An error
 // means that the quantity is not known: it is a problem of that product, which
-// is changed nowhere, and never a zero.
+// is changed nowhere, and never a zero. So is a number of 2⁵³ or more, either way.
 func Custom(name string, quantity func(channel.Stock) (int, error)) Policy {
 	if quantity == nil {
 		return Policy{}.wrong(fmt.Errorf("the step %q has no function", name))
@@ -166,8 +178,8 @@ func (p Policy) Quantity(s channel.Stock) (int, error) {
 	n := 0
 	for _, step := range p.orDefault().steps {
 		var err error
-		if n, err = step.do(s, n); err != nil {
-			return 0, fmt.Errorf("policy %q: %w", step.name, err)
+		if n, err = step.take(s, n); err != nil {
+			return 0, err
 		}
 	}
 	return max(0, n), nil
@@ -183,8 +195,8 @@ func (p Policy) Explain(s channel.Stock) ([]Step, error) {
 	n := 0
 	for _, step := range p.orDefault().steps {
 		var err error
-		if n, err = step.do(s, n); err != nil {
-			return steps, fmt.Errorf("policy %q: %w", step.name, err)
+		if n, err = step.take(s, n); err != nil {
+			return steps, err
 		}
 		steps = append(steps, Step{step.name, max(0, n)})
 	}

@@ -1,12 +1,14 @@
 package syncer
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
 	"log/slog"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/internal/logs"
@@ -64,9 +66,7 @@ func (s *Syncer) open(ctx context.Context, ids ...string) *stream {
 		err := s.safely(inner, "the source", func() error {
 			for stock, err := range s.reads(inner, ids) {
 				_ = heeded(err)
-				if stock.Err == nil && !(sound(stock.Available) && sound(stock.OnHand) && sound(stock.Reserved)) {
-					stock.Err = fmt.Errorf("%w: available %d, on hand %d, reserved %d are no quantities", channel.ErrInvalid, stock.Available, stock.OnHand, stock.Reserved)
-				}
+				stock.Err = cmp.Or(stock.Err, senseOf(&stock))
 				if stock.Err != nil {
 					stock.Err = s.tame(about(inner, "", stock.ProductID, stock.SKU), "a product's Err", stock.Err)
 				}
@@ -94,6 +94,19 @@ func (s *Syncer) open(ctx context.Context, ids ...string) *stream {
 		}
 	}()
 	return st
+}
+
+// senseOf says what of a product cannot be reckoned with, or kept under its name.
+func senseOf(s *channel.Stock) error {
+	switch {
+	case !(sound(s.Available) && sound(s.OnHand) && sound(s.Reserved)):
+		return fmt.Errorf("%w: available %d, on hand %d, reserved %d are no quantities", channel.ErrInvalid, s.Available, s.OnHand, s.Reserved)
+	case len(s.ProductID) > maxID || len(s.SKU) > maxID:
+		return fmt.Errorf("%w: an id of %d bytes and an SKU of %d; neither has more than %d", channel.ErrInvalid, len(s.ProductID), len(s.SKU), maxID)
+	case !utf8.ValidString(s.ProductID) || !utf8.ValidString(s.SKU):
+		return fmt.Errorf("%w: its id %q or its SKU %q is no UTF-8", channel.ErrInvalid, text.Clean(s.ProductID), text.Clean(s.SKU))
+	}
+	return nil
 }
 
 // end is called when the source's iterator has ended.

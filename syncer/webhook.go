@@ -118,8 +118,14 @@ func (s *Syncer) accept(ctx context.Context, w http.ResponseWriter, r *http.Requ
 	default:
 		return event, http.StatusServiceUnavailable
 	}
-	event, status, err := s.receive(ctx, w, r, op, receiver)
-	<-slots
+	body, status := readBody(w, r)
+	returned, err := true, error(nil)
+	if status == 0 {
+		event, returned, err = s.receive(ctx, r.Header, body, op, receiver, slots)
+	}
+	if returned {
+		<-slots
+	}
 	if status == 0 {
 		s.authentic(ctx, strings.TrimSuffix(strings.TrimSuffix(op, "Config.Webhooks"), ": Receive"), r.Header, err)
 	}
@@ -149,28 +155,39 @@ func (s *Syncer) tracedBy(ctx context.Context, r *http.Request) context.Context 
 	return ctx
 }
 
-// receive reads a delivery and lets the receiver say what it is about, or
-// returns the status of a refusal. Whatever the host's server does, a client
-// that stops in the middle does not hold it for long.
-func (s *Syncer) receive(ctx context.Context, w http.ResponseWriter, r *http.Request, op string, receiver channel.Receiver) (event channel.Event, status int, err error) {
+// readBody reads a delivery, or returns the status of a refusal. Whatever the
+// host's server does, a client that stops in the middle does not hold it for long.
+func readBody(w http.ResponseWriter, r *http.Request) (body []byte, status int) {
 	rc := http.NewResponseController(w)
 	if rc.SetReadDeadline(time.Now().Add(receiveWithin)) == nil { // else the host's server has its own ways
 		defer func() { _ = rc.SetReadDeadline(time.Time{}) }()
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
-		return event, http.StatusRequestEntityTooLarge, nil
+		return nil, http.StatusRequestEntityTooLarge
 	} else if err != nil {
-		return event, http.StatusBadRequest, nil
+		return nil, http.StatusBadRequest
 	}
+	return body, 0
+}
+
+// receive lets the receiver say what a delivery is about. One that does not
+// return is left behind, and keeps its slot until it does.
+func (s *Syncer) receive(ctx context.Context, header http.Header, body []byte, op string, receiver channel.Receiver, slots chan struct{}) (event channel.Event, returned bool, err error) {
 	ctx, cancel := context.WithTimeout(s.reporting(ctx, ""), receiveWithin)
 	defer cancel()
-	err = s.safely(ctx, op, func() (err error) {
-		event, err = receiver.Receive(ctx, r.Header, body)
-		return heeded(err)
-	})
-	if err != nil && ctx.Err() != nil {
+	answer := new(channel.Event)
+	returned, err = await(ctx, s.returning, func() error {
+		return s.safely(ctx, op, func() (err error) {
+			*answer, err = receiver.Receive(ctx, header, body)
+			return heeded(err)
+		})
+	}, func() func() { return func() { <-slots } })
+	switch {
+	case !returned:
+		return event, false, fmt.Errorf("%w: %s does not return", channel.ErrUnavailable, op)
+	case err != nil && ctx.Err() != nil:
 		err = fmt.Errorf("%w: %w", channel.ErrUnavailable, err)
 	}
-	return event, 0, err
+	return *answer, true, err
 }

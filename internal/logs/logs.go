@@ -6,6 +6,7 @@ package logs
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 
 	"github.com/ecosire/stocksync/channel"
@@ -57,11 +58,19 @@ type handler struct {
 	own  []string // keys that the logger's own attributes have
 }
 
-func (h *handler) Enabled(ctx context.Context, level slog.Level) bool {
+// Enabled of a handler that panics is false.
+func (h *handler) Enabled(ctx context.Context, level slog.Level) (enabled bool) {
+	defer func() { _ = recover() }()
 	return h.next.Enabled(ctx, level)
 }
 
-func (h *handler) Handle(ctx context.Context, r slog.Record) error {
+// Handle makes an error of a panic: a line that is lost is no reason to stop.
+func (h *handler) Handle(ctx context.Context, r slog.Record) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the log's handler panicked: %v", p)
+		}
+	}()
 	var more []slog.Attr
 	add := func(name, value string) {
 		if value != "" && !h.has(r, name) && !has(more, name) {

@@ -1,0 +1,218 @@
+package syncer_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/syncer"
+)
+
+// narrow is a queue that keeps no key that is longer than some bytes, lane
+// included, as those on disks and in databases do.
+type narrow struct{ *syncer.MemoryQueue }
+
+func (n narrow) Mark(ctx context.Context, marks ...syncer.Mark) error {
+	for _, m := range marks {
+		if len(m.Lane)+len(m.ID) > 2000 {
+			return fmt.Errorf("a key of %d bytes is too long", len(m.Lane)+len(m.ID))
+		}
+	}
+	return n.MemoryQueue.Mark(ctx, marks...)
+}
+
+// An id that no queue keeps costs the others nothing, in the inbox or behind it.
+func TestOneLongIDStopsNoOther(t *testing.T) {
+	for _, n := range []int{0, 1001, 2000 - len("inbox"), 40_000} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				source, a := newStock(5, 6, 7), shop("a", 3)
+				long := strings.Repeat("x", n)
+				orders := &ordering{stock: source, products: []string{long, "p2"}}
+				s := unguardedly(t, syncer.Config{Source: orders, Queue: narrow{syncer.NewMemoryQueue()}, Schedule: syncer.Never, WatchEvery: -1,
+					Webhooks: says{channel.Event{ID: "1", Type: "stock", ProductIDs: []string{long, "p1"}, OrderIDs: []string{long, "o"}}}}, a)
+				defer running(t, s)()
+				require.ErrorIs(t, s.Notify(t.Context(), long, "p0"), channel.ErrInvalid)
+				assert.Equal(t, http.StatusAccepted, delivery(s.WebhookHandler()))
+				pass(time.Minute)
+				shows(t, a, 5, 6, 7)
+				assert.True(t, drained(t, s))
+			})
+		})
+	}
+}
+
+type ordering struct {
+	*stock
+	products []string
+}
+
+func (o *ordering) OrderProducts(context.Context, string) ([]string, error) { return o.products, nil }
+
+type says struct{ channel.Event }
+
+func (s says) Receive(context.Context, http.Header, []byte) (channel.Event, error) {
+	return s.Event, nil
+}
+
+func delivery(h http.Handler) (status int) {
+	w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", strings.NewReader("{}"))
+	r.Header.Set("Content-Type", "application/json")
+	h.ServeHTTP(w, r)
+	return w.Code
+}
+
+// deaf is a receiver that does not look at its context.
+type deaf struct{ until chan struct{} }
+
+func (d deaf) Receive(context.Context, http.Header, []byte) (channel.Event, error) {
+	<-d.until
+	return channel.Event{ID: "1", Type: "stock", SKUs: []string{"SKU-0"}, ProductIDs: []string{"p0"}}, nil
+}
+
+// A delivery is answered whatever its receiver does; one that does not return
+// keeps its slot, so that there are never more than a hundred.
+func TestADeliveryIsAnsweredThoughItsReceiverHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := deaf{make(chan struct{})}
+		s := configure(t, syncer.Config{Source: newStock(5), Webhooks: d, Targets: []syncer.Target{{Channel: shop("a", 1), Webhooks: d}}})
+		told, err := s.ChannelHandler("a")
+		require.NoError(t, err)
+		for _, h := range []http.Handler{s.WebhookHandler(), told} {
+			for i := range 101 {
+				began := time.Now()
+				assert.Equal(t, http.StatusServiceUnavailable, delivery(h))
+				assert.LessOrEqual(t, time.Since(began), 15*time.Second)
+				if i == 100 {
+					assert.Zero(t, time.Since(began), "all slots are taken")
+				}
+			}
+		}
+		close(d.until)
+		synctest.Wait()
+		for _, h := range []http.Handler{s.WebhookHandler(), told} {
+			assert.Equal(t, http.StatusAccepted, delivery(h), "they are free again")
+		}
+	})
+}
+
+// What a policy makes of a product that is no quantity is that product's error,
+// and never written; nor can a product be pinned to it.
+func TestWhatIsNoQuantityIsNotShown(t *testing.T) {
+	for _, n := range []int{math.MaxInt, math.MinInt, 1 << 53} {
+		synctest.Test(t, func(t *testing.T) {
+			source, a := newStock(5, 6), shop("a", 2)
+			a.Set("KIT", 100)
+			odd := syncer.Custom("odd", func(s channel.Stock) (int, error) {
+				if s.ProductID == "p0" {
+					return n, nil
+				}
+				return s.Available, nil
+			})
+			kit := syncer.Listing{SKU: "KIT", Parts: []syncer.Part{{ProductID: "p0", Units: 1}, {ProductID: "p1", Units: 1}}}
+			s := configure(t, syncer.Config{Source: source, Booked: func(channel.Stock, channel.Stock) int { return n }, Targets: []syncer.Target{{
+				Channel: a, Guard: unguarded, Policy: odd.Buffer(1), Kits: func() []syncer.Listing { return []syncer.Listing{kit} },
+			}}})
+			r, err := s.SyncProducts(t.Context(), "p0", "p1")
+			require.ErrorIs(t, err, channel.ErrInvalid)
+			assert.Equal(t, 2, r.Channels[0].Failed)
+			shows(t, a, 100, 5)
+			_, err = odd.Explain(channel.Stock{ProductID: "p0"})
+			require.ErrorIs(t, err, channel.ErrInvalid)
+			require.Error(t, s.Pin(t.Context(), syncer.Pin{ProductID: "p1", Quantity: n, Raise: true, Who: "Ana", Why: "why"}))
+		})
+	}
+}
+
+// What cannot be kept under its name, or comes back as another one, is refused
+// alone: what the guard holds of it could never be approved.
+func TestAProductWithoutAUsableNameIsRefusedAlone(t *testing.T) {
+	for _, bad := range []channel.Stock{
+		{ProductID: "caf\xe9", SKU: "BAD"}, {ProductID: "bad", SKU: "caf\xe9"},
+		{ProductID: "bad", SKU: strings.Repeat("x", 1001)}, {ProductID: strings.Repeat("x", 1001), SKU: "BAD"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			source, a := newStock(5, 6), shop("a", 2)
+			source.put(bad.ProductID, bad.SKU, 3)
+			a.Set(bad.SKU, 100)
+			s := unguardedly(t, syncer.Config{Source: source}, a)
+			r, err := s.Reconcile(t.Context())
+			require.ErrorIs(t, err, channel.ErrInvalid)
+			assert.Equal(t, 1, r.Unread)
+			shows(t, a, 5, 6)
+			n, _ := a.Quantity(bad.SKU)
+			assert.Equal(t, 100, n)
+
+			s = configure(t, syncer.Config{Source: newStock(7, 8), Targets: []syncer.Target{{Channel: a, Guard: unguarded, Listings: func(s channel.Stock) []syncer.Listing {
+				if s.ProductID == "p1" && bad.SKU != "BAD" {
+					return []syncer.Listing{{SKU: bad.SKU}}
+				}
+				return []syncer.Listing{{SKU: s.SKU}}
+			}}}})
+			_, err = s.Reconcile(t.Context())
+			assert.Equal(t, bad.SKU != "BAD", errors.Is(err, channel.ErrInvalid), "so it is with a listing's")
+			n, _ = a.Quantity(bad.SKU)
+			assert.Equal(t, 100, n)
+		})
+	}
+}
+
+// fragile is a log handler that panics.
+type fragile struct{ slog.Handler }
+
+func (fragile) Enabled(context.Context, slog.Level) bool { return true }
+func (fragile) Handle(context.Context, slog.Record) error {
+	panic("the log is full")
+}
+
+func TestALogThatPanicsStopsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, a := newStock(5), shop("a", 1)
+		s := unguardedly(t, syncer.Config{Source: source, Logger: slog.New(fragile{slog.DiscardHandler}), ReconcileAtStart: true}, a)
+		defer running(t, s)()
+		pass(time.Minute)
+		shows(t, a, 5)
+	})
+}
+
+// stiff is a queue that does not return from saving what is in flight, for an hour.
+type stiff struct {
+	*syncer.MemoryQueue
+	hangs bool
+}
+
+func (q *stiff) Save(ctx context.Context, set string, records ...syncer.Record) error {
+	if set == "flights" && q.hangs {
+		time.Sleep(time.Hour)
+	}
+	return q.MemoryQueue.Save(ctx, set, records...)
+}
+
+// Whoever waits for a queue that hangs waits where its context counts, and not
+// for a mutex.
+func TestAHungSaveHoldsNobodyForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, a, b := newStock(5), shop("a", 1), shop("b", 1)
+		q := &stiff{syncer.NewMemoryQueue(), true}
+		s := unguardedly(t, syncer.Config{Source: source, Queue: q, Schedule: syncer.Never}, []channel.Channel{a, b}...)
+		began := time.Now()
+		_, err := s.SyncProducts(t.Context(), "p0")
+		require.NoError(t, err)
+		assert.Less(t, time.Since(began), 3*time.Minute)
+		shows(t, a, 5)
+		shows(t, b, 5)
+		time.Sleep(2 * time.Hour)
+	})
+}
