@@ -41,7 +41,7 @@ func TestOneLongIDStopsNoOther(t *testing.T) {
 				source, a := newStock(5, 6, 7), shop("a", 3)
 				long := strings.Repeat("x", n)
 				orders := &ordering{stock: source, products: []string{long, "p2"}}
-				s := unguardedly(t, syncer.Config{Source: orders, Queue: narrow{syncer.NewMemoryQueue()}, Schedule: syncer.Never, WatchEvery: -1,
+				s := unguardedly(t, syncer.Config{Source: orders, Queue: narrow{syncer.NewMemoryQueue()}, Schedule: syncer.Never(), WatchEvery: -1,
 					Webhooks: says{channel.Event{ID: "1", Type: "stock", ProductIDs: []string{long, "p1"}, OrderIDs: []string{long, "o"}}}}, a)
 				defer running(t, s)()
 				require.ErrorIs(t, s.Notify(t.Context(), long, "p0"), channel.ErrInvalid)
@@ -206,7 +206,7 @@ func TestAHungSaveHoldsNobodyForLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, a, b := newStock(5), shop("a", 1), shop("b", 1)
 		q := &stiff{syncer.NewMemoryQueue(), true}
-		s := unguardedly(t, syncer.Config{Source: source, Queue: q, Schedule: syncer.Never}, []channel.Channel{a, b}...)
+		s := unguardedly(t, syncer.Config{Source: source, Queue: q, Schedule: syncer.Never()}, []channel.Channel{a, b}...)
 		began := time.Now()
 		_, err := s.SyncProducts(t.Context(), "p0")
 		require.NoError(t, err)
