@@ -4,9 +4,6 @@ import (
 	"context"
 	"iter"
 	"slices"
-	"time"
-
-	"github.com/ecosire/stocksync/channel"
 )
 
 // aside are the changes of one kind that wait for the end of a run. Products
@@ -22,8 +19,7 @@ func (n *night) divide(put *[]change) gate {
 	p := &pass{s: n.s, t: n.t}
 	return func(changes []change) (open, shut []change) {
 		for _, c := range changes {
-			d := n.t.Guard.danger(&c)
-			if d == harmless || d == loss && p.explained(&c) || n.t.Guard.limit(d, 0) < 0 {
+			if p.danger(&c) == harmless {
 				open = append(open, c)
 				continue
 			}
@@ -118,13 +114,7 @@ func (n *night) decide(ctx context.Context, d danger) (over bool) {
 	case !n.whole:
 		n.hold(ctx, d, nil)
 	case count > limit && !n.s.covered(ctx, n.t, count):
-		t := &Trip{Since: time.Now(), Run: channel.Run(ctx), Limit: limit, OnSale: n.account.report.OnSale}
-		if d == loss {
-			t.Losses = count
-		} else {
-			t.Gains = count
-		}
-		n.hold(ctx, d, t)
+		n.hold(ctx, d, tripOf(ctx, d, count, limit, n.account.report.OnSale))
 		return true
 	default:
 		n.writeAside(ctx, d)

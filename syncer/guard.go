@@ -128,6 +128,16 @@ func (g Guard) limit(d danger, onSale int) int {
 	}
 }
 
+// danger says what a guard has to decide about a change: a loss or a gain for which
+// it has a limit, and that orders do not explain.
+func (p *pass) danger(c *change) danger {
+	d := p.t.Guard.danger(c)
+	if d == loss && p.explained(c) || p.t.Guard.limit(d, 0) < 0 {
+		return harmless
+	}
+	return d
+}
+
 // explained reports whether orders explain a loss.
 func (p *pass) explained(c *change) bool {
 	has := p.t.Policy.basis(c.stock)

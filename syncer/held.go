@@ -35,6 +35,16 @@ type Trip struct {
 	OnSale int `json:"onSale"`
 }
 
+func tripOf(ctx context.Context, d danger, products, limit, onSale int) *Trip {
+	t := &Trip{Since: time.Now(), Run: channel.Run(ctx), Limit: limit, OnSale: onSale}
+	if d == loss {
+		t.Losses = products
+	} else {
+		t.Gains = products
+	}
+	return t
+}
+
 // Why says in a sentence what tripped the guard.
 func (t Trip) Why() string {
 	n, what := t.Losses, "go off sale or show less than half"
@@ -295,12 +305,8 @@ func (p *pass) realtimeGate(ctx context.Context, marked map[string]time.Time) ga
 		var newTrip *Trip
 		counted := make(map[string]danger) // products that were counted in this pass: one may have many listings
 		for _, c := range changes {
-			d := p.t.Guard.danger(&c)
-			if d == harmless || d == loss && (c.quantity > 0 || p.explained(&c)) {
-				open = append(open, c)
-				continue
-			}
-			if p.t.Guard.limit(d, 0) < 0 {
+			d := p.danger(&c)
+			if d == harmless || d == loss && c.quantity > 0 {
 				open = append(open, c)
 				continue
 			}
@@ -325,12 +331,7 @@ func (p *pass) realtimeGate(ctx context.Context, marked map[string]time.Time) ga
 				continue
 			}
 			if stored == nil && newTrip == nil {
-				newTrip = &Trip{Since: time.Now(), Run: channel.Run(ctx), Limit: limit, OnSale: onSale}
-				if d == loss {
-					newTrip.Losses = limit + 1
-				} else {
-					newTrip.Gains = limit + 1
-				}
+				newTrip = tripOf(ctx, d, limit+1, limit, onSale)
 			}
 			shut = append(shut, c)
 		}

@@ -359,10 +359,10 @@ func (n *night) hold(ctx context.Context, d danger, trip *Trip) {
 func (n *night) asideGate(p *pass, d danger) gate {
 	return func(changes []change) (open, shut []change) {
 		for _, c := range changes {
-			k := n.t.Guard.danger(&c)
+			k := p.danger(&c)
 			known := slices.ContainsFunc(c.keys(), func(id string) bool { return n.aside[k].products[id] })
 			switch {
-			case k == harmless, k == loss && p.explained(&c), n.t.Guard.limit(k, 0) < 0, known && (k == d || n.written[k]):
+			case k == harmless, known && (k == d || n.written[k]):
 				open = append(open, c)
 			case !known: // the source has changed since
 				shut = append(shut, c)

@@ -89,11 +89,8 @@ func (p *pass) observe(ctx context.Context, changes []change, out *outcome) []ch
 // real time it is harmless as long as the window has room for it, in a run over
 // the catalogue all of a kind are counted at the end.
 func (p *pass) watchGuard(c *change) danger {
-	d := p.t.Guard.danger(c)
-	if d == harmless || d == loss && p.explained(c) || p.t.Guard.limit(d, 0) < 0 {
-		return harmless
-	}
-	if p.purpose != realtime {
+	d := p.danger(c)
+	if d == harmless || p.purpose != realtime {
 		return d
 	}
 	p.t.keeper.mu.Lock()

@@ -91,6 +91,13 @@ type pass struct {
 	reread func(ctx context.Context, ids []string) ([]channel.Stock, error)
 }
 
+// realtime is a pass for what was marked at the given times, or now.
+func (s *Syncer) realtime(ctx context.Context, t *target, marked map[string]time.Time, reread func(context.Context, []string) ([]channel.Stock, error)) *pass {
+	p := &pass{s: s, t: t, purpose: realtime, reread: reread}
+	p.gate = p.realtimeGate(ctx, marked)
+	return p
+}
+
 // kitting is which listings a pass looks at.
 type kitting int
 

@@ -61,6 +61,21 @@ func (s *Syncer) fetchOnly(ctx context.Context, ids []string) (map[string]channe
 	return found, err
 }
 
+// readNow reads products for a pass that looks at them again.
+func (s *Syncer) readNow(ctx context.Context, ids []string) ([]channel.Stock, error) {
+	found, err := s.fetch(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	stocks := make([]channel.Stock, 0, len(found))
+	for _, stock := range found {
+		if stock.Err == nil {
+			stocks = append(stocks, stock)
+		}
+	}
+	return stocks, nil
+}
+
 // withParts adds the parts of all kits that the products are in.
 func (s *Syncer) withParts(ctx context.Context, ids []string) []string {
 	var parts []string

@@ -286,25 +286,3 @@ func (s *Syncer) SyncProducts(ctx context.Context, productIDs ...string) (*Repor
 	failed = errors.Join(failed, e.followUp(ctx))
 	return e.end(cmp.Or(failed, s.markPaused(ctx, e.accounts)))
 }
-
-// realtime is a pass for what was marked at the given times, or now.
-func (s *Syncer) realtime(ctx context.Context, t *target, marked map[string]time.Time, reread func(context.Context, []string) ([]channel.Stock, error)) *pass {
-	p := &pass{s: s, t: t, purpose: realtime, reread: reread}
-	p.gate = p.realtimeGate(ctx, marked)
-	return p
-}
-
-// readNow reads products for a pass that looks at them again.
-func (s *Syncer) readNow(ctx context.Context, ids []string) ([]channel.Stock, error) {
-	found, err := s.fetch(ctx, ids)
-	if err != nil {
-		return nil, err
-	}
-	stocks := make([]channel.Stock, 0, len(found))
-	for _, stock := range found {
-		if stock.Err == nil {
-			stocks = append(stocks, stock)
-		}
-	}
-	return stocks, nil
-}
