@@ -137,10 +137,16 @@ func TestPin(t *testing.T) {
 
 // A pin of five units leaves two packs, for an undo too.
 func TestPinAndTheUndoOfAPack(t *testing.T) {
-	source, m := newStock(10), shop("a", 1)
+	source, m := newStock(10, 10), shop("a", 2)
 	m.Set("PACK", 4)
+	m.Set("KIT", 4)
+	m.Set("SKU-0", 3)
 	s := configure(t, syncer.Config{Source: source, Targets: []syncer.Target{{Channel: m, Guard: unguarded,
+		Kits: kitList(kitOf("KIT", "p0", "p0", "p1")),
 		Listings: func(s channel.Stock) []syncer.Listing {
+			if s.ProductID != "p0" {
+				return []syncer.Listing{{SKU: s.SKU}}
+			}
 			return []syncer.Listing{{SKU: s.SKU}, syncer.Pack("PACK", s, 2)}
 		}}}})
 	first, err := s.Reconcile(t.Context())
@@ -153,6 +159,9 @@ func TestPinAndTheUndoOfAPack(t *testing.T) {
 	require.ErrorIs(t, err, channel.ErrConflict)
 	n, _ := m.Quantity("PACK")
 	assert.Equal(t, 5, n, "four packs are no undo any more")
+	n, _ = m.Quantity("KIT")
+	assert.Equal(t, 5, n, "nor are four kits")
+	shows(t, m, 3, 100)
 }
 
 func TestPinAndTheGuard(t *testing.T) {

@@ -39,6 +39,10 @@ func TestPolicies(t *testing.T) {
 		{"share rounds down", syncer.Available().Share(33), 5, 1},
 		{"share of much", syncer.Available().Share(50), math.MaxInt/2 + 1, math.MaxInt/4 + 1},
 		{"order matters", syncer.Available().Buffer(1).Share(50), 5, 2},
+		{"share of nothing", syncer.Available().Share(0), 5, 0},
+		{"share of all", syncer.Available().Share(100), 5, 5},
+		{"cap at nothing", syncer.Available().Cap(0), 5, 0},
+		{"then, of the zero policy", syncer.Policy{}.Then("less one", func(_ channel.Stock, n int) (int, error) { return n - 1, nil }), 5, 4},
 		{"own", syncer.Custom("less ten", func(s channel.Stock) (int, error) { return s.Available - 10, nil }), 5, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -51,4 +55,15 @@ func TestPolicies(t *testing.T) {
 			assert.Equal(t, tt.want, got)
 		})
 	}
+}
+
+// Explain tells how far a policy knows the way to a quantity.
+func TestPolicyExplainsUpToWhatItDoesNotKnow(t *testing.T) {
+	p := syncer.Available().Buffer(2).Then("bundles", func(channel.Stock, int) (int, error) { return 0, channel.ErrUnavailable })
+	steps, err := p.Explain(channel.Stock{Available: 5})
+	require.ErrorIs(t, err, channel.ErrUnavailable)
+	require.ErrorContains(t, err, "bundles")
+	assert.Equal(t, []syncer.Step{{Name: "available", Quantity: 5}, {Name: "buffer 2", Quantity: 3}}, steps)
+	_, err = syncer.Available().Buffer(-1).Explain(channel.Stock{Available: 5})
+	assert.ErrorContains(t, err, "more than there is")
 }
