@@ -44,6 +44,7 @@ func (a *account) add(ctx context.Context, o *outcome) {
 	a.compared += o.compared.count()
 	a.moved = append(a.moved, o.moved...)
 	r.Sold += o.sold
+	a.s.reconsider(ctx, o.soldIDs)
 	r.OnSale += o.compared.onSale()
 	a.blame(ctx, o)
 	r.SellsAtZero += len(o.zeros)

@@ -128,7 +128,7 @@ func (p *pass) notice(ctx context.Context, wants []want, levels levelIndex, bega
 	l.mu.Unlock()
 	for id, units := range g.sold {
 		p.s.sales.add(id, units)
-		p.sold = append(p.sold, id)
+		out.soldIDs = append(out.soldIDs, id)
 		out.sold += units
 	}
 	out.moved = append(out.moved, g.moved...)

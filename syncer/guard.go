@@ -186,9 +186,13 @@ func (s *sales) units(productID string) int {
 // reconsider marks products again on the channels whose guards hold them: a
 // sale that was just noticed may explain their losses.
 func (s *Syncer) reconsider(ctx context.Context, sold []string) {
+	if len(sold) == 0 {
+		return
+	}
 	var marks []Mark
 	for _, t := range s.targets {
 		t.keeper.mu.Lock()
+		t.recallHeld(ctx, s)
 		for _, id := range sold {
 			if t.keeper.products[id] {
 				marks = append(marks, Mark{Key: Key{Lane: t.eventLane(), ID: id}, Why: CauseRetry})

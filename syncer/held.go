@@ -148,6 +148,14 @@ func (t *target) loadGuard(ctx context.Context, s *Syncer) error {
 	return nil
 }
 
+// recallHeld reads what the guard holds if this process has not looked yet. The
+// caller has the lock. What cannot be read is looked for again the next time.
+func (t *target) recallHeld(ctx context.Context, s *Syncer) {
+	if t.keeper.read.IsZero() {
+		_ = t.loadGuard(ctx, s)
+	}
+}
+
 func (t *target) saveGuard(ctx context.Context, s *Syncer) error {
 	value, err := json.Marshal(guardRecord{t.keeper.trip, t.keeper.onSale})
 	if err != nil {
@@ -223,6 +231,7 @@ func (t *target) forgetHeld(ctx context.Context, s *Syncer, results []result) {
 	k := &t.keeper
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	t.recallHeld(ctx, s)
 	if len(k.held) == 0 {
 		return
 	}

@@ -52,6 +52,8 @@ type outcome struct {
 	// sold is how many units were noticed to be sold.
 	moved []string
 	sold  int
+	// soldIDs are the products that were sold: that may explain what a guard holds.
+	soldIDs []string
 	// zeros are the listings that customers can go on buying at 0.
 	zeros []zeroListing
 }

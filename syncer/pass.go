@@ -69,8 +69,6 @@ type pass struct {
 	unpinned error
 	// holdErr is why what the gate shut could not be kept as held.
 	holdErr error
-	// sold are products of which the pass noticed that the channel sold some.
-	sold []string
 	// told says how often channels may have told of each product.
 	told map[string]tellings
 	// unseen are units that a survey has noticed to be sold, by product.

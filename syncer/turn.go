@@ -44,7 +44,6 @@ func (s *Syncer) syncMarked(ctx context.Context, r *reader, t *target, tasks []T
 	p.chosen = withPart(idsOf(tasks))
 	p.told = toldOf(tasks)
 	out := p.take(ctx, known)
-	s.reconsider(ctx, p.sold)
 	s.spread(ctx, out.moved, marked)
 
 	a := &account{s: s, t: t, report: ChannelReport{Channel: t.name}}
