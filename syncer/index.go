@@ -155,13 +155,6 @@ func (x *skuIndex) product(t *target, sku string) (productID string, ok bool) {
 	return x.ids.get(h.at[at]), true
 }
 
-// size is the number of entries.
-func (x *skuIndex) size() int {
-	x.mu.RLock()
-	defer x.mu.RUnlock()
-	return x.used
-}
-
 // complete reports whether a run over the catalogue has filled the index.
 func (x *skuIndex) complete() bool {
 	x.mu.RLock()

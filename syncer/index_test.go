@@ -50,7 +50,7 @@ func TestIndexAgreesWithAMap(t *testing.T) {
 			assert.True(t, x.complete())
 		}
 	}
-	assert.Equal(t, len(truth), x.size())
+	assert.Equal(t, len(truth), x.used)
 	for key, id := range truth {
 		tg := own
 		if key[0] != "" {
@@ -84,7 +84,7 @@ func TestIndexIsSmall(t *testing.T) {
 	each := float64(heap()-before) / n
 	t.Logf("%.1f bytes an SKU", each)
 	assert.Less(t, each, 40.0)
-	assert.Equal(t, n, x.size())
+	assert.Equal(t, n, x.used)
 	for i := range n { // again, as every run does
 		x.learn(tg, wantsOf(fmt.Sprintf("SKU-%d", i), testID(i)))
 	}
@@ -105,7 +105,7 @@ func TestIndexForgetsWhatIsGone(t *testing.T) {
 		_, ok := x.product(tg, "old-7")
 		assert.Equal(t, night < 2, ok, "after run %d", night+1)
 	}
-	assert.Equal(t, 50, x.size())
+	assert.Equal(t, 50, x.used)
 }
 
 func FuzzIndexRestore(f *testing.F) {
@@ -123,7 +123,7 @@ func FuzzIndexRestore(f *testing.F) {
 		require.NoError(t, x.Keep(&again))
 		y := new(skuIndex)
 		require.NoError(t, y.Restore(&again))
-		if err == nil && x.size() != y.size() {
+		if err == nil && x.used != y.used {
 			t.Fatal("what was restored is not kept")
 		}
 	})

@@ -166,7 +166,8 @@ const (
 	ChangeObserved ChangeState = "observed" // not written, as the target observes
 )
 
-// A Problem is a product that a channel does not show as it should.
+// A Problem is a product that a channel did not show as it should when the run ended,
+// or that the source could not tell. What lasts beyond a run is a [Trouble].
 type Problem struct {
 	Channel   string `json:"channel,omitempty"` // "" if the product could not be read at the source
 	ProductID string `json:"productID,omitempty"`
