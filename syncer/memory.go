@@ -243,7 +243,6 @@ func (m *memory) judge(w *want, seen *channel.Level, peek bool) (v verdict, time
 	case !e.pending && e.undone >= maxUndone && age < undoneFor:
 		return undone, e.undone, 0
 	}
-	v = differs
 	if e.pending {
 		v = undone // it never showed; the next attempt writes it again
 	}
