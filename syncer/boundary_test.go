@@ -2,6 +2,7 @@ package syncer_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/channel/channeltest"
 	"github.com/ecosire/stocksync/syncer"
 )
 
@@ -215,4 +217,23 @@ func TestAHungSaveHoldsNobodyForLong(t *testing.T) {
 		shows(t, b, 5)
 		time.Sleep(2 * time.Hour)
 	})
+}
+
+// endless is a channel whose quota is no number that JSON has.
+type endless struct {
+	*channeltest.Memory
+	quota channel.Quota
+}
+
+func (e endless) Quota() (channel.Quota, bool) { return e.quota, true }
+
+func TestAQuotaThatIsNoNumberIsLeftOut(t *testing.T) {
+	for _, q := range []channel.Quota{{Left: math.NaN(), Limit: 1}, {Left: 1, Limit: math.Inf(1)}, {Left: math.Inf(-1)}, {Left: math.Inf(1), Limit: math.Inf(-1)}} {
+		s := build(t, newStock(1), endless{shop("a", 1), q})
+		h, err := s.Health(t.Context())
+		require.NoError(t, err)
+		assert.Nil(t, h.Channels[0].Quota)
+		_, err = json.Marshal(h)
+		assert.NoError(t, err)
+	}
 }

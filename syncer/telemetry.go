@@ -3,6 +3,7 @@ package syncer
 import (
 	"cmp"
 	"context"
+	"math"
 	"net/http"
 	"sync"
 	"time"
@@ -96,7 +97,8 @@ func (s *Syncer) quotaOf(ctx context.Context, name string, v any) *channel.Quota
 		return nil
 	}
 	q, err := bounded(context.WithoutCancel(ctx), s, what, maxCounting, func(context.Context) (*channel.Quota, error) {
-		if q, ok := l.Quota(); ok {
+		q, ok := l.Quota()
+		if sum := q.Left + q.Limit; ok && !math.IsNaN(sum) && !math.IsInf(sum, 0) { // which JSON cannot say
 			return &q, nil
 		}
 		return nil, nil
