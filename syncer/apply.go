@@ -229,7 +229,7 @@ func (j *job) leftOut(ctx context.Context, stock *channel.Stock) bool {
 
 // putBack makes the channel show no quantity for SKUs again, if it can.
 func (j *job) putBack(ctx context.Context, g *group, lines map[string]Line) *outcome {
-	p := &pass{s: j.s, t: j.t, purpose: applying, expect: lines, fixed: lines, unset: true}
+	p := &pass{s: j.s, t: j.t, purpose: applying, expect: lines, fixed: lines}
 	var ok bool
 	if p.unsetter, ok = channel.As[channel.Unsetter](j.t.Channel); ok {
 		var stocks []channel.Stock

@@ -40,9 +40,9 @@ func (p *pass) compare(wants []want, bySKU levelIndex, out *outcome) []change {
 			r.err = ambiguous(w.sku, *level, more)
 		case level.Err != nil:
 			r.err = level.Err
-		case p.unset && level.Unset:
+		case p.unsetter != nil && level.Unset:
 			r.state = agreed
-		case p.fixed != nil && (p.unset || level.Unset || level.Quantity != w.quantity):
+		case p.fixed != nil && (p.unsetter != nil || level.Unset || level.Quantity != w.quantity):
 			changes = append(changes, change{*w, level})
 			continue
 		case !level.Unset && level.Quantity == w.quantity && level.Inexact:

@@ -125,7 +125,7 @@ func (p *pass) wrote(c *change, how fate) {
 	switch {
 	case !known, how == refused && b == nil:
 		return
-	case p.unset, how == applied && p.t.memory.deductor:
+	case p.unsetter != nil, how == applied && p.t.memory.deductor:
 		pos.drop(at, c.sku)
 	case b == nil:
 		n := base{at: at, sku: short(c.sku), low: c.quantity, high: c.quantity, minute: l.minute()}

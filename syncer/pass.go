@@ -35,7 +35,7 @@ func (p purpose) catalogue() bool { return p == nightly || p == finishing || p =
 //
 //	want     what should the channel show?      want.go
 //	look     what does it show?                 look.go
-//	notice   what has it sold?                  flight.go
+//	notice   what has it sold?                  flightpass.go
 //	compare  where do these differ?             compare.go
 //	guard    what of it may be written?         guard.go
 //	write    write it                           write.go
@@ -47,46 +47,47 @@ type pass struct {
 	s       *Syncer
 	t       *target
 	purpose purpose
+
+	// These are set by whoever makes the pass; each may be left out.
+
 	// gate says which changes may be written now; what it holds, and why, is
 	// its own affair. nil lets all pass.
 	gate gate
-	// expect has the lines of a plan by SKU. If it is not nil a difference is
-	// written only if it is the plan's.
-	expect map[string]Line
-	// fixed has lines by SKU that say what is wanted, whatever the source wants:
-	// an undo's.
-	fixed map[string]Line
+	// reread reads products anew, when the channel or the source changed meanwhile;
+	// nil means that what changed is superseded.
+	reread func(ctx context.Context, ids []string) ([]channel.Stock, error)
 	// kitting says whether kits are looked at: a run over the catalogue leaves
 	// them for its end.
 	kitting kitting
 	// chosen says which kits are looked at; nil means those with a part among the
 	// stocks.
 	chosen func(Listing) bool
-	// stocks are what the wants were made of.
-	stocks []channel.Stock
-	// pins are what is pinned, by product, and unpinned is why that is not known.
-	pins     map[string][]Pin
-	unpinned error
-	// holdErr is why what the gate shut could not be kept as held.
-	holdErr error
-	// told says how often channels may have told of each product.
-	told map[string]tellings
-	// unseen are units that a survey has noticed to be sold, by product.
-	unseen map[string]int
+	// expect has the lines of a plan by SKU: a difference is written only if it is
+	// the plan's. nil expects nothing.
+	expect map[string]Line
+	// fixed has lines by SKU that say what is wanted, whatever the source wants:
+	// an undo's. nil fixes nothing.
+	fixed map[string]Line
+	// unsetter makes the write an Unset; nil means that it is a Push.
+	unsetter channel.Unsetter
+	// leased reports that the products are leased from the queue, and told how often
+	// channels may have told of each.
+	leased bool
+	told   map[string]tellings
 	// yields lets urgent passes have SKUs that it is reading: it would be long in
 	// doing so. Whoever began it makes up for these.
 	yields bool
-	lock   *skuLock // while take has the SKUs
-	// room is reused from pass to pass of a night, or nil.
+	// room is reused from pass to pass of a night.
 	room *room
-	// leased reports that the products are leased from the queue.
-	leased bool
-	// unset makes the write an [channel.Unsetter]'s.
-	unset    bool
-	unsetter channel.Unsetter
-	// reread reads products anew, when the channel or the source changed meanwhile;
-	// nil means that what changed is superseded.
-	reread func(ctx context.Context, ids []string) ([]channel.Stock, error)
+
+	// These are the pass's own, as it goes.
+
+	lock     *skuLock         // while take has the SKUs
+	stocks   []channel.Stock  // what the wants were made of
+	pins     map[string][]Pin // what is pinned, by product
+	unpinned error            // why that is not known
+	unseen   map[string]int   // units that a survey has noticed to be sold, by product
+	holdErr  error            // why what the gate shut could not be kept as held
 }
 
 // realtime is a pass for what was marked at the given times, or now.
@@ -171,14 +172,10 @@ func (p *pass) goOnce(ctx context.Context, wants []want, out *outcome, last bool
 		p.broken(ctx, out, err, false)
 		return slices.Concat(wants, stale), err
 	}
-	changes = p.observe(ctx, p.unraised(p.expected(changes, out), out), out)
-	if p.gate != nil && p.t.reader != nil {
-		var shut []change
-		changes, shut = p.gate(changes)
-		for _, c := range shut {
-			out.add(result{want: c.want, seen: c.seen, state: held, err: p.holdErr})
-		}
-	}
+	changes = p.expected(changes, out)
+	changes = p.unraised(changes, out)
+	changes = p.observe(ctx, changes, out)
+	changes = p.guard(changes, out)
 	if p.yields { // an event must not wait until the others are written
 		p.t.locks.narrow(p.lock, skusOfChanges(changes))
 	}
@@ -316,6 +313,18 @@ func (p *pass) expected(changes []change, out *outcome) []change {
 		out.add(result{want: c.want, seen: c.seen, state: replanned, err: channel.ErrConflict})
 		return true
 	})
+}
+
+// guard keeps the changes that may be written now.
+func (p *pass) guard(changes []change, out *outcome) []change {
+	if p.gate == nil || p.t.reader == nil {
+		return changes
+	}
+	open, shut := p.gate(changes)
+	for _, c := range shut {
+		out.add(result{want: c.want, seen: c.seen, state: held, err: p.holdErr})
+	}
+	return open
 }
 
 // broken records that the channel as a whole failed.

@@ -28,7 +28,7 @@ func (p *pass) heedPins(ctx context.Context, wants []want, out *outcome, from in
 	}
 	wants = slices.DeleteFunc(wants, func(w want) bool { // of a recalled product none is sold without a quantity
 		pin, _ := p.pinOf(ctx, &w, all)
-		if pin == nil || !p.unset {
+		if pin == nil || p.unsetter == nil {
 			return false
 		}
 		out.add(result{want: w, state: replanned, err: channel.ErrConflict})
@@ -146,10 +146,8 @@ func (p *pass) unraised(changes []change, out *outcome) []change {
 		if unpinned == nil {
 			return false
 		}
-		lowers := c.quantity <= 0 || c.seen != nil && c.seen.Err == nil && (c.seen.Unset && !c.seen.OffSale || onSale(c.seen) && c.quantity <= c.seen.Quantity)
-		if p.unset {
-			lowers = false
-		}
+		lowers := p.unsetter == nil && (c.quantity <= 0 ||
+			c.seen != nil && c.seen.Err == nil && (c.seen.Unset && !c.seen.OffSale || onSale(c.seen) && c.quantity <= c.seen.Quantity))
 		if !lowers {
 			out.add(result{want: c.want, seen: c.seen, state: failed, unsent: true, err: fmt.Errorf("nothing is raised: %w", unpinned)})
 		}

@@ -65,11 +65,11 @@ func TestWithoutItsPinsAPassRaisesNothing(t *testing.T) {
 		for name, p := range map[string]*pass{
 			"nothing is known":     {unpinned: errors.New("down")},
 			"a record makes none":  {pins: map[string][]Pin{"p": {{}, {senseless: errors.New("odd")}}}},
-			"it is put back to ..": {unpinned: errors.New("down"), unset: true},
+			"it is put back to ..": {unpinned: errors.New("down"), unsetter: struct{ channel.Unsetter }{}},
 		} {
 			out := new(outcome)
 			written := len(p.unraised([]change{c}, out)) == 1
-			assert.Equal(t, tt.written && !p.unset, written, "%s: %+v", name, tt)
+			assert.Equal(t, tt.written && p.unsetter == nil, written, "%s: %+v", name, tt)
 			assert.Len(t, out.results, map[bool]int{false: 1}[written])
 		}
 		p := &pass{pins: map[string][]Pin{"q": {{senseless: errors.New("odd")}}}}

@@ -101,7 +101,7 @@ func (w *writing) push(ctx context.Context, some []change) error {
 		of = about(ctx, t.name, some[0].stock.ProductID, some[0].sku)
 	}
 	err := t.call(of, w.p.s, "Push", func(ctx context.Context) error {
-		if w.p.unset {
+		if w.p.unsetter != nil {
 			return w.p.unsetter.Unset(ctx, updates)
 		}
 		return t.Channel.Push(ctx, updates)
