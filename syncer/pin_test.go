@@ -356,7 +356,7 @@ func TestPinRefuses(t *testing.T) {
 	past := recall(0)
 	past.Until = time.Now().Add(-time.Hour)
 	for text, p := range map[string]syncer.Pin{
-		"ProductID is empty":  {Who: "Ana", Why: "recall"},
+		"ProductID: invalid":  {Who: "Ana", Why: "recall"},
 		"is not negative":     recall(-1),
 		`no channel "b"`:      {ProductID: "p", Channel: "b", Who: "Ana", Why: "recall"},
 		"Until has passed":    past,
