@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -236,4 +237,50 @@ func TestAQuotaThatIsNoNumberIsLeftOut(t *testing.T) {
 		_, err = json.Marshal(h)
 		assert.NoError(t, err)
 	}
+}
+
+type inTheYear int
+
+func (y inTheYear) Next(time.Time) time.Time { return time.Date(int(y), 1, 1, 0, 0, 0, 0, time.UTC) }
+
+// A schedule that says never by a time far away does not spoil what is told as JSON.
+func TestATimeFarAwayIsNever(t *testing.T) {
+	for year, next := range map[inTheYear]bool{9999: true, 10_000: false, 300_000: false} {
+		synctest.Test(t, func(t *testing.T) {
+			s := unguardedly(t, syncer.Config{Source: newStock(1), Schedule: year}, shop("a", 1))
+			defer running(t, s)()
+			pass(time.Hour)
+			h, err := s.Health(t.Context())
+			require.NoError(t, err)
+			assert.Equal(t, next, !h.Next.IsZero())
+			_, err = json.Marshal(h)
+			assert.NoError(t, err)
+		})
+	}
+}
+
+// hasty is a queue whose Wait returns whether anything is due or not.
+type hasty struct {
+	*syncer.MemoryQueue
+	waits atomic.Int64
+}
+
+func (h *hasty) Wait(ctx context.Context, _ string) error {
+	if h.waits.Add(1) > 100_000 { // or no time would pass
+		<-ctx.Done()
+	}
+	return ctx.Err()
+}
+
+func TestAQueueThatDoesNotWaitIsNotAskedWithoutAPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, a := newStock(5), shop("a", 1)
+		q := &hasty{MemoryQueue: syncer.NewMemoryQueue()}
+		s := unguardedly(t, syncer.Config{Source: source, Queue: q, Schedule: syncer.Never()}, a)
+		defer running(t, s)()
+		require.NoError(t, s.Notify(t.Context(), "p0"))
+		pass(10 * time.Second)
+		shows(t, a, 5)
+		assert.Less(t, q.waits.Load(), int64(10_000))
+	})
 }

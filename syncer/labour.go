@@ -158,6 +158,11 @@ type worker struct {
 	do func(tasks []Task) time.Duration
 }
 
+// nothingDue is how long a lane is left alone in which nothing is due although its
+// Wait has returned: a queue of which Wait always returns must not be asked without
+// a pause.
+const nothingDue = 10 * time.Millisecond
+
 func (w *worker) run(ctx context.Context) {
 	for full := false; ; {
 		w.s.alarms.lanes.waiting(w.lane, true)
@@ -197,6 +202,9 @@ func (w *worker) run(ctx context.Context) {
 			onceOf(ctx).works(1)
 		}
 		if len(tasks) == 0 {
+			if sleep(ctx, nothingDue) != nil {
+				return
+			}
 			continue
 		}
 		wait := w.do(tasks)

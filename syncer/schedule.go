@@ -99,11 +99,17 @@ const (
 // machine sleeps.
 func nap(due time.Time) time.Duration { return min(time.Until(due.Round(0)), maxSleep) }
 
+// maxYear is the last one that JSON has; what is later is never.
+const maxYear = 9999
+
 // after is the schedule's next time after t, or zero. A schedule that panics, or
 // names a time that is not after t, has none for an hour.
 func (s *Syncer) after(ctx context.Context, t time.Time) (next time.Time) {
 	if s.safely(ctx, "Config.Schedule", func() error { next = s.schedule.Next(t); return nil }) != nil {
 		return time.Now().Add(time.Hour)
+	}
+	if next.Year() > maxYear {
+		return time.Time{}
 	}
 	if !next.IsZero() && !next.After(t) {
 		s.once.warn(ctx, s, "the schedule's next time is not after the time that it was asked for; it is asked again in an hour",
