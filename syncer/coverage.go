@@ -130,7 +130,7 @@ func (s *Syncer) Coverage(ctx context.Context) (*Coverage, error) {
 	}
 	failed := s.doubled.load(e.ctx, s.queue)
 	if failed == nil {
-		failed = s.coverAll(e, covers)
+		failed = e.surveyAll(func(target int) surveyor { return covers[target] })
 	}
 	c := &Coverage{Run: e.report.Run, Made: e.report.Started, Read: e.report.Read, Unread: e.report.Unread}
 	for _, p := range e.report.Problems {
@@ -155,34 +155,6 @@ func (s *Syncer) Coverage(ctx context.Context) (*Coverage, error) {
 	}
 	e.done(WorkDone{Err: failed})
 	return c, failed
-}
-
-// coverAll takes the catalogue through all channels, as a plan does.
-func (s *Syncer) coverAll(e *entrance, covers []*cover) error {
-	e.ctx = s.expecting(e.ctx)
-	for _, ready := range s.preload(e.ctx) {
-		<-ready
-	}
-	known := s.newNames(e.ctx)
-	defer known.close()
-	f := s.fanOut(e.ctx, 2, func(ctx context.Context, i int, g *group) { covers[i].add(ctx, g, withoutKits) })
-	err := e.catalogue(e.ctx, f, known, nil)
-	f.wait()
-	if err != nil || e.ctx.Err() != nil {
-		return err
-	}
-	for i, cv := range covers {
-		for g, err := range s.kitGroups(e.ctx, cv.t) {
-			if err != nil {
-				cv.fail(err)
-				break
-			}
-			cv.add(e.ctx, g, kitsAlone)
-			g.endAll()
-		}
-		cv.list(e.ctx, known, i)
-	}
-	return nil
 }
 
 // A cover finds out how the listings fit one channel.

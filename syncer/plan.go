@@ -187,61 +187,35 @@ func (p *Plan) Drift() int {
 // not be read to the end; the plan then says what was found until then. What is
 // wrong with single products, and what a guard would hold, are lines.
 func (s *Syncer) Plan(ctx context.Context) (*Plan, error) {
-	return s.plan(ctx, func(e *entrance, f *fan, surveys []*survey) error {
-		known := s.newNames(ctx)
-		defer known.close()
-		err := e.catalogue(e.ctx, f, known, nil)
-		f.wait()
-		if err != nil || e.ctx.Err() != nil {
-			return err
-		}
-		for i, sv := range surveys {
-			for g, err := range s.kitGroups(e.ctx, sv.target) {
-				if err != nil {
-					sv.err, sv.Error = err, err.Error()
-					break
-				}
-				sv.add(e.ctx, g, kitsAlone)
-				g.endAll()
-			}
-			sv.extras(e.ctx, known, i)
-		}
-		return nil
-	}, withoutKits)
+	return s.plan(ctx, true, func(e *entrance, surveys []*survey) error {
+		return e.surveyAll(func(target int) surveyor { return surveys[target] })
+	})
 }
 
 // PlanProducts is [Syncer.Plan] for the named products. With no ids it does
 // nothing.
 func (s *Syncer) PlanProducts(ctx context.Context, productIDs ...string) (*Plan, error) {
-	return s.plan(ctx, func(e *entrance, f *fan, _ []*survey) error {
+	return s.plan(ctx, false, func(e *entrance, surveys []*survey) error {
+		f := s.fanOut(e.ctx, 2, func(ctx context.Context, i int, g *group) { surveys[i].add(ctx, g, withKits) })
 		err := e.named(e.ctx, f, productIDs)
 		f.wait()
 		return err
-	}, withKits)
+	})
 }
 
-func (s *Syncer) plan(ctx context.Context, read func(*entrance, *fan, []*survey) error, kits kitting) (*Plan, error) {
+func (s *Syncer) plan(ctx context.Context, whole bool, read func(*entrance, []*survey) error) (*Plan, error) {
 	e := s.begin(channel.WithUrgency(ctx, channel.Background), WorkPlan)
 	plan := &Plan{Run: e.report.Run, Made: e.report.Started}
-	failed := s.takeOver(e.ctx)
-	if kits == withoutKits && failed == nil {
-		e.ctx = s.expecting(e.ctx)
-		for _, ready := range s.preload(e.ctx) {
-			<-ready
-		}
-	}
 	surveys := make([]*survey, len(s.targets))
 	for i, t := range s.targets {
 		surveys[i] = &survey{s: s, target: t, ChannelPlan: ChannelPlan{Channel: t.name}}
 	}
-	f := s.fanOut(e.ctx, 2, func(ctx context.Context, i int, g *group) { surveys[i].add(ctx, g, kits) })
+	failed := s.takeOver(e.ctx)
 	if failed == nil {
-		failed = read(e, f, surveys)
-	} else {
-		f.wait()
+		failed = read(e, surveys)
 	}
 	for _, sv := range surveys {
-		sv.guard(e.ctx, kits == withoutKits)
+		sv.guard(e.ctx, whole)
 		plan.Channels = append(plan.Channels, sv.ChannelPlan)
 		plan.Lines = append(plan.Lines, sv.lines...)
 		if sv.err != nil {
@@ -262,6 +236,44 @@ func (s *Syncer) plan(ctx context.Context, read func(*entrance, *fan, []*survey)
 	return plan, failed
 }
 
+// A surveyor finds out something about all listings of a channel, and writes
+// nothing to it.
+type surveyor interface {
+	add(ctx context.Context, g *group, kits kitting)
+	fail(err error) // the channel was not surveyed as a whole
+	// list looks for what no listing has, when all of them were added.
+	list(ctx context.Context, known *names, at int)
+}
+
+// surveyAll takes the catalogue past the surveyors of all targets. Kits come last.
+func (e *entrance) surveyAll(of func(target int) surveyor) error {
+	s := e.s
+	e.ctx = s.expecting(e.ctx)
+	for _, ready := range s.preload(e.ctx) {
+		<-ready
+	}
+	known := s.newNames(e.ctx)
+	defer known.close()
+	f := s.fanOut(e.ctx, 2, func(ctx context.Context, i int, g *group) { of(i).add(ctx, g, withoutKits) })
+	err := e.catalogue(e.ctx, f, known, nil)
+	f.wait()
+	if err != nil || e.ctx.Err() != nil {
+		return err
+	}
+	for i, t := range s.targets {
+		for g, err := range s.kitGroups(e.ctx, t) {
+			if err != nil {
+				of(i).fail(err)
+				break
+			}
+			of(i).add(e.ctx, g, kitsAlone)
+			g.endAll()
+		}
+		of(i).list(e.ctx, known, i)
+	}
+	return nil
+}
+
 // A survey finds out how one channel differs.
 type survey struct {
 	ChannelPlan
@@ -271,6 +283,8 @@ type survey struct {
 	danger []danger // by line
 	err    error
 }
+
+func (sv *survey) fail(err error) { sv.err, sv.Error = err, err.Error() }
 
 func (sv *survey) add(ctx context.Context, g *group, kits kitting) {
 	if sv.err != nil {
@@ -287,7 +301,7 @@ func (sv *survey) add(ctx context.Context, g *group, kits kitting) {
 	sv.AtZero = appendSome(sv.AtZero, out.atZero())
 	sv.Checked += len(changes) + len(out.results)
 	if out.err != nil {
-		sv.err, sv.Error = out.err, out.err.Error()
+		sv.fail(out.err)
 		return
 	}
 	for i := range changes {

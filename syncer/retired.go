@@ -223,9 +223,9 @@ func (j *job) applyRetired(ctx context.Context) []*outcome {
 	return j.apply(ctx, &group{stocks: nobodys()})
 }
 
-// extras finds what is on the channel and not in the source. What the host wants
+// list finds what is on the channel and not in the source. What the host wants
 // set to 0 are lines of the plan.
-func (sv *survey) extras(ctx context.Context, known *names, at int) {
+func (sv *survey) list(ctx context.Context, known *names, at int) {
 	if sv.err != nil {
 		return
 	}
