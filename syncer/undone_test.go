@@ -101,8 +101,8 @@ func TestWhatNeverShowsWasUndone(t *testing.T) {
 		r.judges(8, three, differs, 0, 0)
 		quantity, known, open := r.lastWrite("A", 3)
 		assert.Equal(t, []any{7, true, true}, []any{quantity, known, open})
-		awaits, _ := r.agrees(r.want(3), false)
-		assert.True(t, awaits, "it shows 3, and will show 7")
+		awaits, landed := r.agrees(r.want(3), false)
+		assert.Equal(t, []bool{true, false}, []bool{awaits, landed}, "it shows 3, and will show 7")
 		time.Sleep(time.Hour)
 		_, known, open = r.lastWrite("A", 3)
 		assert.Equal(t, []bool{true, false}, []bool{known, open})
@@ -132,11 +132,12 @@ func TestALongLagEndsWhenItsOutcomeCanBeRead(t *testing.T) {
 // to show is not.
 func TestOnlyAWriteIsUnsettled(t *testing.T) {
 	remembering(t, func(r *recollection, three *channel.Level) {
-		_, known, _ := r.lastWrite("A", 3)
-		assert.False(t, known)
-		r.agrees(r.want(3), false)
-		_, known, _ = r.lastWrite("A", 3)
-		assert.False(t, known, "it was not written")
+		for _, catalogue := range []bool{true, false} {
+			awaits, landed := r.agrees(r.want(3), catalogue)
+			assert.Equal(t, []bool{false, false}, []bool{awaits, landed})
+			_, known, open := r.lastWrite("A", 3)
+			assert.Equal(t, []bool{false, false}, []bool{known, open}, "it was not written")
+		}
 		r.deducts = time.Hour
 		assert.False(t, r.unsettling("A"), "the channel deducts nothing")
 		r.deductor = true
