@@ -1,8 +1,10 @@
 package syncer
 
 import (
+	"context"
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -57,4 +59,58 @@ func TestLocksAdmitNothingOlderThanWhatItForgot(t *testing.T) {
 func admits(l *skuLocks, sku string, asOf time.Time) bool {
 	admitted, _ := l.admit([]want{{sku: sku, asOf: asOf}})
 	return len(admitted) > 0
+}
+
+// What is forgotten makes no reading stale that is still open.
+func TestLocksAdmitWhatAnOpenReadingHasToSay(t *testing.T) {
+	l := newSKULocks()
+	start := time.Now()
+	for i := range 3 {
+		l.begin(start.Add(time.Duration(i) * time.Second))
+	}
+	for i := range 3000 {
+		later := start.Add(time.Duration(10+i) * time.Second)
+		l.begin(later)
+		assert.True(t, admits(l, fmt.Sprint(i), later))
+		l.end(later)
+	}
+	assert.True(t, admits(l, "A", start), "nobody has dealt with that one since")
+}
+
+// Locks that are over are forgotten, narrowed or not.
+func TestLocksAreForgottenWhenTheyAreOver(t *testing.T) {
+	for _, keep := range [][]string{{"a", "b"}, {"a"}, {}} {
+		l := newSKULocks()
+		lock, err := l.lock(t.Context(), []string{"a", "b"}, inLine, hopeful)
+		assert.NoError(t, err)
+		l.narrow(lock, keep)
+		assert.Len(t, l.last, len(keep))
+		l.unlock(lock)
+		assert.Empty(t, l.last)
+	}
+}
+
+// Whoever gives up in the moment in which its lock comes lets the next one have it.
+func TestALockThatComesTooLateIsPassedOn(t *testing.T) {
+	for range 50 { // by chance
+		synctest.Test(t, func(t *testing.T) {
+			l := newSKULocks()
+			first, err := l.lock(t.Context(), []string{"a"}, inLine, hopeful)
+			assert.NoError(t, err)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			go func() {
+				if lock, err := l.lock(ctx, []string{"a"}, inLine, hopeful); err == nil {
+					l.unlock(lock)
+				}
+			}()
+			synctest.Wait()
+			cancel()
+			l.unlock(first)
+			within, stop := context.WithTimeout(t.Context(), time.Minute)
+			defer stop()
+			_, err = l.lock(within, []string{"a"}, inLine, hopeful)
+			assert.NoError(t, err)
+		})
+	}
 }
