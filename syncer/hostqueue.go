@@ -125,8 +125,21 @@ func (h *hostQueue) waiting(ctx context.Context, op string, f func() error) erro
 	return named(op, err)
 }
 
+// maxAttempt is more than anybody counts.
+const maxAttempt = 1 << 20
+
 // Lease puts back what comes too late for whoever asked.
 func (h *hostQueue) Lease(ctx context.Context, lane string, n int) ([]Task, error) {
+	tasks, err := h.lease(ctx, lane, n)
+	tasks = slices.DeleteFunc(tasks, func(t Task) bool { return t.Lane != lane }) // nobody asked for these
+	for i := range tasks {
+		t := &tasks[i]
+		t.Attempt, t.Marks = min(max(t.Attempt, 0), maxAttempt), max(t.Marks, 0)
+	}
+	return tasks, err
+}
+
+func (h *hostQueue) lease(ctx context.Context, lane string, n int) ([]Task, error) {
 	return fromQueue(ctx, h, "Lease", func(ctx context.Context) ([]Task, error) { return h.q.Lease(ctx, lane, n) }, func(tasks []Task) {
 		if len(tasks) > 0 {
 			if err := h.s.safely(ctx, "the queue: Retry", func() error { return h.q.Retry(context.Background(), time.Now(), tasks...) }); err != nil {
