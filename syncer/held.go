@@ -151,7 +151,7 @@ func (t *target) loadGuard(ctx context.Context, s *Syncer) error {
 // recallHeld reads what the guard holds if this process has not looked yet. The
 // caller has the lock. What cannot be read is looked for again the next time.
 func (t *target) recallHeld(ctx context.Context, s *Syncer) {
-	if t.keeper.read.IsZero() {
+	if t.keeper.read.IsZero() && ctx.Err() == nil { // else the turn's tasks are all that the queue is told
 		_ = t.loadGuard(ctx, s)
 	}
 }
