@@ -289,7 +289,7 @@ func (s *Syncer) listed(ctx context.Context, t *target, stock *channel.Stock, st
 	return all
 }
 
-// lookAt reads what the channel shows. It takes no turn: it changes nothing.
+// lookAt reads what the channel shows. It locks nothing, as it changes nothing.
 // What cannot be read is told from memory.
 func (s *Syncer) lookAt(ctx context.Context, t *target, listings []ListingExplanation, now time.Time) {
 	var skus []string
@@ -304,14 +304,8 @@ func (s *Syncer) lookAt(ctx context.Context, t *target, listings []ListingExplan
 	var levels []channel.Level
 	blamed := make(map[string]error)
 	read := func(some []string) error {
-		var ls []channel.Level
-		err := t.call(ctx, s, "Levels", func(ctx context.Context) (err error) {
-			ls, err = t.reader.Levels(ctx, some)
-			return err
-		})
-		if err == nil {
-			levels = append(levels, ls...)
-		}
+		ls, err := t.levels(ctx, s, some)
+		levels = append(levels, ls...)
 		return err
 	}
 	var err error

@@ -150,7 +150,7 @@ func (s *Syncer) news(ctx context.Context, t *target) (levels []channel.Level, s
 		n = watchAtOnce
 	}
 	for some := range batches(t.memory.watch.choose(n), t.size) {
-		ls, err := called(ctx, s, t, "Levels", func(ctx context.Context) ([]channel.Level, error) { return t.reader.Levels(ctx, some) })
+		ls, err := t.levels(ctx, s, some)
 		if err != nil {
 			return nil, nil, err
 		}

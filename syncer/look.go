@@ -24,18 +24,7 @@ func (p *pass) look(ctx context.Context, wants []want, out *outcome) ([]want, []
 		if len(some) == 1 {
 			ctx = logs.With(ctx, logs.SKU, text.Clean(some[0]))
 		}
-		ls, err := called(ctx, p.s, p.t, "Levels", func(ctx context.Context) ([]channel.Level, error) {
-			ls, err := p.t.reader.Levels(ctx, some)
-			for i := range ls {
-				if ls[i].Err == nil && !sound(ls[i].Quantity) {
-					ls[i].Err = fmt.Errorf("%w: %d is no quantity", channel.ErrInvalid, ls[i].Quantity)
-				}
-				if ls[i].Err != nil {
-					ls[i].Err = p.s.tame(logs.With(ctx, logs.SKU, text.Clean(ls[i].SKU)), "a level's Err", ls[i].Err)
-				}
-			}
-			return ls, err
-		})
+		ls, err := p.t.levels(ctx, p.s, some)
 		if err != nil {
 			return err
 		}
@@ -86,6 +75,23 @@ func (p *pass) look(ctx context.Context, wants []want, out *outcome) ([]want, []
 		})
 	}
 	return wants, levels, nil
+}
+
+// levels asks the channel once. What is no quantity is its level's Err.
+func (t *target) levels(ctx context.Context, s *Syncer, skus []string) ([]channel.Level, error) {
+	return called(ctx, s, t, "Levels", func(ctx context.Context) ([]channel.Level, error) {
+		levels, err := t.reader.Levels(ctx, skus)
+		for i := range levels {
+			l := &levels[i]
+			if l.Err == nil && !sound(l.Quantity) {
+				l.Err = fmt.Errorf("%w: %d is no quantity", channel.ErrInvalid, l.Quantity)
+			}
+			if l.Err != nil {
+				l.Err = s.tame(logs.With(ctx, logs.SKU, text.Clean(l.SKU)), "a level's Err", l.Err)
+			}
+		}
+		return levels, err
+	})
 }
 
 // maxCalls bounds the calls that find out which of a batch is to blame: enough
