@@ -88,7 +88,7 @@ func TestPoliciesThatWouldShowMoreThanThereIs(t *testing.T) {
 		_, err = p.Quantity(channel.Stock{Available: 5})
 		assert.ErrorContains(t, err, says, "it is no policy without New either")
 	}
-	odd := syncer.Custom("odd", func(channel.Stock) (int, error) { return math.MinInt, nil })
+	odd := syncer.Custom("odd", func(channel.Stock) (int, error) { return 1 - 1<<53, nil })
 	for _, p := range []syncer.Policy{odd, odd.Buffer(5), odd.Share(50), odd.Cap(3), odd.Split(100)[0]} {
 		n, err := p.Quantity(channel.Stock{})
 		require.NoError(t, err)
