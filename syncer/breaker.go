@@ -3,6 +3,7 @@ package syncer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -29,9 +30,11 @@ const (
 )
 
 // A breaker knows whether a channel is down, since when and why. A pass that
-// finds it down, or up again, says so (failed, worked). It stops nobody: who is
-// about to call the channel asks how long to leave it alone (wait), and whether to
-// begin with one product (probing).
+// finds it down, or up again, says so (failed, worked). A pass begins with one
+// product then (probing). What works by itself leaves the channel alone for a
+// while before that (wait): the queue's workers (target.open) and runs over the
+// catalogue. Somebody's call does not, since it may be up again; but if the service
+// has asked for a rest nobody is let through (leftAlone, see called).
 type breaker struct {
 	mu       sync.Mutex
 	since    time.Time // when the channel went down; zero while it is up
@@ -39,6 +42,50 @@ type breaker struct {
 	err      error
 	writing  bool      // it was a write that failed: reading proves nothing
 	next     time.Time // until then it is left alone
+	asked    time.Time // until then since it has asked for it
+}
+
+// leftAlone is why a channel is not called: it has asked to be left alone.
+type leftAlone struct {
+	err  error // in which it did
+	left time.Duration
+}
+
+func (e *leftAlone) Error() string {
+	return fmt.Sprintf("left alone for %s more, as it has asked: %v", e.left.Round(time.Second), e.err)
+}
+func (e *leftAlone) Unwrap() error             { return e.err }
+func (e *leftAlone) RetryAfter() time.Duration { return e.left }
+
+// leftAlone returns an error as long as the channel is to be left alone since it
+// has asked for it. What does not leave the process may go on.
+func (b *breaker) leftAlone(op string) error {
+	if op == "Keep" || op == "Restore" {
+		return nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if left := time.Until(b.asked); left > 0 {
+		return &leftAlone{b.err, left}
+	}
+	return nil
+}
+
+// open waits until the channel may be asked by what works by itself: it is not
+// paused, and not to be left alone. Somebody's call may find it up before.
+func (t *target) open(ctx context.Context) error {
+	for {
+		if err := t.pause.wait(ctx); err != nil {
+			return err
+		}
+		wait := t.state.wait()
+		if wait == 0 {
+			return nil
+		}
+		if err := sleep(ctx, min(wait, time.Second)); err != nil {
+			return err
+		}
+	}
 }
 
 // down tells since when the channel is down and why, or a zero time.
@@ -91,6 +138,11 @@ func (t *target) failed(ctx context.Context, s *Syncer, err error, writing bool)
 		b.next = next
 	}
 	b.failures = failures + 1
+	if asked, ok := channel.RetryAfter(err); ok {
+		if until := now.Add(min(asked, maxAsked)); until.After(b.asked) {
+			b.asked = until
+		}
+	}
 	b.mu.Unlock()
 	if first {
 		s.logger.LogAttrs(ctx, slog.LevelWarn, "channel down", slog.String("channel", t.name), slog.Any("err", err))
@@ -109,7 +161,7 @@ func (t *target) worked(ctx context.Context, s *Syncer, wrote bool) {
 		b.mu.Unlock()
 		return
 	}
-	b.since, b.failures, b.err, b.next = time.Time{}, 0, nil, time.Time{}
+	b.since, b.failures, b.err, b.next, b.asked = time.Time{}, 0, nil, time.Time{}, time.Time{}
 	b.mu.Unlock()
 	s.logger.LogAttrs(ctx, slog.LevelInfo, "channel up", slog.String("channel", t.name), slog.Duration("after", time.Since(since)))
 	s.journal.write(ctx, Entry{Kind: EntryUp, Run: channel.Run(ctx), Channel: t.name})

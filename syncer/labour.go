@@ -89,7 +89,7 @@ func (c *crew) serveChannel(t *target, urgent, quiet *reader) {
 		}).run)
 	}
 	// What was noticed without an event must not make an event wait.
-	c.keep((&worker{s: s, lane: t.watchedLane(), gather: s.gather, open: t.pause.wait, do: func(tasks []Task) time.Duration {
+	c.keep((&worker{s: s, lane: t.watchedLane(), gather: s.gather, open: t.open, do: func(tasks []Task) time.Duration {
 		return s.syncMarked(unhurried, quiet, t, tasks, true)
 	}}).run)
 	t.sayObserved(c.accept, s)
@@ -114,7 +114,7 @@ func (c *crew) eventWorker(t *target, lane string, r *reader, do func([]Task) ti
 		}
 		return s.pace(ctx)
 	}
-	return &worker{s: s, lane: lane, gather: s.gather, open: t.pause.wait, pace: pace, do: func(tasks []Task) time.Duration {
+	return &worker{s: s, lane: lane, gather: s.gather, open: t.open, pace: pace, do: func(tasks []Task) time.Duration {
 		if fed {
 			var rest []Task
 			tasks, rest = r.divide(c.work, tasks)
@@ -167,11 +167,11 @@ func (w *worker) run(ctx context.Context) {
 	for full := false; ; {
 		w.s.alarms.lanes.waiting(w.lane, true)
 		err := w.s.insist(ctx, "Wait", func() error { return w.s.on(ctx).Wait(ctx, w.lane) })
+		if err == nil && w.open != nil {
+			err = w.open(ctx)
+		}
 		w.s.alarms.lanes.waiting(w.lane, false)
 		if err != nil {
-			return
-		}
-		if w.open != nil && w.open(ctx) != nil {
 			return
 		}
 		waiting := 0

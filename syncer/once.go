@@ -182,7 +182,7 @@ func (s *Syncer) anyDue(ctx context.Context, before time.Time) bool {
 		lanes = append(lanes, askLane)
 	}
 	for _, t := range s.targets {
-		if t.pause.get() == nil {
+		if t.pause.get() == nil && t.state.wait() == 0 {
 			lanes = append(lanes, t.lanes()...)
 		}
 	}

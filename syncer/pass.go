@@ -330,7 +330,8 @@ func (p *pass) guard(changes []change, out *outcome) []change {
 // broken records that the channel as a whole failed.
 func (p *pass) broken(ctx context.Context, out *outcome, err error, writing bool) {
 	out.err = err
-	if !isContext(ctx, err) && !errors.Is(err, ErrPaused) {
+	_, rests := errors.AsType[*leftAlone](err) // it was not asked
+	if !rests && !isContext(ctx, err) && !errors.Is(err, ErrPaused) {
 		p.t.failed(ctx, p.s, err, writing)
 	}
 }

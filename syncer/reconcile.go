@@ -202,7 +202,7 @@ func (s *Syncer) preload(ctx context.Context) (ready []<-chan struct{}) {
 		done := make(chan struct{})
 		ready = append(ready, done)
 		p, ok := channel.As[channel.Preloader](t.Channel)
-		if !ok || t.pause.get() != nil {
+		if !ok || t.pause.get() != nil || t.state.leftAlone("Preload") != nil {
 			close(done)
 			continue
 		}

@@ -219,7 +219,10 @@ func (s *Syncer) resume(ctx, work context.Context, t *target, r channel.Resumer)
 			return got, err
 		})
 		wait := resumeEvery
+		alone, rests := errors.AsType[*leftAlone](err)
 		switch {
+		case rests:
+			wait = alone.left
 		case errors.Is(err, ErrPaused):
 			wait = 0
 		case err != nil:

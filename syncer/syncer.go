@@ -251,7 +251,9 @@ var ErrNoProduct = errors.New("the source did not answer this product")
 // Each channel is read first and only its differences are written, those that
 // could oversell first. Channels do not wait for one another: one that is slow
 // or down does not delay or fail the rest, though SyncProducts returns only
-// when all are done or ctx is. The guards hold what is too much for their
+// when all are done or ctx is. A channel that is down is tried with one product
+// first; one that has asked for a rest is not, and its error says for how long
+// ([channel.RetryAfter]). The guards hold what is too much for their
 // windows of time; see [Guard].
 //
 // The error is not nil if something was not done and nobody decided so: that
