@@ -314,3 +314,55 @@ func TestOddTasksOfAQueue(t *testing.T) {
 		})
 	}
 }
+
+// The hook of a guard that trips may ask what is held.
+func TestAHookMayAskHowThingsAre(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, a := newStock(), shop("a", 12)
+		for i := range 12 {
+			source.put(fmt.Sprint("p", i), fmt.Sprint("SKU-", i), 0)
+		}
+		var s *syncer.Syncer
+		held, approved := 0, error(nil)
+		s = configure(t, syncer.Config{Source: source, Hooks: syncer.Hooks{Tripped: func(ctx context.Context, name string, _ syncer.Trip) {
+			h, err := s.Held(ctx)
+			assert.NoError(t, err)
+			_, err = s.Health(ctx)
+			assert.NoError(t, err)
+			held = len(h[0].Lines)
+			approved = s.Approve(ctx, syncer.Approval{Channel: name, Who: "Ana", Hash: h[0].Hash})
+		}}}, a)
+		_, err := s.Reconcile(t.Context())
+		require.ErrorIs(t, err, syncer.ErrHeld)
+		assert.Equal(t, 12, held)
+		assert.NoError(t, approved)
+	})
+}
+
+// innumerable is a source whose Count does not return, whatever its context says.
+type innumerable struct {
+	*stock
+	until chan struct{}
+}
+
+func (c innumerable) Count(context.Context) (int, error) {
+	<-c.until
+	return 1, nil
+}
+
+// Who only wants to know how far a run is does not keep it, nor its channels, from
+// going on.
+func TestProgressHoldsNothingUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := innumerable{newStock(5, 6), make(chan struct{})}
+		a, b := shop("a", 2), shop("b", 2)
+		s := unguardedly(t, syncer.Config{Source: c, Hooks: syncer.Hooks{Progress: func(context.Context, syncer.Progress) { time.Sleep(time.Second) }}}, a, b)
+		began := time.Now()
+		_, err := s.Reconcile(t.Context())
+		require.NoError(t, err)
+		assert.Less(t, time.Since(began), 2*time.Minute)
+		shows(t, a, 5, 6)
+		shows(t, b, 5, 6)
+		close(c.until)
+	})
+}

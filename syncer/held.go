@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/ecosire/stocksync/channel"
-	"github.com/ecosire/stocksync/internal/text"
 )
 
 // The sets of the store that guards use. Each channel has a record in the
@@ -172,19 +171,30 @@ type heldLine struct {
 
 // hold keeps lines, and that the guard has tripped if trip is not nil.
 func (t *target) hold(ctx context.Context, s *Syncer, trip *Trip, lines []Line) error {
-	k := &t.keeper
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if err := t.loadGuard(ctx, s); err != nil {
-		return err
+	t.keeper.mu.Lock()
+	tripped, err := t.holdLocked(ctx, s, trip, lines)
+	t.keeper.mu.Unlock()
+	if tripped { // without the lock: the hook may ask what is held
+		s.logger.LogAttrs(ctx, slog.LevelError, "the guard has tripped: nothing dangerous is written on the channel until somebody approves",
+			slog.String("run", trip.Run), slog.String("channel", t.name), slog.String("why", trip.Why()))
+		s.hooks.tripped(ctx, s, t.name, *trip)
 	}
-	tripped := k.trip == nil && trip != nil
-	if tripped {
+	return err
+}
+
+// holdLocked is hold, and reports whether the guard has tripped now.
+func (t *target) holdLocked(ctx context.Context, s *Syncer, trip *Trip, lines []Line) (tripped bool, err error) {
+	k := &t.keeper
+	if err := t.loadGuard(ctx, s); err != nil {
+		return false, err
+	}
+	if k.trip == nil && trip != nil {
 		k.trip = trip
 		if err := t.saveGuard(ctx, s); err != nil {
 			k.trip = nil
-			return err
+			return false, err
 		}
+		tripped = true
 	}
 	var records []Record
 	for _, l := range lines {
@@ -203,13 +213,13 @@ func (t *target) hold(ctx context.Context, s *Syncer, trip *Trip, lines []Line) 
 		}
 		value, err := json.Marshal(line)
 		if err != nil {
-			return err
+			return tripped, err
 		}
 		records = append(records, Record{l.SKU, value})
 	}
 	if len(records) > 0 {
 		if err := s.on(ctx).Save(ctx, heldSet+t.name, records...); err != nil {
-			return err
+			return tripped, err
 		}
 	}
 	for _, l := range lines {
@@ -218,12 +228,7 @@ func (t *target) hold(ctx context.Context, s *Syncer, trip *Trip, lines []Line) 
 			k.products[l.ProductID] = true
 		}
 	}
-	if tripped {
-		s.logger.LogAttrs(ctx, slog.LevelError, "the guard has tripped: nothing dangerous is written on the channel until somebody approves",
-			slog.String("run", trip.Run), slog.String("channel", t.name), slog.String("why", trip.Why()))
-		s.hooks.tripped(ctx, s, t.name, *trip)
-	}
-	return nil
+	return tripped, nil
 }
 
 // forgetHeld forgets held lines whose listings were dealt with.
@@ -436,13 +441,4 @@ func hashOf(lines []Line) string {
 		fmt.Fprintln(h, k)
 	}
 	return hex.EncodeToString(h.Sum(nil)[:8])
-}
-
-// words says what a line would do, for people.
-func (l Line) words() string {
-	name := text.Clean(l.SKU) + aka(l.SKU, l.ProductSKU, l.Name)
-	if l.Shown == nil {
-		return fmt.Sprintf("%s is sold without a quantity and would show %d", name, l.Wanted)
-	}
-	return fmt.Sprintf("%s shows %d and would show %d", name, *l.Shown, l.Wanted)
 }

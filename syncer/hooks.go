@@ -13,6 +13,11 @@ import (
 // in line, by several goroutines at once, and should return soon; a panic in one is
 // logged and does no harm. The context is that of the work that a call is about. A
 // channel is given by its name.
+//
+// A hook may ask the Syncer how things are, and may call Notify, Pin, Approve and
+// the like. What waits for work to be done, such as SyncProducts or Apply, belongs in
+// a goroutine of its own: a hook may be called in the middle of work on the same
+// SKUs, which does not end before the hook returns.
 type Hooks struct {
 	// Work is called when a call or a turn of Run begins. The context that it
 	// returns becomes that of the work, and the function is called at its end.

@@ -120,3 +120,12 @@ func markdownRows(w io.Writer, rows [][]string) {
 func escape(s string) string {
 	return strings.NewReplacer("\\", "\\\\", "|", "\\|", "\n", " ", "<", "&lt;").Replace(s)
 }
+
+// words says what a line would do, for people.
+func (l Line) words() string {
+	name := text.Clean(l.SKU) + aka(l.SKU, l.ProductSKU, l.Name)
+	if l.Shown == nil {
+		return fmt.Sprintf("%s is sold without a quantity and would show %d", name, l.Wanted)
+	}
+	return fmt.Sprintf("%s shows %d and would show %d", name, *l.Shown, l.Wanted)
+}

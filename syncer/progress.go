@@ -3,7 +3,6 @@ package syncer
 import (
 	"context"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/ecosire/stocksync/channel"
@@ -36,7 +35,7 @@ type ChannelProgress struct {
 type progress struct {
 	s   *Syncer
 	ctx context.Context
-	mu  sync.Mutex
+	mu  channelLock // held while the hook is called
 	p   Progress
 }
 
@@ -45,8 +44,12 @@ type estimator interface {
 	ReadingTime(ctx context.Context, products int) time.Duration
 }
 
+// countWithin is how long a run waits for the number of products, which may cost a
+// request of the source's quota.
+const countWithin = time.Minute
+
 func (s *Syncer) newProgress(ctx context.Context, r *Report) *progress {
-	p := &progress{s: s, ctx: ctx, p: Progress{Run: r.Run, Channels: make([]ChannelProgress, len(s.targets))}}
+	p := &progress{s: s, ctx: ctx, mu: make(channelLock, 1), p: Progress{Run: r.Run, Channels: make([]ChannelProgress, len(s.targets))}}
 	for i, t := range s.targets {
 		p.p.Channels[i].Channel = t.name
 	}
@@ -54,7 +57,10 @@ func (s *Syncer) newProgress(ctx context.Context, r *Report) *progress {
 		last, _ := s.recall(ctx)
 		p.p.Total = last.Products
 	} else if c, ok := channel.As[channel.Counter](s.source); ok {
-		_ = s.safely(ctx, "the source: Count", func() (err error) { p.p.Total, err = c.Count(ctx); return err }) // without it there is just no total
+		n, err := bounded(ctx, s, "the source: Count", min(s.patience, countWithin), c.Count)
+		if err == nil { // without it there is just no total
+			p.p.Total = n
+		}
 	}
 	p.show()
 	return p
