@@ -77,7 +77,7 @@ func (s *Syncer) Apply(ctx context.Context, plan *Plan) (*Report, error) {
 			}
 		}
 		a.addAll(e.ctx, jobs[i].applyRetired(e.ctx))
-		jobs[i].rest(e.ctx, a)
+		jobs[i].rest(e.ctx, a, e.report.Problems)
 	}
 	if !plan.Undo {
 		failed = errors.Join(failed, e.followUp(e.ctx))
@@ -250,11 +250,12 @@ func (j *job) putBack(ctx context.Context, g *group, lines map[string]Line) *out
 }
 
 // rest reports the lines that no pass has seen: the product shows under
-// another SKU by now, or is left out.
-func (j *job) rest(ctx context.Context, a *account) {
+// another SKU by now, or is left out. Those that could not be read are among the
+// run's problems.
+func (j *job) rest(ctx context.Context, a *account, problems []Problem) {
 	o := new(outcome)
 	unread := make(map[string]bool)
-	for _, p := range a.report.Problems {
+	for _, p := range problems {
 		unread[p.ProductID] = true
 	}
 	for _, l := range j.bySKU {

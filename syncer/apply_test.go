@@ -148,3 +148,39 @@ func TestAnUndoOfAFirstZeroLeavesNoQuantity(t *testing.T) {
 	_, after := m.Calls()
 	assert.Equal(t, 1, after-before)
 }
+
+// A channel that has changed under a line is looked at again, and the line is
+// written if it still is the plan's.
+func TestApplyLooksAgainAfterAConflict(t *testing.T) {
+	m := shop("a", 1)
+	conflicts := 1
+	c := &channeltest.Intercept{Channel: m, OnPush: func(ctx context.Context, next channel.Channel, updates []channel.Update) error {
+		if conflicts--; conflicts >= 0 {
+			return channel.Errors{updates[0].SKU: channel.ErrConflict}
+		}
+		return next.Push(ctx, updates)
+	}}
+	s := unguardedly(t, syncer.Config{Source: newStock(5)}, c)
+	plan, err := s.Plan(t.Context())
+	require.NoError(t, err)
+	r, err := s.Apply(t.Context(), plan)
+	require.NoError(t, err)
+	assert.Equal(t, 1, r.Channels[0].Updated)
+	shows(t, m, 5)
+}
+
+// A line whose product cannot be read is told of once: it is unread, and no other
+// than planned.
+func TestAPlannedLineThatCannotBeReadIsToldOnce(t *testing.T) {
+	m := shop("a", 2)
+	source := &unanswered{newStock(5, 6), ""}
+	s := unguardedly(t, syncer.Config{Source: source}, m)
+	plan, err := s.Plan(t.Context())
+	require.NoError(t, err)
+	source.id = "p0"
+	r, err := s.Apply(t.Context(), plan)
+	require.ErrorIs(t, err, channel.ErrInvalid)
+	assert.Equal(t, 1, r.Unread)
+	assert.Nil(t, r.Replanned)
+	shows(t, m, 100, 6)
+}

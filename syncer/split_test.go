@@ -2,7 +2,7 @@ package syncer_test
 
 import (
 	"fmt"
-	"math"
+
 	"math/rand/v2"
 	"testing"
 
@@ -41,7 +41,7 @@ func TestPartsAddUpToTheWhole(t *testing.T) {
 			left -= percents[len(percents)-1]
 		}
 		percents = append(percents, left)
-		n := []int{r.IntN(20), r.IntN(1_000), math.MaxInt - r.IntN(100)}[r.IntN(3)]
+		n := []int{r.IntN(20), r.IntN(1_000), 1<<53 - 1 - r.IntN(100)}[r.IntN(3)]
 		s := channel.Stock{ProductID: fmt.Sprint(r.Uint64()), Available: n}
 		shown := parts(t, syncer.Available().Split(percents...), s)
 		sum := 0

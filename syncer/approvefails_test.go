@@ -1,0 +1,128 @@
+package syncer_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecosire/stocksync/syncer"
+)
+
+// saveless is a queue of which one call of Save fails: the one after that many.
+type saveless struct {
+	*syncer.MemoryQueue
+	in     int
+	sets   string // only of these; "" means all
+	failed bool
+}
+
+func (q *saveless) Save(ctx context.Context, set string, records ...syncer.Record) error {
+	if q.sets == "" || q.sets == set {
+		if q.in--; q.in == 0 {
+			q.failed = true
+			return errors.New("disk full")
+		}
+	}
+	return q.MemoryQueue.Save(ctx, set, records...)
+}
+
+// Whatever cannot be kept of an approval, it is done at last, and the guard is
+// clear then.
+func TestAnApprovalIsDoneWhateverCannotBeKept(t *testing.T) {
+	for n := 1; ; n++ {
+		failed := false
+		synctest.Test(t, func(t *testing.T) {
+			q := &saveless{MemoryQueue: syncer.NewMemoryQueue()}
+			_, m, s, h := tripped(t, q)
+			q.in = n
+			approve := func() error {
+				return s.Approve(t.Context(), syncer.Approval{Channel: "a", Who: "ann", Hash: h.Hash})
+			}
+			if err := approve(); q.failed {
+				require.Error(t, err, "Save %d", n)
+				require.NoError(t, approve())
+			} else {
+				require.NoError(t, err)
+			}
+			for range 2 {
+				_, _ = s.Reconcile(t.Context())
+			}
+			failed = q.failed
+			assert.Equal(t, 50, gone(m, 100), "Save %d", n)
+			held, err := s.Held(t.Context())
+			require.NoError(t, err)
+			assert.Empty(t, held, "Save %d", n)
+		})
+		if !failed || n > 100 {
+			assert.Greater(t, n, 3)
+			return
+		}
+	}
+}
+
+// What is held after something was approved is not approved.
+func TestAnApprovalDoesNotClearAGuardThatHoldsMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, m, s, h := tripped(t, syncer.NewMemoryQueue())
+		require.NoError(t, s.Approve(t.Context(), syncer.Approval{Channel: "a", Who: "ann", Hash: h.Hash}))
+		source.put("p60", "SKU-60", 0)
+		r, err := s.SyncProducts(t.Context(), "p60")
+		require.NoError(t, err)
+		require.Equal(t, 1, r.Channels[0].Held)
+		_, err = s.Reconcile(t.Context())
+		require.ErrorIs(t, err, syncer.ErrHeld)
+		assert.Equal(t, 50, gone(m, 100))
+		held, err := s.Held(t.Context())
+		require.NoError(t, err)
+		require.Len(t, held, 1)
+		require.Len(t, held[0].Lines, 1)
+		assert.Equal(t, "SKU-60", held[0].Lines[0].SKU)
+	})
+}
+
+// An approval that cannot be used up covers nothing: it would cover everything.
+func TestAnApprovalThatCannotBeUsedUpCoversNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, m := catalogue(100)
+		q := &saveless{MemoryQueue: syncer.NewMemoryQueue(), sets: "approvals"}
+		s := configure(t, syncer.Config{Source: source, Queue: q, Schedule: syncer.Never()}, m)
+		require.NoError(t, s.Approve(t.Context(), syncer.Approval{Channel: "a", Who: "ann", UpTo: 100}))
+		for i := range 50 {
+			source.put(fmt.Sprintf("p%d", i), fmt.Sprintf("SKU-%d", i), 0)
+		}
+		q.in = 1
+		_, err := s.Reconcile(t.Context())
+		require.ErrorIs(t, err, syncer.ErrHeld)
+		assert.True(t, q.failed)
+		assert.Zero(t, gone(m, 100))
+	})
+}
+
+// Who has approved is known for a month, and then forgotten.
+func TestApprovalsAreKeptForAMonth(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := syncer.NewMemoryQueue()
+		_, _, s, h := tripped(t, q)
+		require.NoError(t, s.Approve(t.Context(), syncer.Approval{Channel: "a", Who: "ann", Hash: h.Hash}))
+		kept := func() (n int) {
+			_, err := s.Reconcile(t.Context())
+			require.NoError(t, err)
+			for _, err := range q.Records(t.Context(), "approvals", "") {
+				require.NoError(t, err)
+				n++
+			}
+			return n
+		}
+		assert.Equal(t, 1, kept())
+		time.Sleep(30 * 24 * time.Hour)
+		assert.Equal(t, 1, kept())
+		time.Sleep(25 * time.Hour)
+		assert.Zero(t, kept())
+	})
+}
