@@ -2,7 +2,6 @@ package syncer_test
 
 import (
 	"fmt"
-
 	"math/rand/v2"
 	"testing"
 
