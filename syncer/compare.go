@@ -49,7 +49,12 @@ func (p *pass) compare(wants []want, bySKU levelIndex, out *outcome) []change {
 			changes = append(changes, change{*w, level}) // a fraction more
 			continue
 		case !level.Unset && level.Quantity == w.quantity:
-			awaits, landed := p.t.memory.agrees(w, p.purpose.catalogue())
+			var awaits, landed bool
+			if p.purpose == surveying {
+				awaits = p.t.memory.awaitsOther(w)
+			} else {
+				awaits, landed = p.t.memory.agrees(w, p.purpose.catalogue())
+			}
 			if awaits {
 				changes = append(changes, change{*w, level})
 				continue

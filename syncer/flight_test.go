@@ -39,7 +39,7 @@ func (b *bookkeeping) lookAt(at int, read channel.Stock, shown ...channel.Level)
 	p := &pass{t: b.targets[at]}
 	p.sight(b.ledger, g, wants, levels, nil)
 	b.events, b.cap = g.events, -1
-	for _, o := range b.lower(g, wants, levels, nil) {
+	for _, o := range b.lower(g, wants, levels, nil, true) {
 		units, b.cap = o.units[0], o.cap
 	}
 	return units

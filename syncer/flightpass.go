@@ -123,7 +123,7 @@ func (p *pass) notice(ctx context.Context, wants []want, levels levelIndex, bega
 	}
 	var lower []lowering
 	if p.fixed == nil {
-		lower = l.lower(g, wants, levels, p.unseen)
+		lower = l.lower(g, wants, levels, p.unseen, p.purpose != surveying)
 	}
 	l.mu.Unlock()
 	for id, units := range g.sold {
@@ -269,9 +269,9 @@ func (l *ledger) peek(g *glance, wants []want, levels levelIndex) (unseen map[st
 	return unseen
 }
 
-// lower says which wants are to be lowered, and notes that the channel is made to
-// show it.
-func (l *ledger) lower(g *glance, wants []want, levels levelIndex, unseen map[string]int) (lower []lowering) {
+// lower says which wants are to be lowered, and notes, unless that is a survey's,
+// that the channel is made to show it.
+func (l *ledger) lower(g *glance, wants []want, levels levelIndex, unseen map[string]int, shown bool) (lower []lowering) {
 	if len(l.flights) == 0 && len(unseen) == 0 && len(g.since) == 0 {
 		return nil
 	}
@@ -287,10 +287,12 @@ func (l *ledger) lower(g *glance, wants []want, levels levelIndex, unseen map[st
 			if f == nil {
 				continue
 			}
-			if f.taken == nil {
-				f.taken = make([]bool, len(l.names))
+			if shown {
+				if f.taken == nil {
+					f.taken = make([]bool, len(l.names))
+				}
+				f.taken[g.at] = true
 			}
-			f.taken[g.at] = true
 			for _, e := range f.Edits {
 				if e.Channel == l.names[g.at] && e.SKU == w.sku {
 					if level := levels.only(w.sku); level != nil && level.Err == nil && !level.Unset {

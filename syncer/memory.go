@@ -75,6 +75,9 @@ type shown struct {
 // awaited reports whether it was accepted and may not show yet.
 func (e *shown) awaited() bool { return e.pending && time.Since(e.wrote) < e.lag }
 
+// awaitsOther is awaited for a quantity that is not the one wanted.
+func (e *shown) awaitsOther(w *want) bool { return e.quantity != w.quantity && e.awaited() }
+
 // showedBefore reports whether a level is what was shown before the write.
 func (e *shown) showedBefore(l *channel.Level) bool {
 	return l.Unset == e.unset && (e.unset || l.Quantity == e.before)
@@ -125,7 +128,7 @@ func (m *memory) agrees(w *want, catalogue bool) (awaits, landed bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	e, ok := m.get(w.sku)
-	if ok && e.quantity != w.quantity && e.awaited() {
+	if e.awaitsOther(w) {
 		return true, false
 	}
 	m.note(w.stock.ProductID, w.quantity)
@@ -135,6 +138,14 @@ func (m *memory) agrees(w *want, catalogue bool) (awaits, landed bool) {
 	}
 	m.set(w.sku, shown{quantity: w.quantity, productID: w.stock.ProductID, alone: e.alone, at: time.Now()})
 	return false, e.pending && e.quantity == w.quantity
+}
+
+// awaitsOther is agrees for a survey, which changes nothing.
+func (m *memory) awaitsOther(w *want) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e, _ := m.get(w.sku)
+	return e.awaitsOther(w)
 }
 
 // wrote records what the channel was made to show.
