@@ -1,6 +1,7 @@
 package syncer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -262,8 +263,12 @@ func (s *Syncer) checkClocks(ctx context.Context, skewed map[string]int) {
 		if !ok {
 			return
 		}
-		ahead, known := time.Duration(0), false
-		if s.safely(ctx, "Skew", func() error { ahead, known = c.Skew(); return nil }) != nil || !known {
+		known := false
+		ahead, err := bounded(ctx, s, cmp.Or(name, "the source")+": Skew", maxCounting, func(context.Context) (ahead time.Duration, err error) {
+			ahead, known = c.Skew()
+			return ahead, nil
+		})
+		if err != nil || !known {
 			return
 		}
 		if ahead.Abs() <= maxSkew {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math"
 	"net/http"
@@ -364,5 +365,60 @@ func TestProgressHoldsNothingUp(t *testing.T) {
 		shows(t, a, 5, 6)
 		shows(t, b, 5, 6)
 		close(c.until)
+	})
+}
+
+// hoarder is a channel whose Restore, or Keep, does not return, whatever its
+// context says; and it does not say either how its service's clock goes.
+type hoarder struct {
+	*channeltest.Memory
+	hangs map[string]bool
+	until chan struct{}
+}
+
+func (f hoarder) wait(op string) {
+	if f.hangs[op] {
+		<-f.until
+	}
+}
+
+func (f hoarder) Keep(w io.Writer) error {
+	f.wait("Keep")
+	_, err := w.Write([]byte("what it knows"))
+	return err
+}
+
+func (f hoarder) Restore(io.Reader) error { f.wait("Restore"); return nil }
+
+func (f hoarder) Skew() (time.Duration, bool) { f.wait("Skew"); return 0, true }
+
+// What only saves requests keeps neither its own channel from work, nor another.
+func TestWhatAChannelKeepsHoldsNothingUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, until := newStock(5, 6), make(chan struct{})
+		q := narrow{syncer.NewMemoryQueue()}
+		a, b := shop("a", 2), shop("b", 2)
+		cfg := syncer.Config{Source: source, Queue: q, Schedule: syncer.Never()}
+		_, err := unguardedly(t, cfg, hoarder{Memory: a}, hoarder{Memory: b}).Reconcile(t.Context())
+		require.NoError(t, err)
+
+		s := unguardedly(t, cfg, hoarder{a, map[string]bool{"Keep": true, "Restore": true, "Skew": true}, until}, b)
+		stop := running(t, s)
+		source.put("p0", "SKU-0", 7)
+		require.NoError(t, s.Notify(t.Context(), "p0"))
+		pass(time.Minute)
+		shows(t, a, 7, 6)
+		shows(t, b, 7, 6)
+		_, err = s.Reconcile(t.Context())
+		require.NoError(t, err)
+		pass(3 * time.Hour)
+		source.put("p1", "SKU-1", 8)
+		require.NoError(t, s.Notify(t.Context(), "p1"))
+		pass(time.Minute)
+		shows(t, a, 7, 8)
+		began := time.Now()
+		stop()
+		assert.LessOrEqual(t, time.Since(began), 10*time.Second)
+		close(until)
 	})
 }

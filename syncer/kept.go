@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/internal/logs"
 )
 
 // What channels know that is costly to find out again ([channel.Keeper]) is kept
@@ -38,22 +40,46 @@ type keptNote struct {
 
 func (n keptNote) key(piece int) string { return fmt.Sprintf("%s%06d", n.Prefix, piece) }
 
-// recollect restores what the channels knew, once.
+// restoreWithin is how long the work waits for what the channels knew. It goes on
+// being restored beside that.
+const restoreWithin = 10 * time.Second
+
+// recollect restores what the channels knew, once, and side by side.
 func (s *Syncer) recollect(ctx context.Context) {
 	s.recollectIndex(ctx)
+	var restoring sync.WaitGroup
 	for _, t := range s.targets {
 		k, ok := channel.As[channel.Keeper](t.Channel)
 		if !ok || s.forgets() || !t.recollected.CompareAndSwap(false, true) {
 			continue
 		}
-		err := s.restoreKept(ctx, keptSet+t.name, func(r *keptReader) error {
-			return t.call(ctx, s, "Restore", func(ctx context.Context) error { r.ctx = ctx; return k.Restore(r) })
+		restoring.Go(func() { // ends with the call, or soon after ctx
+			err := s.restoreKept(ctx, keptSet+t.name, func(r *keptReader) error {
+				return t.apart(ctx, s, "Restore", func(ctx context.Context) error { r.ctx = ctx; return k.Restore(r) })
+			})
+			if err != nil && ctx.Err() == nil {
+				s.logger.LogAttrs(ctx, slog.LevelWarn, "what a channel had kept is not restored; it costs requests to find it out again",
+					slog.String("channel", t.name), slog.Any("err", err))
+			}
 		})
-		if err != nil {
-			s.logger.LogAttrs(ctx, slog.LevelWarn, "what a channel had kept is not restored; it costs requests to find it out again",
-				slog.String("channel", t.name), slog.Any("err", err))
-		}
 	}
+	restored := make(chan struct{})
+	go func() { restoring.Wait(); close(restored) }()
+	timer := time.NewTimer(restoreWithin)
+	defer timer.Stop()
+	select {
+	case <-restored:
+	case <-timer.C:
+	}
+}
+
+// apart calls a method of a channel's that asks its service for nothing. If it is
+// left behind it holds up nothing but itself.
+func (t *target) apart(ctx context.Context, s *Syncer, op string, f func(context.Context) error) error {
+	_, err := bounded(logs.With(ctx, logs.Channel, t.name), s, t.name+": "+op, s.patience, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, f(ctx)
+	})
+	return err
 }
 
 // keep keeps what the channels, and the index, know by now.
@@ -101,7 +127,7 @@ func (s *Syncer) restoreKept(ctx context.Context, set string, restore func(*kept
 
 func (t *target) keep(ctx context.Context, s *Syncer, k channel.Keeper) error {
 	return s.keepIn(ctx, keptSet+t.name, func(w *keptWriter) error {
-		return t.call(ctx, s, "Keep", func(ctx context.Context) error { w.ctx = ctx; return k.Keep(w) })
+		return t.apart(ctx, s, "Keep", func(ctx context.Context) error { w.ctx = ctx; return k.Keep(w) })
 	})
 }
 
