@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/internal/text"
 )
 
 // Apply writes the lines of a plan. It forces nothing: each line's product is
@@ -46,6 +47,9 @@ func (s *Syncer) Apply(ctx context.Context, plan *Plan) (*Report, error) {
 		}
 		if s.targets[i].quiet() {
 			return nil, fmt.Errorf("syncer: Apply: %s: %w", l.Channel, ErrObserving)
+		}
+		if !sound(l.Wanted) || l.Shown != nil && !sound(*l.Shown) {
+			return nil, fmt.Errorf("syncer: Apply: %s: %w: the plan's line of %q has no quantity", l.Channel, channel.ErrInvalid, text.Clean(l.SKU))
 		}
 		jobs[i].bySKU[l.SKU] = l
 		if l.ProductID != "" {

@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -256,62 +255,6 @@ func TestATimeFarAwayIsNever(t *testing.T) {
 			assert.Equal(t, next, !h.Next.IsZero())
 			_, err = json.Marshal(h)
 			assert.NoError(t, err)
-		})
-	}
-}
-
-// hasty is a queue whose Wait returns whether anything is due or not.
-type hasty struct {
-	*syncer.MemoryQueue
-	waits atomic.Int64
-}
-
-func (h *hasty) Wait(ctx context.Context, _ string) error {
-	if h.waits.Add(1) > 100_000 { // or no time would pass
-		<-ctx.Done()
-	}
-	return ctx.Err()
-}
-
-func TestAQueueThatDoesNotWaitIsNotAskedWithoutAPause(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		source, a := newStock(5), shop("a", 1)
-		q := &hasty{MemoryQueue: syncer.NewMemoryQueue()}
-		s := unguardedly(t, syncer.Config{Source: source, Queue: q, Schedule: syncer.Never()}, a)
-		defer running(t, s)()
-		require.NoError(t, s.Notify(t.Context(), "p0"))
-		pass(10 * time.Second)
-		shows(t, a, 5)
-		assert.Less(t, q.waits.Load(), int64(10_000))
-	})
-}
-
-// odd is a queue that counts attempts in its own way, and answers what nobody asked.
-type odd struct {
-	*syncer.MemoryQueue
-	attempt int
-}
-
-func (o odd) Lease(ctx context.Context, lane string, n int) ([]syncer.Task, error) {
-	tasks, err := o.MemoryQueue.Lease(ctx, lane, n)
-	for i := range tasks {
-		tasks[i].Attempt, tasks[i].Marks = o.attempt, o.attempt
-	}
-	return append(tasks, syncer.Task{Key: syncer.Key{Lane: "another", ID: "p2"}}), err
-}
-
-func TestOddTasksOfAQueue(t *testing.T) {
-	for _, n := range []int{-1, math.MinInt, math.MaxInt} {
-		synctest.Test(t, func(t *testing.T) {
-			source, a := newStock(5, 6, 7), shop("a", 3)
-			q := odd{syncer.NewMemoryQueue(), n}
-			s := unguardedly(t, syncer.Config{Source: source, Queue: q, Schedule: syncer.Never()}, a)
-			defer running(t, s)()
-			require.NoError(t, s.Notify(t.Context(), "p0", "no such product"))
-			pass(time.Minute)
-			require.NoError(t, s.Notify(t.Context(), "p1"))
-			pass(time.Minute)
-			shows(t, a, 5, 6, 100)
 		})
 	}
 }

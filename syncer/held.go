@@ -134,10 +134,7 @@ func (t *target) loadGuard(ctx context.Context, s *Syncer) error {
 			if err != nil {
 				return fmt.Errorf("the guard's memory: %w", err)
 			}
-			var l heldLine
-			if json.Unmarshal(rec.Value, &l) == nil {
-				held[rec.Key] = l.ProductID
-			}
+			held[rec.Key] = t.heldLine(rec).ProductID
 		}
 	}
 	k.trip, k.onSale, k.held, k.products, k.read = r.Trip, r.OnSale, held, make(map[string]bool), time.Now()
@@ -167,6 +164,15 @@ func (t *target) saveGuard(ctx context.Context, s *Syncer) error {
 type heldLine struct {
 	Line
 	Approved *Approval `json:"approved,omitempty"`
+}
+
+// heldLine is what a record says. One that makes no sense is a line that is nobody's,
+// so that it hides no other, and is gone once somebody approves or the guard is clear.
+func (t *target) heldLine(rec Record) (l heldLine) {
+	if json.Unmarshal(rec.Value, &l) != nil || l.SKU != rec.Key || l.Channel != t.name {
+		return heldLine{Line: Line{Channel: t.name, SKU: rec.Key, Reason: ReasonHeld}}
+	}
+	return l
 }
 
 // hold keeps lines, and that the guard has tripped if trip is not nil.
@@ -401,10 +407,7 @@ func (s *Syncer) holding(ctx context.Context, t *target) (*Holding, []heldLine, 
 		if err != nil {
 			return nil, nil, err
 		}
-		var l heldLine
-		if err := json.Unmarshal(rec.Value, &l); err != nil {
-			return nil, nil, err
-		}
+		l := t.heldLine(rec)
 		lines = append(lines, l)
 		h.Lines = append(h.Lines, l.Line)
 		if l.SoldOut {
