@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/ecosire/stocksync/channel"
@@ -74,15 +75,19 @@ func (s *Syncer) Apply(ctx context.Context, plan *Plan) (*Report, error) {
 	})
 	failed = e.named(e.ctx, f, ids)
 	f.wait()
+	var wg sync.WaitGroup
 	for i, a := range e.accounts {
 		for _, c := range plan.Channels {
 			if c.Channel == a.t.name { // the limits stay those of the plan
 				a.compared, a.report.OnSale = c.Checked, c.OnSale
 			}
 		}
-		a.addAll(e.ctx, jobs[i].applyRetired(e.ctx))
-		jobs[i].rest(e.ctx, a, e.report.Problems)
+		wg.Go(func() {
+			a.addAll(e.ctx, jobs[i].applyRetired(e.ctx))
+			jobs[i].rest(e.ctx, a, e.report.Problems)
+		})
 	}
+	wg.Wait()
 	if !plan.Undo {
 		failed = errors.Join(failed, e.followUp(e.ctx))
 	}

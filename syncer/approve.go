@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/ecosire/stocksync/channel"
@@ -167,18 +168,20 @@ func (s *Syncer) execute(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, t := range s.targets {
+	var wg sync.WaitGroup
+	errs := make([]error, len(s.targets)) // a channel's trouble is nobody else's
+	for i, t := range s.targets {
 		if len(due[t.name]) == 0 || t.pause.get() != nil || t.quiet() {
 			continue
 		}
-		if err := s.executeOn(ctx, t); err != nil {
-			return err
-		}
-		if err := s.on(ctx).Save(ctx, approvalSet, due[t.name]...); err != nil {
-			return err
-		}
+		wg.Go(func() {
+			if errs[i] = s.executeOn(ctx, t); errs[i] == nil {
+				errs[i] = s.on(ctx).Save(ctx, approvalSet, due[t.name]...)
+			}
+		})
 	}
-	return nil
+	wg.Wait()
+	return errors.Join(errs...)
 }
 
 // executeOn writes the lines of one channel that are approved.

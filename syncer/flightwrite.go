@@ -77,10 +77,18 @@ func (e *entrance) followUp(ctx context.Context) error {
 		if len(ids) == 0 {
 			break
 		}
+		f := e.s.fanOut(ctx, groupsOf(len(ids), groupSize), func(ctx context.Context, i int, g *group) {
+			p := e.s.realtime(ctx, e.s.targets[i], nil, e.s.readNow)
+			p.chosen = g.chosen
+			o := p.take(ctx, g.stocks).uncounted()
+			o.results = slices.DeleteFunc(o.results, func(r result) bool { return r.state == agreed })
+			e.accounts[i].addAgain(ctx, o)
+		})
 		for some := range slices.Chunk(ids, groupSize) {
 			g := e.s.group(time.Now())
 			if failed = g.read(ctx, e.s.fetch, some, func(string, string, error) {}); failed != nil {
 				g.endAll()
+				f.wait()
 				var marks []Mark // Run makes up for it
 				for _, id := range ids {
 					marks = append(marks, Mark{Key: Key{inboxLane, id}, Why: CauseSale})
@@ -88,15 +96,9 @@ func (e *entrance) followUp(ctx context.Context) error {
 				free := context.WithoutCancel(ctx)
 				return errors.Join(failed, e.s.on(free).Mark(free, marks...))
 			}
-			for i, t := range e.s.targets {
-				p := e.s.realtime(ctx, t, nil, e.s.readNow)
-				p.chosen = g.chosen
-				o := p.take(ctx, g.stocks).uncounted()
-				o.results = slices.DeleteFunc(o.results, func(r result) bool { return r.state == agreed })
-				e.accounts[i].addAgain(ctx, o)
-			}
-			g.endAll()
+			f.send(g)
 		}
+		f.wait()
 	}
 	return failed
 }

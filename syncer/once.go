@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"log/slog"
 	"sync"
 	"time"
 )
@@ -144,9 +143,7 @@ const (
 
 // untilIdle ends a call of Once when nothing is due.
 func (s *Syncer) untilIdle(accept, work context.Context, o *visit) {
-	if err := s.execute(work); err != nil && work.Err() == nil {
-		s.logger.LogAttrs(work, slog.LevelError, "what was approved could not be done yet", slog.Any("err", err))
-	}
+	s.executeNow(work)
 	var since time.Time // when all parts were done
 	quiet := 0          // looks in a row at which nothing was: between a lease and the work nothing is seen
 	for sleep(accept, onceEvery) == nil {

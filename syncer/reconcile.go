@@ -185,7 +185,8 @@ func (s *Syncer) ready(ctx context.Context) error {
 	if s.running.Load() {
 		return nil // Run does
 	}
-	return s.execute(ctx)
+	s.executeNow(ctx)
+	return ctx.Err()
 }
 
 // expecting returns a context with which channels may ask how many products

@@ -178,9 +178,14 @@ func (s *Syncer) executeApproved(ctx, work context.Context) {
 		case <-timer.C:
 		}
 		timer.Stop()
-		if err := s.execute(work); err != nil && ctx.Err() == nil {
-			s.logger.LogAttrs(ctx, slog.LevelError, "what was approved could not be done yet", slog.Any("err", err))
-		}
+		s.executeNow(work)
+	}
+}
+
+// executeNow is execute for whoever has something else to do: what fails is done later.
+func (s *Syncer) executeNow(ctx context.Context) {
+	if err := s.execute(ctx); err != nil && ctx.Err() == nil {
+		s.logger.LogAttrs(ctx, slog.LevelError, "what was approved could not be done yet", slog.Any("err", err))
 	}
 }
 

@@ -105,3 +105,38 @@ func (w *wiped) sells(how string) {
 	assert.Zero(w, n)
 	assert.Equal(w, []int{19, 19}, w.held(s))
 }
+
+// What was approved on a channel that is down waits for it, and nothing else does:
+// neither what was approved on another one, nor a reconciliation.
+func TestWhatIsApprovedOnAChannelThatIsDownHoldsNothingUp(t *testing.T) {
+	for _, runs := range []bool{true, false} {
+		t.Run(fmt.Sprint(runs), func(t *testing.T) {
+			inWiped(t, 0, func(w *wiped) {
+				down := true
+				s := w.build(&channeltest.Intercept{Channel: w.a, OnPush: func(ctx context.Context, next channel.Channel, updates []channel.Update) error {
+					if down {
+						return channel.ErrUnavailable
+					}
+					return next.Push(ctx, updates)
+				}})
+				held, err := s.Held(w.Context())
+				require.NoError(w, err)
+				for _, h := range held {
+					require.NoError(w, s.Approve(w.Context(), syncer.Approval{Channel: h.Channel, Who: "ann", Hash: h.Hash}))
+				}
+				reconcile := func() (err error) { _, err = s.Reconcile(w.Context()); return err }
+				if runs {
+					defer running(w.T, s)()
+					reconcile = func() error { return nil }
+				}
+				_ = reconcile() // what became of a
+				pass(time.Minute)
+				assert.Equal(w, 20, gone(w.b, 30))
+				down = false
+				require.NoError(w, reconcile())
+				pass(time.Minute)
+				assert.Equal(w, 20, gone(w.a, 30))
+			})
+		})
+	}
+}

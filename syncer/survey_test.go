@@ -2,6 +2,7 @@ package syncer_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -78,4 +79,33 @@ func (*laggard) Push(_ context.Context, updates []channel.Update) error {
 		errs[u.SKU] = channel.ErrPending
 	}
 	return errs
+}
+
+// A slow channel delays nobody's following up of a sale.
+func TestASlowChannelDelaysNoFollowUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, c := shop("a", 1), shop("b", 1), shop("c", 1)
+		var slow atomic.Bool
+		s := configure(t, syncer.Config{Source: newStock(10), Schedule: syncer.Never()}, slowlyRead(a, time.Second),
+			&channeltest.Intercept{Channel: b, OnLevels: func(ctx context.Context, next channel.Reader, skus []string) ([]channel.Level, error) {
+				if slow.Load() {
+					time.Sleep(5 * time.Minute)
+				}
+				return next.Levels(ctx, skus)
+			}}, c)
+		_, err := s.SyncProducts(t.Context(), "p0")
+		require.NoError(t, err)
+		a.Set("SKU-0", 8) // sold
+		done := make(chan error, 1)
+		go func() {
+			_, err := s.SyncProducts(t.Context(), "p0") // b and c are done before a
+			done <- err
+		}()
+		pass(500 * time.Millisecond)
+		slow.Store(true)
+		pass(time.Minute)
+		shows(t, c, 8)
+		require.NoError(t, <-done)
+		shows(t, b, 8)
+	})
 }
