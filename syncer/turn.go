@@ -14,7 +14,7 @@ import (
 // syncMarked makes one channel show the products of tasks, and settles each
 // task. noticed says that they are a watch's: those are left out that the channel
 // is remembered to show right. It returns how long the worker of this lane sleeps;
-// the channel's other workers go on.
+// where the channel is down its other workers do so by themselves (target.open).
 func (s *Syncer) syncMarked(ctx context.Context, r *reader, t *target, tasks []Task, noticed bool) time.Duration {
 	if t.pause.get() != nil {
 		s.putBack(ctx, t, tasks)
