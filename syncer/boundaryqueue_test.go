@@ -110,3 +110,43 @@ func TestAPlanWithoutQuantitiesIsRefused(t *testing.T) {
 		shows(t, a, 100)
 	}
 }
+
+// mute is a queue that does not return from a Save of some set, for an hour, once.
+type mute struct {
+	*syncer.MemoryQueue
+	set   string
+	hangs atomic.Bool
+}
+
+func (q *mute) Save(ctx context.Context, set string, records ...syncer.Record) error {
+	if set == q.set && q.hangs.Swap(false) {
+		time.Sleep(time.Hour)
+	}
+	return q.MemoryQueue.Save(ctx, set, records...)
+}
+
+// Nobody waits behind a mutex for a Save that hangs: what was to be known of
+// troubles, or of how far a run came.
+func TestNobodyWaitsForASaveThatHangs(t *testing.T) {
+	for _, set := range []string{"troubles/a", "state", "held/a", "guards", "flights"} {
+		t.Run(set, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				source, a := newStock(5, 6, 7), shop("a", 2)
+				q := &mute{MemoryQueue: syncer.NewMemoryQueue(), set: set}
+				s := unguardedly(t, syncer.Config{Source: source, Queue: q, Schedule: syncer.Never()}, a, shop("b", 3))
+				defer running(t, s)()
+				q.hangs.Store(true)
+				require.NoError(t, s.Notify(t.Context(), "p2")) // a does not have it
+				for range 3 {
+					go func() { _, _ = s.SyncProducts(t.Context(), "p0", "p2") }()
+				}
+				_, _ = s.Reconcile(t.Context())
+				pass(2 * time.Hour)
+				source.put("p1", "SKU-1", 9)
+				require.NoError(t, s.Notify(t.Context(), "p1"))
+				pass(time.Minute)
+				shows(t, a, 5, 9)
+			})
+		})
+	}
+}

@@ -58,11 +58,8 @@ func (e *leftAlone) Unwrap() error             { return e.err }
 func (e *leftAlone) RetryAfter() time.Duration { return e.left }
 
 // leftAlone returns an error as long as the channel is to be left alone since it
-// has asked for it. What does not leave the process may go on.
-func (b *breaker) leftAlone(op string) error {
-	if op == "Keep" || op == "Restore" {
-		return nil
-	}
+// has asked for it.
+func (b *breaker) leftAlone() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if left := time.Until(b.asked); left > 0 {

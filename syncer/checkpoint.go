@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/ecosire/stocksync/channel"
@@ -70,7 +69,7 @@ type tracker struct {
 	s   *Syncer
 	ctx context.Context
 
-	mu     sync.Mutex
+	mu     channelLock // held while the queue is asked
 	cp     checkpoint
 	places []place    // of the groups that not every channel has done
 	first  int        // how many groups there were before these
@@ -117,7 +116,7 @@ func (s *Syncer) goOn(ctx context.Context) (*checkpoint, error) {
 
 // track begins to keep a checkpoint for a run that goes on from cp, or begins.
 func (e *entrance) track(cp *checkpoint) *tracker {
-	t := &tracker{s: e.s, ctx: e.ctx, steps: make([][]stride, len(e.s.targets))}
+	t := &tracker{s: e.s, ctx: e.ctx, mu: make(channelLock, 1), steps: make([][]stride, len(e.s.targets))}
 	if _, ok := channel.As[channel.Continuer](e.s.source); !ok {
 		t.off = true
 		return t

@@ -221,7 +221,7 @@ func (t *target) stuck() error {
 // soon after ctx is done or the patience ends; then the call is left behind, and
 // what it answers at last is nobody's.
 func called[T any](ctx context.Context, s *Syncer, t *target, op string, f func(context.Context) (T, error)) (none T, err error) {
-	if err := cmp.Or(proven(ctx), t.pausedFor(op), t.stuck(), t.state.leftAlone(op)); err != nil {
+	if err := cmp.Or(proven(ctx), t.pause.err(), t.stuck(), t.state.leftAlone()); err != nil {
 		return none, unsent{err}
 	}
 	began := time.Now()

@@ -73,8 +73,8 @@ func (s *Syncer) recollect(ctx context.Context) {
 	}
 }
 
-// apart calls a method of a channel's that asks its service for nothing. If it is
-// left behind it holds up nothing but itself.
+// apart calls a method of a channel's that asks its service for nothing: also while
+// that is paused, or left alone. If it is left behind it holds up nothing but itself.
 func (t *target) apart(ctx context.Context, s *Syncer, op string, f func(context.Context) error) error {
 	_, err := bounded(logs.With(ctx, logs.Channel, t.name), s, t.name+": "+op, s.patience, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, f(ctx)

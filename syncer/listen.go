@@ -72,7 +72,7 @@ var errResting = errors.New("the channel rests")
 
 // look looks once, and marks what has changed.
 func (s *Syncer) look(ctx context.Context, t *target) error {
-	if down, _ := t.state.down(); !down.IsZero() || t.pausedFor("Levels") != nil {
+	if down, _ := t.state.down(); !down.IsZero() || t.pause.err() != nil {
 		return errResting
 	}
 	ctx = channel.WithUrgency(ctx, channel.Soon)

@@ -166,15 +166,6 @@ func (p *pausing) err() error {
 	return nil
 }
 
-// pausedFor returns an error while the target's channel is paused, but for what
-// does not leave the process.
-func (t *target) pausedFor(op string) error {
-	if op == "Keep" || op == "Restore" {
-		return nil
-	}
-	return t.pause.err()
-}
-
 // wait waits until the channel is not paused.
 func (p *pausing) wait(ctx context.Context) error {
 	for {

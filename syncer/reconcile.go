@@ -203,7 +203,7 @@ func (s *Syncer) preload(ctx context.Context) (ready []<-chan struct{}) {
 		done := make(chan struct{})
 		ready = append(ready, done)
 		p, ok := channel.As[channel.Preloader](t.Channel)
-		if !ok || t.pause.get() != nil || t.state.leftAlone("Preload") != nil {
+		if !ok || t.pause.get() != nil || t.state.leftAlone() != nil {
 			close(done)
 			continue
 		}

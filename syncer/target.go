@@ -113,7 +113,7 @@ func newTarget(t Target) (*target, error) {
 		return nil, fmt.Errorf("Guard: %w", err)
 	}
 	t.Policy, t.Guard = t.Policy.orDefault(), t.Guard.orDefault()
-	full := &target{Target: t, name: t.Channel.Name(), locks: newSKULocks(), keeper: keeper{mu: make(channelLock, 1)}}
+	full := &target{Target: t, name: t.Channel.Name(), locks: newSKULocks(), keeper: keeper{mu: make(channelLock, 1)}, troubles: troubles{mu: make(channelLock, 1)}}
 	if strings.TrimSpace(full.name) == "" {
 		return nil, errors.New("Channel has no name: reports and logs could not tell it apart")
 	}

@@ -7,7 +7,6 @@ import (
 	"iter"
 	"log/slog"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/ecosire/stocksync/internal/logs"
@@ -60,7 +59,7 @@ const troubleSet = "troubles/"
 // troubles are those of one channel. They are in the store, and their products
 // in memory, so that what works costs no look into the store.
 type troubles struct {
-	mu    sync.Mutex
+	mu    channelLock         // held while the queue is asked
 	known map[string]troubled // by product; nil until the store was read
 }
 
