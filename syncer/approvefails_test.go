@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,6 +12,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/channel/channeltest"
 	"github.com/ecosire/stocksync/syncer"
 )
 
@@ -125,4 +128,81 @@ func TestApprovalsAreKeptForAMonth(t *testing.T) {
 		time.Sleep(25 * time.Hour)
 		assert.Zero(t, kept())
 	})
+}
+
+// What is approved while its channel is down, or paused, is done when it is back.
+func TestWhatIsApprovedWaitsForItsChannel(t *testing.T) {
+	for _, paused := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			q := syncer.NewMemoryQueue()
+			source, m, first, h := tripped(t, q)
+			var down atomic.Bool
+			down.Store(!paused)
+			c := &channeltest.Intercept{Channel: m, OnPush: func(ctx context.Context, next channel.Channel, updates []channel.Update) error {
+				if down.Load() {
+					return channel.ErrUnavailable
+				}
+				return next.Push(ctx, updates)
+			}}
+			s := configure(t, syncer.Config{Source: source, Queue: q, Schedule: syncer.Never()}, c)
+			if paused {
+				require.NoError(t, s.Pause(t.Context(), "a", "ann"))
+			}
+			require.NoError(t, first.Approve(t.Context(), syncer.Approval{Channel: "a", Who: "ann", Hash: h.Hash}))
+			stop := running(t, s)
+			defer stop()
+			pass(2 * time.Minute)
+			assert.Zero(t, gone(m, 100))
+			down.Store(false)
+			if paused {
+				require.NoError(t, s.Resume(t.Context(), "a", "ann"))
+			}
+			pass(2 * time.Minute)
+			assert.Equal(t, 50, gone(m, 100), "paused: %v", paused)
+			held, err := s.Held(t.Context())
+			require.NoError(t, err)
+			assert.Empty(t, held)
+		})
+	}
+}
+
+// What is approved and cannot be done is not held for ever.
+func TestWhatIsApprovedAndRefusedIsHeldNoLonger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, m, s, h := tripped(t, syncer.NewMemoryQueue())
+		require.NoError(t, s.Approve(t.Context(), syncer.Approval{Channel: "a", Who: "ann", Hash: h.Hash}))
+		m.Remove("SKU-0")
+		stop := running(t, s)
+		defer stop()
+		pass(time.Minute)
+		assert.Equal(t, 50, gone(m, 100), "one does not exist")
+		held, err := s.Held(t.Context())
+		require.NoError(t, err)
+		assert.Empty(t, held)
+	})
+}
+
+// A plan is not written if it cannot be known what a guard holds.
+func TestApplyWithoutTheGuardsMemoryWritesNothing(t *testing.T) {
+	source, m := catalogue(100)
+	q := &guardless{syncer.NewMemoryQueue()}
+	s := configure(t, syncer.Config{Source: source, Queue: q, Schedule: syncer.Never()}, m)
+	source.put("p0", "SKU-0", 0)
+	plan, err := s.Plan(t.Context())
+	require.NoError(t, err)
+	_, err = s.Apply(t.Context(), plan)
+	require.ErrorContains(t, err, "disk full")
+	assert.Zero(t, gone(m, 100))
+	_, err = s.Apply(t.Context(), nil)
+	require.ErrorContains(t, err, "nil")
+}
+
+// guardless is a queue that cannot say what guards remember.
+type guardless struct{ *syncer.MemoryQueue }
+
+func (q guardless) Load(ctx context.Context, set, key string) ([]byte, error) {
+	if set == "guards" {
+		return nil, errors.New("disk full")
+	}
+	return q.MemoryQueue.Load(ctx, set, key)
 }
