@@ -107,6 +107,23 @@ func TestAnApprovalThatCannotBeUsedUpCoversNothing(t *testing.T) {
 	})
 }
 
+// An approval covers its own channel, whatever others are called.
+func TestAnApprovalCoversItsOwnChannel(t *testing.T) {
+	source, m := catalogue(100)
+	other := channeltest.NewMemory("a/b")
+	for i := range 100 {
+		other.Set(fmt.Sprintf("SKU-%d", i), 10)
+	}
+	s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never()}, m, other)
+	require.NoError(t, s.Approve(t.Context(), syncer.Approval{Channel: "a/b", Who: "ann", UpTo: 100}))
+	for i := range 50 {
+		source.put(fmt.Sprintf("p%d", i), fmt.Sprintf("SKU-%d", i), 0)
+	}
+	_, err := s.Reconcile(t.Context())
+	require.ErrorIs(t, err, syncer.ErrHeld)
+	assert.Equal(t, []int{0, 50}, []int{gone(m, 100), gone(other, 100)})
+}
+
 // Who has approved is known for a month, and then forgotten.
 func TestApprovalsAreKeptForAMonth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
