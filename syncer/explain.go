@@ -417,7 +417,7 @@ func (s *Syncer) productOf(ctx context.Context, sku string) (string, error) {
 		if ok && e.productID != "" {
 			return e.productID, nil
 		}
-		if ids := s.productsUnder(ctx, t, sku); len(ids) > 0 {
+		if ids := s.productsUnder(t, t.kits(ctx, s), sku); len(ids) > 0 {
 			return ids[0], nil
 		}
 		value, err := s.queue.Load(ctx, heldSet+t.name, sku)

@@ -2,6 +2,8 @@ package syncer_test
 
 import (
 	"fmt"
+	"net/http"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -9,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/channel/channeltest"
 	"github.com/ecosire/stocksync/syncer"
 )
@@ -77,5 +80,37 @@ func TestKitsAreCaughtUpWithInSeveralGroups(t *testing.T) {
 		r, err := s.Reconcile(t.Context())
 		require.NoError(t, err)
 		assert.Equal(t, []int{n, 0}, []int{r.Channels[0].Updated, r.Channels[0].Failed})
+	})
+}
+
+// A host is asked for its kits a few times for a turn or a delivery, however many
+// products it is about.
+func TestKitsAreAskedForOnceATurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 60
+		source, a, b := newStock(), channeltest.NewMemory("a"), channeltest.NewMemory("b")
+		ids, told := make([]string, n), make([]string, n)
+		for i := range n {
+			ids[i], told[i] = fmt.Sprintf("p%d", i), fmt.Sprintf("SKU-%d", i)
+			source.put(ids[i], told[i], 10)
+			a.Set(told[i], 8)
+			b.Set(told[i], 8)
+		}
+		var asked atomic.Int64
+		kits := func() []syncer.Listing { asked.Add(1); return nil }
+		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never(), WatchEvery: -1, Targets: []syncer.Target{
+			{Channel: a, Kits: kits}, {Channel: slowlyRead(b, time.Second), Kits: kits, Webhooks: tattler{}},
+		}})
+		defer running(t, s)()
+		pass(time.Second)
+		asked.Store(0)
+		require.NoError(t, s.Notify(t.Context(), ids...))
+		pass(10 * time.Second)
+		shows(t, b, 10, 10)
+		assert.Less(t, asked.Load(), int64(n/2))
+
+		asked.Store(0)
+		require.Equal(t, http.StatusAccepted, tells(t, handler(t, s, "b"), channel.Event{SKUs: told}))
+		assert.LessOrEqual(t, asked.Load(), int64(2))
 	})
 }

@@ -83,8 +83,9 @@ func (s *Syncer) look(ctx context.Context, t *target) error {
 	}
 	changed, unknown := t.memory.watch.compare(levels, asked)
 	var marks []Mark
+	kits := t.kits(ctx, s)
 	for sku, productID := range changed {
-		ids := s.productsUnder(ctx, t, sku)
+		ids := s.productsUnder(t, kits, sku)
 		if len(ids) == 0 {
 			ids = []string{productID}
 		}
@@ -93,7 +94,7 @@ func (s *Syncer) look(ctx context.Context, t *target) error {
 		}
 	}
 	for _, level := range unknown {
-		ids := s.productsUnder(ctx, t, level.SKU)
+		ids := s.productsUnder(t, kits, level.SKU)
 		mark := Mark{Key: Key{Lane: noticedLane}, Why: CauseWatch} // whether anything changed is not known
 		same := false
 		for _, id := range ids {

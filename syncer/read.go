@@ -309,8 +309,9 @@ func (r *reader) divide(ctx context.Context, tasks []Task) (known, rest []Task) 
 	case <-r.token:
 	}
 	defer func() { r.token <- struct{}{} }()
+	parted := r.s.parted(ctx)
 	for _, t := range tasks {
-		if k, ok := r.stock[t.ID]; ok && !k.covers.Before(t.Last) && !r.parted(ctx, t.ID) {
+		if k, ok := r.stock[t.ID]; ok && !k.covers.Before(t.Last) && !parted[t.ID] {
 			known = append(known, t)
 		} else {
 			rest = append(rest, t)
@@ -323,11 +324,12 @@ func (r *reader) divide(ctx context.Context, tasks []Task) (known, rest []Task) 
 // that must be read: those of the tasks, and, as far as a group goes, those
 // that others wait for.
 func (r *reader) missing(ctx context.Context, tasks []Task) (ids []string, found map[string]channel.Stock) {
+	parted := r.s.parted(ctx)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	found = make(map[string]channel.Stock, len(tasks))
 	for _, t := range tasks {
-		if k, ok := r.stock[t.ID]; ok && !k.covers.Before(t.Last) && !r.parted(ctx, t.ID) {
+		if k, ok := r.stock[t.ID]; ok && !k.covers.Before(t.Last) && !parted[t.ID] {
 			found[t.ID] = k.Stock
 		} else {
 			ids = append(ids, t.ID)
@@ -347,9 +349,23 @@ func (r *reader) missing(ctx context.Context, tasks []Task) (ids []string, found
 	return ids, found
 }
 
-// parted reports whether a product is in a kit: its parts must be read with it.
-func (r *reader) parted(ctx context.Context, id string) bool {
-	return len(r.s.withParts(ctx, []string{id})) > 1
+// parted are the products that are parts of kits: the other parts must be read with
+// them. It calls the host's code, so it is asked once a turn, and under no lock.
+func (s *Syncer) parted(ctx context.Context) map[string]bool {
+	var parted map[string]bool
+	for _, t := range s.targets {
+		for _, k := range t.kits(ctx, s) {
+			for _, part := range k.Parts {
+				if len(k.Parts) > 1 {
+					if parted == nil {
+						parted = make(map[string]bool)
+					}
+					parted[part.ProductID] = true
+				}
+			}
+		}
+	}
+	return parted
 }
 
 // reread reads products anew, for a pass that looks at them again.

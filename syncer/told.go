@@ -117,17 +117,21 @@ func (s *Syncer) tell(ctx context.Context, t *target, event channel.Event) error
 	t.hearing.told()
 	echoes, trace := 0, s.trace(ctx)
 	knows := s.knows()
+	var kits []Listing
+	if knows {
+		kits = t.kits(ctx, s)
+	}
 	for _, sku := range event.SKUs {
 		if strings.TrimSpace(text.Clean(sku)) == "" || len(sku) > maxToldSKU {
 			continue
 		}
-		if n, says := event.Shows[sku]; says && knows && s.echoes(ctx, t, sku, n) {
-			echoes++
-			continue
-		}
 		var of []string
 		if knows {
-			of = s.productsUnder(ctx, t, sku)
+			of = s.productsUnder(t, kits, sku)
+		}
+		if n, says := event.Shows[sku]; says && s.echoes(t, of, sku, n) {
+			echoes++
+			continue
 		}
 		if len(of) == 0 {
 			marks = append(marks, Mark{Key: Key{skuLane, skuKey(t.name, sku)}, Why: CauseChannel, Trace: trace})
@@ -155,19 +159,20 @@ func (s *Syncer) tell(ctx context.Context, t *target, event channel.Event) error
 }
 
 // productsUnder returns the products that a target lists under an SKU, as far as
-// is known: one, or all the parts of a kit.
-func (s *Syncer) productsUnder(ctx context.Context, t *target, sku string) []string {
-	ids := kitParts(t.kits(ctx, s), sku)
+// is known: one, or all the parts of one of its kits.
+func (s *Syncer) productsUnder(t *target, kits []Listing, sku string) []string {
+	ids := kitParts(kits, sku)
 	if id, ok := s.index.product(t, sku); ok && !slices.Contains(ids, id) {
 		ids = append(ids, id)
 	}
 	return ids
 }
 
-// echoes reports whether a channel that says that it shows a quantity says
-// nothing new: it is known to show just that, and nothing about it is in doubt.
-func (s *Syncer) echoes(ctx context.Context, t *target, sku string, quantity int) bool {
-	for _, id := range s.productsUnder(ctx, t, sku) {
+// echoes reports whether a channel that says that it shows a quantity of some
+// products says nothing new: it is known to show just that, and nothing about it is
+// in doubt.
+func (s *Syncer) echoes(t *target, ids []string, sku string, quantity int) bool {
+	for _, id := range ids {
 		if n, known := s.ledger.shows(t.name, id, sku); known {
 			return n == quantity
 		}
@@ -209,6 +214,7 @@ const (
 // resolveSKUs marks the products of SKUs that channels told of.
 func (s *Syncer) resolveSKUs(ctx context.Context, tasks []Task) {
 	o := &settlement{s: s}
+	kits := make(map[*target][]Listing)
 	for _, task := range tasks {
 		name, sku, _ := strings.Cut(task.ID, "\x00")
 		i := slices.IndexFunc(s.targets, func(t *target) bool { return t.name == name })
@@ -218,7 +224,10 @@ func (s *Syncer) resolveSKUs(ctx context.Context, tasks []Task) {
 		}
 		t := s.targets[i]
 		t.hearing.told()
-		ids, wait, err := s.findSKU(ctx, t, sku)
+		if _, ok := kits[t]; !ok {
+			kits[t] = t.kits(ctx, s)
+		}
+		ids, wait, err := s.findSKU(ctx, t, kits[t], sku)
 		if err == nil && len(ids) > 0 {
 			marks := make([]Mark, len(ids))
 			for i, id := range ids {
@@ -258,8 +267,8 @@ func (s *Syncer) search(ctx context.Context, sku string) ([]string, error) {
 
 // findSKU finds the products that a target lists under an SKU. A wait says that
 // it cannot be told before.
-func (s *Syncer) findSKU(ctx context.Context, t *target, sku string) (ids []string, wait time.Duration, err error) {
-	if ids = s.productsUnder(ctx, t, sku); len(ids) > 0 {
+func (s *Syncer) findSKU(ctx context.Context, t *target, kits []Listing, sku string) (ids []string, wait time.Duration, err error) {
+	if ids = s.productsUnder(t, kits, sku); len(ids) > 0 {
 		return ids, 0, nil
 	}
 	_, can := channel.As[channel.Finder](s.source)
