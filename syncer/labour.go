@@ -26,10 +26,10 @@ const (
 // work is.
 func (s *Syncer) labour(accept, work context.Context, t *tenure) {
 	c := &crew{s: s, accept: accept, work: work, once: onceOf(accept)}
-	urgent, quiet := newReader(s), newReader(s)
+	urgent, quiet := newStockReader(s), newStockReader(s)
 	defer urgent.close()
 	defer quiet.close()
-	for _, r := range []*reader{urgent, quiet} {
+	for _, r := range []*stockReader{urgent, quiet} {
 		c.keep(r.tidy)
 	}
 	for _, t := range s.targets {
@@ -76,7 +76,7 @@ func (c *crew) start(name string, do func(accept context.Context)) {
 }
 
 // serveChannel works on a channel's lanes, and watches it.
-func (c *crew) serveChannel(t *target, urgent, quiet *reader) {
+func (c *crew) serveChannel(t *target, urgent, quiet *stockReader) {
 	s, work := c.s, c.work
 	unhurried := channel.WithUrgency(work, channel.Soon)
 	for _, lane := range []string{t.dangerLane(), t.eventLane()} {
@@ -103,7 +103,7 @@ func (c *crew) serveChannel(t *target, urgent, quiet *reader) {
 
 // eventWorker works on a lane of events. A turn that another channel's read
 // feeds does not wait for the source's pace, and takes only what was read.
-func (c *crew) eventWorker(t *target, lane string, r *reader, do func([]Task) time.Duration) *worker {
+func (c *crew) eventWorker(t *target, lane string, r *stockReader, do func([]Task) time.Duration) *worker {
 	s, fed := c.s, false
 	pace := func(ctx context.Context, waiting int) error {
 		if waiting >= backlogSize+batchSize && r.feeds(t) {

@@ -74,7 +74,7 @@ func TestReadsAreRememberedForAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, err := New(Config{Source: paced{}, Targets: []Target{{Channel: channeltest.NewMemory("a")}}})
 		require.NoError(t, err)
-		r := newReader(s)
+		r := newStockReader(s)
 		defer r.close()
 		for range 600 {
 			require.Zero(t, r.tooSoon(t.Context(), []string{"p"}))
@@ -100,7 +100,7 @@ func TestAQuotaInPointsIsNoNumberOfRequests(t *testing.T) {
 	for unit, every := range map[string]time.Duration{"request": 2 * time.Second, "point": 4 * time.Second} {
 		s, err := New(Config{Source: granted{unit: unit}, Targets: []Target{{Channel: channeltest.NewMemory("a")}}})
 		require.NoError(t, err)
-		r := newReader(s)
+		r := newStockReader(s)
 		assert.Equal(t, every, r.oftenEvery(t.Context()), unit)
 		r.close()
 	}

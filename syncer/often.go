@@ -25,7 +25,7 @@ const (
 // others they are read at any time, which costs nothing; so they look every few
 // seconds whether there are some. A source that cannot pace its reads is taken to
 // have no quota.
-func (r *reader) tooSoon(ctx context.Context, ids []string) (wait time.Duration) {
+func (r *stockReader) tooSoon(ctx context.Context, ids []string) (wait time.Duration) {
 	if r.s.pacer == nil {
 		return 0
 	}
@@ -48,7 +48,7 @@ func (r *reader) tooSoon(ctx context.Context, ids []string) (wait time.Duration)
 
 // oftenEvery is how far apart requests for nothing but such products are: they get
 // a quarter of what others left of the source's quota in the last minute.
-func (r *reader) oftenEvery(ctx context.Context) time.Duration {
+func (r *stockReader) oftenEvery(ctx context.Context) time.Duration {
 	limit := float64(perMinute)
 	if q := r.s.quotaOf(ctx, "", r.s.source); q != nil && q.Unit == "request" {
 		limit = q.Limit
@@ -58,7 +58,7 @@ func (r *reader) oftenEvery(ctx context.Context) time.Duration {
 }
 
 // lately is when there were reads for other products in the last minute.
-func (r *reader) lately() []time.Time {
+func (r *stockReader) lately() []time.Time {
 	for len(r.others) > 0 && time.Since(r.others[0]) >= time.Minute {
 		r.others = r.others[1:]
 	}

@@ -99,7 +99,7 @@ func (s *Syncer) withParts(ctx context.Context, ids []string) []string {
 // are behind by less share a read. A catalogue's may be as old.
 const freshFor = maxAge
 
-// A reader reads stock for the workers of all channels, in full requests: what
+// A stockReader reads stock for the workers of all channels, in full requests: what
 // several wait for is read together, and what was read for one serves the
 // others.
 //
@@ -111,7 +111,7 @@ const freshFor = maxAge
 //
 // Whoever has the token may use stock, reads, others and often; mu guards leases,
 // waiting, fed, total, own, seen and expired. Who needs both takes the token first.
-type reader struct {
+type stockReader struct {
 	s        *Syncer
 	token    chan struct{} // holds a token while nobody reads
 	mu       sync.Mutex
@@ -133,7 +133,7 @@ type reader struct {
 type sighting struct{ at, newest time.Time }
 
 // saw notes that tasks were leased.
-func (r *reader) saw(tasks []Task) {
+func (r *stockReader) saw(tasks []Task) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var last sighting
@@ -157,7 +157,7 @@ func (r *reader) saw(tasks []Task) {
 
 // covers returns the newest mark that a read covers which was asked for after
 // the first n sightings, and whose request was sent at a time.
-func (r *reader) covers(n int, sent time.Time) time.Time {
+func (r *stockReader) covers(n int, sent time.Time) time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for n < len(r.leases) && r.leases[n].at.Before(sent) {
@@ -176,14 +176,14 @@ type known struct {
 	repeats *rate.Limiter // has few tokens if it was wanted again and again
 }
 
-func newReader(s *Syncer) *reader {
-	r := &reader{s: s, token: make(chan struct{}, 1), waiting: make(map[string]bool), stock: make(map[string]known), fed: make(map[*target]bool),
+func newStockReader(s *Syncer) *stockReader {
+	r := &stockReader{s: s, token: make(chan struct{}, 1), waiting: make(map[string]bool), stock: make(map[string]known), fed: make(map[*target]bool),
 		own: make(map[*target]int), seen: make(map[string]int), often: rate.NewLimiter(rate.Every(againEvery), oftenBurst)}
 	r.token <- struct{}{}
 	return r
 }
 
-// A reading is what a reader has for the tasks of a turn.
+// A reading is what a stockReader has for the tasks of a turn.
 type reading struct {
 	// found is the stock of their products, by id. Those that the source did not
 	// answer are missing.
@@ -198,7 +198,7 @@ type reading struct {
 
 // read reads what the tasks need. A caller that waited for another read usually
 // finds its products in it.
-func (r *reader) read(ctx context.Context, t *target, tasks []Task) (reading, error) {
+func (r *stockReader) read(ctx context.Context, t *target, tasks []Task) (reading, error) {
 	r.saw(tasks)
 	r.mu.Lock()
 	for _, t := range tasks {
@@ -263,7 +263,7 @@ func (r *reader) read(ctx context.Context, t *target, tasks []Task) (reading, er
 }
 
 // keep remembers what was read.
-func (r *reader) keep(s channel.Stock, covers time.Time) {
+func (r *stockReader) keep(s channel.Stock, covers time.Time) {
 	k := known{Stock: s, covers: covers}
 	if old, again := r.stock[s.ProductID]; again {
 		if k.repeats = old.repeats; k.repeats == nil {
@@ -276,14 +276,14 @@ func (r *reader) keep(s channel.Stock, covers time.Time) {
 
 // forgot reports whether what the tasks need was read for others, and is no
 // longer fresh: their channel is behind by more than that.
-func (r *reader) forgot(tasks []Task) bool {
+func (r *stockReader) forgot(tasks []Task) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return !tasks[0].Last.After(r.expired)
 }
 
 // feeds reports whether all that a target last needed was read for others.
-func (r *reader) feeds(t *target) bool {
+func (r *stockReader) feeds(t *target) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.fed[t]
@@ -291,7 +291,7 @@ func (r *reader) feeds(t *target) bool {
 
 // ahead reports whether something was read for other targets since a lane of this
 // one last had a turn. It may be what the lane is waiting for.
-func (r *reader) ahead(t *target, lane string) bool {
+func (r *stockReader) ahead(t *target, lane string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	others := r.total - r.own[t]
@@ -302,7 +302,7 @@ func (r *reader) ahead(t *target, lane string) bool {
 
 // divide divides tasks into those whose products were read since they were
 // marked, and the rest. It waits for a read that is under way.
-func (r *reader) divide(ctx context.Context, tasks []Task) (known, rest []Task) {
+func (r *stockReader) divide(ctx context.Context, tasks []Task) (known, rest []Task) {
 	select {
 	case <-ctx.Done():
 		return nil, tasks
@@ -323,7 +323,7 @@ func (r *reader) divide(ctx context.Context, tasks []Task) (known, rest []Task) 
 // missing returns what is known already of the tasks' products, and the ids
 // that must be read: those of the tasks, and, as far as a group goes, those
 // that others wait for.
-func (r *reader) missing(ctx context.Context, tasks []Task) (ids []string, found map[string]channel.Stock) {
+func (r *stockReader) missing(ctx context.Context, tasks []Task) (ids []string, found map[string]channel.Stock) {
 	parted := r.s.parted(ctx)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -369,7 +369,7 @@ func (s *Syncer) parted(ctx context.Context) map[string]bool {
 }
 
 // reread reads products anew, for a pass that looks at them again.
-func (r *reader) reread(ctx context.Context, ids []string) ([]channel.Stock, error) {
+func (r *stockReader) reread(ctx context.Context, ids []string) ([]channel.Stock, error) {
 	stocks, err := r.s.readNow(ctx, ids)
 	if err != nil {
 		return nil, err
@@ -386,13 +386,13 @@ func (r *reader) reread(ctx context.Context, ids []string) ([]channel.Stock, err
 }
 
 // backoff is how long to leave the source alone after it has failed.
-func (r *reader) backoff(err error) time.Duration {
+func (r *stockReader) backoff(err error) time.Duration {
 	return backoff(err, int(max(0, r.failures.Load()-1)), maxChannelBackoff)
 }
 
 // tidy forgets what is no longer fresh, again and again until ctx is done. A
 // read that nobody forgets would keep the channels' locks from forgetting, too.
-func (r *reader) tidy(ctx context.Context) {
+func (r *stockReader) tidy(ctx context.Context) {
 	for sleep(ctx, freshFor) == nil {
 		select {
 		case <-r.token:
@@ -404,10 +404,10 @@ func (r *reader) tidy(ctx context.Context) {
 }
 
 // close forgets everything.
-func (r *reader) close() { r.expire(time.Now().Add(time.Hour)) }
+func (r *stockReader) close() { r.expire(time.Now().Add(time.Hour)) }
 
 // expire forgets what was read before a time.
-func (r *reader) expire(before time.Time) {
+func (r *stockReader) expire(before time.Time) {
 	for len(r.reads) > 0 && r.reads[0].began.Before(before) {
 		g := r.reads[0]
 		newest := r.expired

@@ -15,7 +15,7 @@ import (
 // task. noticed says that they are a watch's: those are left out that the channel
 // is remembered to show right. It returns how long the worker of this lane sleeps;
 // where the channel is down its other workers do so by themselves (target.open).
-func (s *Syncer) syncMarked(ctx context.Context, r *reader, t *target, tasks []Task, noticed bool) time.Duration {
+func (s *Syncer) syncMarked(ctx context.Context, r *stockReader, t *target, tasks []Task, noticed bool) time.Duration {
 	if t.pause.get() != nil {
 		s.putBack(ctx, t, tasks)
 		return 0
