@@ -183,7 +183,9 @@ func (p *Plan) Drift() int {
 // it, and writes nothing. What the guards would hold is marked as held.
 //
 // The whole plan is in memory: it grows with what differs, not with the
-// catalogue. The error is not nil if the source or a channel as a whole could
+// catalogue. It is ready when the slowest channel is compared, whose pace the reading
+// keeps: nothing is written that could be late. One that does not work delays it no
+// further. The error is not nil if the source or a channel as a whole could
 // not be read to the end; the plan then says what was found until then. What is
 // wrong with single products, and what a guard would hold, are lines.
 func (s *Syncer) Plan(ctx context.Context) (*Plan, error) {

@@ -2,6 +2,7 @@ package syncer_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,15 +18,33 @@ import (
 // A resting shop answers one reading with an error, and counts all of them.
 type restingShop struct {
 	*channeltest.Memory
+	mu    sync.Mutex
 	err   error // of the next reading
-	reads []time.Time
+	reads int
+}
+
+// fails makes the next reading fail.
+func (r *restingShop) fails(err error) *restingShop {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.err = err
+	return r
+}
+
+func (r *restingShop) read() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.reads
 }
 
 func (r *restingShop) channel() channel.Channel {
 	return &channeltest.Intercept{Channel: r.Memory, OnLevels: func(ctx context.Context, next channel.Reader, skus []string) ([]channel.Level, error) {
-		r.reads = append(r.reads, time.Now())
-		if err := r.err; err != nil {
-			r.err = nil
+		r.mu.Lock()
+		err := r.err
+		r.err = nil
+		r.reads++
+		r.mu.Unlock()
+		if err != nil {
 			return nil, err
 		}
 		return next.Levels(ctx, skus)
@@ -36,7 +55,7 @@ func (r *restingShop) channel() channel.Channel {
 // once.
 func TestNobodyCallsAChannelThatAskedForARest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := &restingShop{Memory: shop("a", 2), err: throttled(time.Minute)}
+		m := (&restingShop{Memory: shop("a", 2)}).fails(throttled(time.Minute))
 		s := configure(t, syncer.Config{Source: newStock(60, 60), Schedule: syncer.Never()}, m.channel())
 		_, err := s.SyncProducts(t.Context(), "p0")
 		require.ErrorIs(t, err, channel.ErrUnavailable)
@@ -59,7 +78,7 @@ func TestNobodyCallsAChannelThatAskedForARest(t *testing.T) {
 		require.NoError(t, err)
 		require.ErrorIs(t, x.Channels[0].Listings[0].Err, channel.ErrUnavailable)
 		assert.Equal(t, began, time.Now())
-		assert.Len(t, m.reads, 1)
+		assert.Equal(t, 1, m.read())
 
 		pass(51 * time.Second)
 		_, err = s.SyncProducts(t.Context(), "p0", "p1")
@@ -72,13 +91,13 @@ func TestNobodyCallsAChannelThatAskedForARest(t *testing.T) {
 // by whoever calls.
 func TestACallTriesAChannelThatIsDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := &restingShop{Memory: shop("a", 2), err: channel.ErrUnavailable}
+		m := (&restingShop{Memory: shop("a", 2)}).fails(channel.ErrUnavailable)
 		s := configure(t, syncer.Config{Source: newStock(60, 60), Schedule: syncer.Never()}, m.channel())
 		_, err := s.SyncProducts(t.Context(), "p0")
 		require.ErrorIs(t, err, channel.ErrUnavailable)
 		_, err = s.SyncProducts(t.Context(), "p0", "p1")
 		require.NoError(t, err)
-		assert.Len(t, m.reads, 3, "one product, and then the other")
+		assert.Equal(t, 3, m.read(), "one product, and then the other")
 		shows(t, m.Memory, 60, 60)
 	})
 }
@@ -90,13 +109,13 @@ func TestLanesLeaveAChannelAloneThatRests(t *testing.T) {
 		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never()}, m.channel())
 		defer running(t, s)()
 		pass(time.Second)
-		m.err = throttled(time.Minute)
+		m.fails(throttled(time.Minute))
 		_, err := s.SyncProducts(t.Context(), "p0")
 		require.ErrorIs(t, err, channel.ErrUnavailable)
 		asked := source.asked()
 		require.NoError(t, s.Notify(t.Context(), "p0"))
 		pass(45 * time.Second) // in which the source's watch has noticed it, too
-		assert.Len(t, m.reads, 1)
+		assert.Equal(t, 1, m.read())
 		assert.Equal(t, asked, source.asked())
 		pass(time.Minute)
 		shows(t, m.Memory, 60)
@@ -107,7 +126,7 @@ func TestLanesLeaveAChannelAloneThatRests(t *testing.T) {
 // Once does not wait for a channel that rests: what is marked stays marked.
 func TestOnceDoesNotWaitForAChannelThatRests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := &restingShop{Memory: shop("a", 1), err: throttled(time.Minute)}
+		m := (&restingShop{Memory: shop("a", 1)}).fails(throttled(time.Minute))
 		s := configure(t, syncer.Config{Source: newStock(60), Schedule: syncer.Never()}, m.channel())
 		_, err := s.SyncProducts(t.Context(), "p0")
 		require.ErrorIs(t, err, channel.ErrUnavailable)

@@ -3,6 +3,7 @@ package syncer_test
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -112,9 +113,10 @@ func TestWhatIsApprovedOnAChannelThatIsDownHoldsNothingUp(t *testing.T) {
 	for _, runs := range []bool{true, false} {
 		t.Run(fmt.Sprint(runs), func(t *testing.T) {
 			inWiped(t, 0, func(w *wiped) {
-				down := true
+				var down atomic.Bool
+				down.Store(true)
 				s := w.build(&channeltest.Intercept{Channel: w.a, OnPush: func(ctx context.Context, next channel.Channel, updates []channel.Update) error {
-					if down {
+					if down.Load() {
 						return channel.ErrUnavailable
 					}
 					return next.Push(ctx, updates)
@@ -132,7 +134,7 @@ func TestWhatIsApprovedOnAChannelThatIsDownHoldsNothingUp(t *testing.T) {
 				_ = reconcile() // what became of a
 				pass(time.Minute)
 				assert.Equal(w, 20, gone(w.b, 30))
-				down = false
+				down.Store(false)
 				require.NoError(w, reconcile())
 				pass(time.Minute)
 				assert.Equal(w, 20, gone(w.a, 30))
