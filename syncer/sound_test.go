@@ -13,6 +13,9 @@ import (
 	"github.com/ecosire/stocksync/channel/channeltest"
 )
 
+// large is the largest quantity that is one.
+const large = min(math.MaxInt, 1<<53-1)
+
 // What no shop has is no quantity, wherever it comes from: nothing is reckoned
 // with it.
 func TestNumbersThatCannotBeQuantities(t *testing.T) {

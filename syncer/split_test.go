@@ -40,7 +40,7 @@ func TestPartsAddUpToTheWhole(t *testing.T) {
 			left -= percents[len(percents)-1]
 		}
 		percents = append(percents, left)
-		n := []int{r.IntN(20), r.IntN(1_000), 1<<53 - 1 - r.IntN(100)}[r.IntN(3)]
+		n := []int{r.IntN(20), r.IntN(1_000), large - r.IntN(100)}[r.IntN(3)]
 		s := channel.Stock{ProductID: fmt.Sprint(r.Uint64()), Available: n}
 		shown := parts(t, syncer.Available().Split(percents...), s)
 		sum := 0
@@ -87,7 +87,7 @@ func TestPoliciesThatWouldShowMoreThanThereIs(t *testing.T) {
 		_, err = p.Quantity(channel.Stock{Available: 5})
 		assert.ErrorContains(t, err, says, "it is no policy without New either")
 	}
-	odd := syncer.Custom("odd", func(channel.Stock) (int, error) { return 1 - 1<<53, nil })
+	odd := syncer.Custom("odd", func(channel.Stock) (int, error) { return -large, nil })
 	for _, p := range []syncer.Policy{odd, odd.Buffer(5), odd.Share(50), odd.Cap(3), odd.Split(100)[0]} {
 		n, err := p.Quantity(channel.Stock{})
 		require.NoError(t, err)
