@@ -221,7 +221,7 @@ func (d *doubled) forget() {
 }
 
 // keep keeps what a complete run has found, and forgets the rest, unless the run
-// went on with another one and has not read all products itself.
+// resumed another one, and so has not read every product.
 func (d *doubled) keep(ctx context.Context, q Queue, whole bool) error {
 	d.mu.Lock()
 	var records []Record

@@ -203,7 +203,7 @@ func TestANightGoesOnAfterATakeover(t *testing.T) {
 		assert.Len(t, held[0].Lines, 100)
 		n, _ := m.Quantity("GONE")
 		assert.Equal(t, 3, n, "half a run retires nothing")
-		assert.Contains(t, r.Channels[0].Unlisted, "cut off")
+		assert.Contains(t, r.Channels[0].Unlisted, "interrupted")
 		source.mu.Lock()
 		defer source.mu.Unlock()
 		assert.Equal(t, 1, source.most, "never twice at a time")

@@ -144,8 +144,8 @@ func (t *target) loadGuard(ctx context.Context, s *Syncer) error {
 	return nil
 }
 
-// recallHeld reads what the guard holds if this process has not looked yet. The
-// caller has the lock. What cannot be read is looked for again the next time.
+// recallHeld loads the guard's record from the store, once in a process. If that
+// fails the next call tries again. The caller holds the lock.
 func (t *target) recallHeld(ctx context.Context, s *Syncer) {
 	if t.keeper.read.IsZero() && ctx.Err() == nil { // else the turn's tasks are all that the queue is told
 		_ = t.loadGuard(ctx, s)

@@ -350,7 +350,7 @@ func (r *stockReader) missing(ctx context.Context, tasks []Task) (ids []string, 
 }
 
 // parted are the products that are parts of kits: the other parts must be read with
-// them. It calls the host's code, so it is asked once a turn, and under no lock.
+// them. It calls the host's code, so it is asked once a turn, and not under mu.
 func (s *Syncer) parted(ctx context.Context) map[string]bool {
 	var parted map[string]bool
 	for _, t := range s.targets {

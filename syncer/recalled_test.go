@@ -66,18 +66,17 @@ func TestARecalledProductIsAsNewAsOthers(t *testing.T) {
 	})
 }
 
-// A part of a kit that is pinned to 0 and cannot be read has not become less:
-// nothing of it that is in flight is booked.
-func TestARecalledPartOfAKitHasNotBecomeLess(t *testing.T) {
-	unreadable := false
+// kitOfARecalledPart is a kit of two parts, all shown rightly at first. Then part
+// "1" is pinned to 0, and one of the parts cannot be read.
+func kitOfARecalledPart(t *testing.T, bad string) (s *Syncer, m *channeltest.Memory, unreadable *bool) {
+	unreadable = new(bool)
 	source := stocksFunc(func(id string) channel.Stock {
-		s := channel.Stock{ProductID: id, SKU: id, OnHand: 8, Available: 8, AsOf: time.Now()}
-		if id == "1" && unreadable {
-			s = channel.Stock{ProductID: id, SKU: id, Err: channel.ErrInvalid}
+		if id == bad && *unreadable {
+			return channel.Stock{ProductID: id, SKU: id, Err: channel.ErrInvalid}
 		}
-		return s
+		return channel.Stock{ProductID: id, SKU: id, OnHand: 8, Available: 8, AsOf: time.Now()}
 	})
-	m := channeltest.NewMemory("a")
+	m = channeltest.NewMemory("a")
 	for _, sku := range []string{"0", "1", "KIT"} {
 		m.Set(sku, 8)
 	}
@@ -86,9 +85,16 @@ func TestARecalledPartOfAKitHasNotBecomeLess(t *testing.T) {
 	require.NoError(t, err)
 	_, err = s.SyncProducts(t.Context(), "0", "1")
 	require.NoError(t, err)
-	unreadable = true
+	*unreadable = true
 	require.NoError(t, s.Pin(t.Context(), Pin{ProductID: "1", Who: "Ana", Why: "recalled"}))
-	_, err = s.SyncProducts(t.Context(), "0", "1")
+	return s, m, unreadable
+}
+
+// A pinned part that cannot be read counts as unknown, not as sold out: none of
+// its units in flight are taken to be booked.
+func TestARecalledPartOfAKitHasNotBecomeLess(t *testing.T) {
+	s, m, _ := kitOfARecalledPart(t, "1")
+	_, err := s.SyncProducts(t.Context(), "0", "1")
 	require.ErrorIs(t, err, channel.ErrInvalid)
 	n, _ := m.Quantity("KIT")
 	assert.Zero(t, n)
@@ -97,33 +103,15 @@ func TestARecalledPartOfAKitHasNotBecomeLess(t *testing.T) {
 	assert.Equal(t, 8, pos.available)
 }
 
-// A kit that went to 0 for a pin has not sold, whatever was known of its other
-// parts by then.
+// A pin that takes a kit to 0 is not a sale, even if the kit's other part could not
+// be read at the time.
 func TestAKitThatWentToZeroForAPinHasNotSold(t *testing.T) {
-	unreadable := false
-	source := stocksFunc(func(id string) channel.Stock {
-		s := channel.Stock{ProductID: id, SKU: id, OnHand: 8, Available: 8, AsOf: time.Now()}
-		if id == "0" && unreadable {
-			s = channel.Stock{ProductID: id, SKU: id, Err: channel.ErrInvalid}
-		}
-		return s
-	})
-	m := channeltest.NewMemory("a")
-	for _, sku := range []string{"0", "1", "KIT"} {
-		m.Set(sku, 8)
-	}
-	s, err := New(Config{Source: source, Targets: []Target{{Channel: m,
-		Kits: func() []Listing { return []Listing{{SKU: "KIT", Parts: []Part{{"0", 1}, {"1", 1}}}} }}}})
-	require.NoError(t, err)
-	_, err = s.SyncProducts(t.Context(), "0", "1")
-	require.NoError(t, err)
-	unreadable = true
-	require.NoError(t, s.Pin(t.Context(), Pin{ProductID: "1", Who: "Ana", Why: "recalled"}))
-	_, err = s.SyncProducts(t.Context(), "1")
+	s, m, unreadable := kitOfARecalledPart(t, "0")
+	_, err := s.SyncProducts(t.Context(), "1")
 	require.NoError(t, err)
 	n, _ := m.Quantity("KIT")
 	require.Zero(t, n)
-	unreadable = false
+	*unreadable = false
 	require.NoError(t, s.Unpin(t.Context(), Pin{ProductID: "1", Who: "Ana", Why: "harmless"}))
 	_, err = s.SyncProducts(t.Context(), "0", "1")
 	require.NoError(t, err)
