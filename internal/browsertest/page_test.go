@@ -109,11 +109,12 @@ func (v *visit) js(expression string) string {
 	return answer
 }
 
-// becomes waits until an expression has a value.
+// becomes waits until an expression has a value, in a document that is there as a
+// whole: a heading is, before the table below it.
 func (v *visit) becomes(expression, want string) {
 	v.t.Helper()
 	require.Eventually(v.t, func() bool {
-		answer, err := browsertest.Ask(v.Browser, chromedp.Evaluate[string](expression))
+		answer, err := browsertest.Ask(v.Browser, chromedp.Evaluate[string](`document.readyState === 'complete' ? (`+expression+`) : 'loading'`))
 		return err == nil && answer == want
 	}, 20*time.Second, 100*time.Millisecond, "%s: %s", expression, want)
 }
