@@ -139,7 +139,10 @@ func (a *account) window(ctx context.Context, resp *httpx.Response, now time.Tim
 	if err != nil {
 		return 0, end, false
 	}
-	date, _ := http.ParseTime(resp.Header.Get("Date"))
+	var date time.Time
+	if text := resp.Header.Get("Date"); text != "" {
+		date, _ = http.ParseTime(text)
+	}
 	for _, clock := range []time.Time{date, now} {
 		if rest := time.Unix(reset+1, 0).Sub(clock); rest >= 0 && rest <= maxWait {
 			return reset, now.Add(rest), true

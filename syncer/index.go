@@ -86,9 +86,9 @@ func (h *indexShard) room() {
 	}
 }
 
-// skuHash is the same in every process: FNV-1a, mixed.
+// skuHash is the same in every process.
 func skuHash(list, sku string) uint64 {
-	h := fnv1a(fnv1a(fnv1a(fnvBasis, list), "\x00"), sku)
+	h := hashOn(hashOn(hashOn(fnvBasis, list), "\x00"), sku)
 	h = (h ^ h>>33) * 0xff51afd7ed558ccd
 	h = (h ^ h>>33) * 0xc4ceb9fe1a85ec53
 	return max(1, h^h>>33)

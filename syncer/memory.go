@@ -14,10 +14,10 @@ import (
 // channel since.
 type memory struct {
 	mu         sync.Mutex
-	young, old map[string]shown // by SKU; young becomes old when it is full
-	kept       int              // how many young took over from the last old
-	watch      *watchlist       // nil if the channel is not watched
-	scarce     map[string]bool  // products of which few units were shown last
+	young, old map[string]*shown // by SKU; young becomes old when it is full
+	kept       int               // how many young took over from the last old
+	watch      *watchlist        // nil if the channel is not watched
+	scarce     map[string]bool   // products of which few units were shown last
 	// deductor says that the channel deducts what it has sold in the time
 	// deducts before a quantity was read. See [channel.Deductor].
 	deductor bool
@@ -76,7 +76,7 @@ type shown struct {
 func (e *shown) awaited() bool { return e.pending && time.Since(e.wrote) < e.lag }
 
 // awaitsOther is awaited for a quantity that is not the one wanted.
-func (e *shown) awaitsOther(w *want) bool { return e.quantity != w.quantity && e.awaited() }
+func (e *shown) awaitsOther(w *want) bool { return e.awaited() && e.quantity != w.quantity }
 
 // showedBefore reports whether a level is what was shown before the write.
 func (e *shown) showedBefore(l *channel.Level) bool {
@@ -91,28 +91,33 @@ func (m *memory) forget() {
 	m.watch.forget()
 }
 
-func (m *memory) get(sku string) (shown, bool) {
-	e, ok := m.young[sku]
-	if !ok {
-		e, ok = m.old[sku]
+// get returns what is known of an SKU. It is changed by set alone.
+func (m *memory) get(sku string) (e *shown, ok bool) {
+	if e = m.young[sku]; e == nil {
+		e = m.old[sku]
 	}
-	return e, ok
+	if e == nil {
+		return &neverShown, false
+	}
+	return e, true
 }
+
+var neverShown shown
 
 func (m *memory) set(sku string, e shown) {
 	if m.young == nil || len(m.young) >= maxShown+m.kept {
 		m.age()
 	}
-	m.young[sku] = e
+	m.young[sku] = &e
 }
 
 // age makes the young old, and forgets what was old already, but for what has
 // not settled.
 func (m *memory) age() {
 	was := m.old
-	m.young, m.old, m.kept = make(map[string]shown), m.young, 0
+	m.young, m.old, m.kept = make(map[string]*shown), m.young, 0
 	for sku, e := range was {
-		if _, newer := m.old[sku]; !newer && (e.awaited() || m.unsettled(&e) > 0) && m.kept < maxPending {
+		if _, newer := m.old[sku]; !newer && (e.awaited() || m.unsettled(e) > 0) && m.kept < maxPending {
 			m.young[sku] = e
 			m.kept++
 		}
@@ -195,7 +200,7 @@ func (m *memory) unsettling(sku string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	e, ok := m.get(sku)
-	return ok && !e.wrote.IsZero() && m.unsettled(&e) > 0
+	return ok && !e.wrote.IsZero() && m.unsettled(e) > 0
 }
 
 // shows reports whether the channel was lately known to show a quantity.
@@ -240,7 +245,7 @@ func (m *memory) judge(w *want, seen *channel.Level, peek bool) (v verdict, time
 		return notYet, 0, e.lag - time.Since(e.wrote)
 	}
 	if m.deductor && !seen.Unset && seen.Quantity < w.quantity { // sold, and nothing that was undone
-		if left := m.unsettled(&e); left > 0 {
+		if left := m.unsettled(e); left > 0 {
 			return notYet, 0, left
 		}
 		return differs, 0, 0
@@ -257,12 +262,14 @@ func (m *memory) judge(w *want, seen *channel.Level, peek bool) (v verdict, time
 	if e.pending {
 		v = undone // it never showed; the next attempt writes it again
 	}
-	if !peek {
-		e.pending = false
-		e.undone++
-		m.set(w.sku, e)
+	if peek {
+		return v, e.undone, 0
 	}
-	return v, e.undone, 0
+	again := *e
+	again.pending = false
+	again.undone++
+	m.set(w.sku, again)
+	return v, again.undone, 0
 }
 
 // unsettled is how long a level below what was written may be units that the
@@ -278,8 +285,9 @@ func (m *memory) endLag(sku string, usual time.Duration) (productID string) {
 	defer m.mu.Unlock()
 	e, ok := m.get(sku)
 	if ok && e.pending && e.lag > usual {
-		e.lag = 0
-		m.set(sku, e)
+		done := *e
+		done.lag = 0
+		m.set(sku, done)
 	}
 	return e.productID
 }
@@ -307,10 +315,10 @@ func (m *memory) rivals(wants []want) map[string]string {
 func (m *memory) setAlone(sku string, alone bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	e, ok := m.get(sku)
-	if ok && e.alone != alone || !ok && alone {
-		e.alone = alone
-		m.set(sku, e)
+	if e, _ := m.get(sku); e.alone != alone {
+		n := *e
+		n.alone = alone
+		m.set(sku, n)
 	}
 }
 

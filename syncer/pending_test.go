@@ -119,9 +119,9 @@ func TestAFirstSyncIsWrittenOnceHoweverLarge(t *testing.T) {
 
 func TestMemoryIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := memory{young: make(map[string]shown), old: make(map[string]shown)}
+		m := memory{young: make(map[string]*shown), old: make(map[string]*shown)}
 		for i := range maxPending + 100 {
-			m.old[strconv.Itoa(i)] = shown{quantity: 7, wrote: time.Now(), pending: true, lag: time.Hour}
+			m.old[strconv.Itoa(i)] = &shown{quantity: 7, wrote: time.Now(), pending: true, lag: time.Hour}
 		}
 		m.age()
 		assert.Len(t, m.young, maxPending, "what is pending is kept, within a bound")

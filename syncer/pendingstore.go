@@ -77,7 +77,7 @@ func (m *memory) pendingWrites() map[string]pendingWrite {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	all := make(map[string]pendingWrite)
-	for _, entries := range []map[string]shown{m.old, m.young} { // the young are the newer
+	for _, entries := range []map[string]*shown{m.old, m.young} { // the young are the newer
 		for sku, e := range entries {
 			delete(all, sku)
 			if e.awaited() {

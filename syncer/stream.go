@@ -15,22 +15,30 @@ import (
 	"github.com/ecosire/stocksync/internal/text"
 )
 
-// A stream is a source's answer on its way.
+// A stream is a source's answer on its way. What has come is handed over all at
+// once: passing it through a channel one by one took as long as comparing it.
 type stream struct {
 	s      *Syncer
 	ctx    context.Context
 	what   string // that is asked for
-	out    chan item
 	cancel context.CancelFunc
 	idle   *time.Timer
 	began  time.Time
 	ended  bool
 	sane   time.Time // the AsOf of the last item
+	have   []item    // that next gives away, from at on
+	at     int
 
 	mu   sync.Mutex
-	over bool   // the source's iterator has ended
-	back func() // what is to be done when it does, if it was left behind
+	came []item
+	over bool          // the source's iterator has ended
+	back func()        // what is to be done when it does, if it was left behind
+	more chan struct{} // has a token when something came, or it is over
+	room chan struct{} // has one when what came was taken
 }
+
+// maxCame is how many items wait in a stream at most.
+const maxCame = 100
 
 type item struct {
 	stock channel.Stock
@@ -55,10 +63,13 @@ func (s *Syncer) open(ctx context.Context, ids ...string) *stream {
 	}
 	free := s.free(ctx, what)
 	inner, cancel := context.WithCancel(s.reporting(s.need.in(ctx), ""))
-	st := &stream{s: s, ctx: ctx, what: what, out: make(chan item, 100), cancel: cancel, idle: time.NewTimer(s.patience), began: time.Now()}
+	st := &stream{
+		s: s, ctx: ctx, what: what, cancel: cancel, idle: time.NewTimer(s.patience), began: time.Now(),
+		more: make(chan struct{}, 1), room: make(chan struct{}, 1),
+	}
 	if free != nil {
-		st.out <- item{err: free}
-		close(st.out)
+		_ = st.put(inner, item{err: free})
+		st.end()
 		return st
 	}
 	go func() { // ends when the source's iterator does, or with the next thing that it yields after close
@@ -70,27 +81,14 @@ func (s *Syncer) open(ctx context.Context, ids ...string) *stream {
 				if stock.Err != nil {
 					stock.Err = s.tame(about(inner, "", stock.ProductID, stock.SKU), "a product's Err", stock.Err)
 				}
-				it := item{stock, err}
-				select { // cheaper than the other one
-				case st.out <- it:
-				default:
-					select {
-					case st.out <- it:
-					case <-inner.Done():
-						return inner.Err()
-					}
-				}
-				if err != nil {
-					return nil
+				if put := st.put(inner, item{stock, err}); put != nil || err != nil {
+					return put
 				}
 			}
 			return nil
 		})
 		if err != nil {
-			select {
-			case st.out <- item{err: err}:
-			case <-inner.Done():
-			}
+			_ = st.put(inner, item{err: err})
 		}
 	}()
 	return st
@@ -109,46 +107,101 @@ func senseOf(s *channel.Stock) error {
 	return nil
 }
 
+// put hands an item over, when there is room.
+func (st *stream) put(ctx context.Context, it item) error {
+	st.mu.Lock()
+	for len(st.came) >= maxCame {
+		st.mu.Unlock()
+		select {
+		case <-st.room:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		st.mu.Lock()
+	}
+	st.came = append(st.came, it)
+	first := len(st.came) == 1
+	st.mu.Unlock()
+	if first {
+		nudge(st.more)
+	}
+	return nil
+}
+
+// take takes what has come, and reports whether more may.
+func (st *stream) take() (more bool) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	clear(st.have)
+	st.have, st.came, st.at = st.came, st.have[:0], 0
+	if len(st.have) == maxCame {
+		nudge(st.room)
+	}
+	return len(st.have) > 0 || !st.over
+}
+
+// nudge puts a token into a channel that has room for one, unless it has one.
+func nudge(token chan<- struct{}) {
+	select {
+	case token <- struct{}{}:
+	default:
+	}
+}
+
 // end is called when the source's iterator has ended.
 func (st *stream) end() {
 	st.mu.Lock()
 	st.over = true
 	back := st.back
 	st.mu.Unlock()
-	close(st.out)
+	nudge(st.more)
 	if back != nil {
 		back()
 	}
 }
 
-// next returns the next item. It returns false for more if there is none
-// left, and true with flush if flush fired first.
-func (st *stream) next(flush <-chan time.Time) (it item, flushed, more bool) {
+// next returns the next item, which is good until it is called again. It returns
+// false for more if there is none left, and true for flushed if flush fired first.
+func (st *stream) next(flush <-chan time.Time) (it *item, flushed, more bool) {
 	if st.ended {
-		return it, false, false
+		return nil, false, false
 	}
-	select {
-	case it, more = <-st.out:
-	default:
-		st.idle.Reset(st.s.patience)
+	for idle := false; st.at == len(st.have); {
+		if !st.take() {
+			st.ended = true
+			return nil, false, false
+		}
+		if len(st.have) > 0 {
+			break
+		}
+		if !idle {
+			idle = true
+			st.idle.Reset(st.s.patience)
+		}
 		select {
-		case it, more = <-st.out:
+		case <-st.more:
 		case <-flush:
-			return it, true, true
+			return nil, true, true
 		case <-st.ctx.Done(): // it may not look at its context; close gives it a moment
-			it, more = item{err: st.ctx.Err()}, true
+			return st.fail(st.ctx.Err())
 		case <-st.idle.C:
-			it, more = item{err: fmt.Errorf("%w, %w: the source has said nothing for %s", channel.ErrUnavailable, channel.ErrIncomplete, st.s.patience)}, true
+			return st.fail(fmt.Errorf("%w, %w: the source has said nothing for %s", channel.ErrUnavailable, channel.ErrIncomplete, st.s.patience))
 		}
 	}
-	if !more || it.err != nil {
-		st.ended = true
-	}
+	it = &st.have[st.at]
+	st.at++
+	st.ended = it.err != nil
 	if it.err == nil && (it.stock.AsOf != st.sane || st.sane.IsZero()) { // those of one page have one
 		it.stock.AsOf = st.s.sane(st.ctx, it.stock, st.began)
 		st.sane = it.stock.AsOf
 	}
-	return it, false, more
+	return it, false, true
+}
+
+// fail ends the stream with an error.
+func (st *stream) fail(err error) (it *item, flushed, more bool) {
+	st.ended = true
+	return &item{err: err}, false, true
 }
 
 // close ends the reading, and waits a moment for it. Until a source that does
@@ -158,12 +211,9 @@ func (st *stream) close() {
 	defer st.idle.Stop()
 	late := time.NewTimer(st.s.returning)
 	defer late.Stop()
-	for {
+	for st.take() {
 		select {
-		case _, more := <-st.out:
-			if !more {
-				return
-			}
+		case <-st.more:
 			continue
 		case <-late.C:
 		}
