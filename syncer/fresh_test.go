@@ -41,7 +41,7 @@ func TestAnIdleRunLetsTheLanesForget(t *testing.T) {
 			l := s.targets[0].locks
 			l.mu.Lock()
 			defer l.mu.Unlock()
-			return len(l.open), len(l.done)
+			return len(l.open), len(l.places)
 		}
 		open, _ := sizes()
 		assert.Equal(t, 1, open, "the read may serve others for a moment")

@@ -166,7 +166,7 @@ func (p *pass) take(ctx context.Context, stocks []channel.Stock) *outcome {
 // them with ErrConflict. With an error, which is the channel's as a whole, it
 // returns those that it did not come to as well.
 func (p *pass) goOnce(ctx context.Context, wants []want, out *outcome, last bool) (stale []want, err error) {
-	wants, stale = p.t.locks.admit(wants)
+	wants, stale = p.t.locks.admit(p.lock, wants)
 	changes, err := p.differences(ctx, wants, out)
 	if err != nil {
 		p.broken(ctx, out, err, false)

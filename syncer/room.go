@@ -4,7 +4,8 @@ import "sync"
 
 // A room is what a pass of a night makes its wants and results in, and the next one
 // again: these are most of what a product costs in memory, and are garbage as
-// soon as they are added up. A nil room has none.
+// soon as they are added up. What they hold on to goes with the night. A nil room
+// has none.
 type room struct {
 	wants   []want
 	results []result
@@ -52,8 +53,6 @@ func (r *rooms) get() *room {
 // put takes a room back with the results that were made in it, of which nobody
 // needs anything any more.
 func (r *rooms) put(one *room, results []result) {
-	clear(one.wants[:cap(one.wants)]) // they hold on to what was read
-	clear(results[:cap(results)])
 	one.results, one.taken = results[:0], false
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -3,7 +3,6 @@ package syncer
 import (
 	"context"
 	"hash/maphash"
-	"slices"
 	"sync"
 	"time"
 )
@@ -17,15 +16,20 @@ import (
 // bring about, wait for each other, and the older of their quantities is read
 // again.
 type skuLocks struct {
-	mu   sync.Mutex
-	seed maphash.Seed
-	last map[uint64]*skuLock  // the newest lock on the SKU, held or waited for
-	done map[uint64]time.Time // when the newest quantity dealt with was read
-	open map[time.Time]int    // when readings that are not over began
-	trim int                  // size of done at which it is trimmed
+	mu     sync.Mutex
+	seed   maphash.Seed
+	places map[uint64]*skuPlace
+	open   map[time.Time]int // when readings that are not over began
+	trim   int               // number of places at which they are trimmed
 	// floor is the newest time that was trimmed. About an older quantity
 	// nothing is known any more, so it is not let through.
 	floor time.Time
+}
+
+// A skuPlace is what is known of one SKU.
+type skuPlace struct {
+	last *skuLock  // the newest lock on it, held or waited for, or nil
+	done time.Time // when the newest quantity dealt with was read
 }
 
 // A skuLock is the right to read and write some SKUs. Each waits for the locks that
@@ -33,15 +37,16 @@ type skuLocks struct {
 // none waits in a circle. There is one exception: an urgent lock takes an SKU away
 // from one that yields, and waits for whom that one waited for.
 type skuLock struct {
-	skus   []uint64 // their keys
-	ahead  int      // how often a lock must be released first: once for each SKU that one has
+	skus   []string
+	places []*skuPlace // of these
+	ahead  int         // how often a lock must be released first: once for each SKU that one has
 	behind []*skuLock
 	ready  chan struct{} // closed when ahead is 0
 	gone   bool          // nobody waits for it any more
 	over   bool
 	yields bool
-	lost   map[string]bool     // what was taken away
-	before map[uint64]*skuLock // of one that yields: whom it waits for
+	lost   map[string]bool        // what was taken away
+	before map[*skuPlace]*skuLock // of one that yields: whom it waits for
 }
 
 // A manner is how a lock deals with others.
@@ -55,16 +60,31 @@ const (
 
 func newSKULocks() *skuLocks {
 	return &skuLocks{
-		seed: maphash.MakeSeed(),
-		last: make(map[uint64]*skuLock),
-		done: make(map[uint64]time.Time),
-		open: make(map[time.Time]int),
-		trim: 1024,
+		seed:   maphash.MakeSeed(),
+		places: make(map[uint64]*skuPlace),
+		open:   make(map[time.Time]int),
+		trim:   1024,
 	}
 }
 
-// key tells an SKU from others.
-func (l *skuLocks) key(sku string) uint64 { return maphash.String(l.seed, sku) }
+// placesOf returns the places of SKUs.
+func (l *skuLocks) placesOf(skus []string) []*skuPlace {
+	places := make([]*skuPlace, len(skus))
+	var unused []skuPlace
+	for i, sku := range skus {
+		key := maphash.String(l.seed, sku)
+		p := l.places[key]
+		if p == nil {
+			if len(unused) == 0 {
+				unused = make([]skuPlace, len(skus)-i)
+			}
+			p, unused = &unused[0], unused[1:]
+			l.places[key] = p
+		}
+		places[i] = p
+	}
+	return places
+}
 
 // begin registers a reading that starts at now: all its quantities are as of now or
 // later. end must be called once, when the last of them was dealt with.
@@ -81,44 +101,42 @@ func (l *skuLocks) end(began time.Time) {
 	if l.open[began]--; l.open[began] == 0 {
 		delete(l.open, began)
 	}
-	if len(l.done) < l.trim && len(l.open) > 0 {
+	if len(l.places) < l.trim && len(l.open) > 0 {
 		return
 	}
 	// A time can only hold back quantities that are older. All that are still
 	// to come are of readings that are open or have not begun, so what is not
-	// newer than the oldest of those is not needed: done stays as small as what
-	// is under way, whatever the size of the catalogue.
+	// newer than the oldest of those is not needed: there are as few places as
+	// there are SKUs under way, whatever the size of the catalogue.
 	var oldest time.Time
 	for t := range l.open {
 		if oldest.IsZero() || t.Before(oldest) {
 			oldest = t
 		}
 	}
-	for key, t := range l.done {
-		if oldest.IsZero() || !t.After(oldest) {
-			delete(l.done, key)
-			if t.After(l.floor) {
-				l.floor = t
+	for key, p := range l.places {
+		if p.last == nil && (oldest.IsZero() || !p.done.After(oldest)) {
+			delete(l.places, key)
+			if p.done.After(l.floor) {
+				l.floor = p.done
 			}
 		}
 	}
-	l.trim = max(1024, 2*len(l.done))
+	l.trim = max(1024, 2*len(l.places))
 }
 
 // lock waits until the caller has the SKUs, each of which occurs once, to itself.
 // It gives up when ctx is done, or when hopeless, which it asks once a second,
 // returns an error. The caller must unlock what it gets.
 func (l *skuLocks) lock(ctx context.Context, skus []string, how manner, hopeless func() error) (me *skuLock, err error) {
-	me = &skuLock{skus: make([]uint64, len(skus)), ready: make(chan struct{}), yields: how == yielding}
-	for i, sku := range skus {
-		me.skus[i] = l.key(sku)
-	}
+	me = &skuLock{skus: skus, ready: make(chan struct{}), yields: how == yielding}
 	l.mu.Lock()
-	for i, key := range me.skus {
-		before := l.last[key]
+	me.places = l.placesOf(skus)
+	for i, p := range me.places {
+		before := p.last
 		for how == urgently && before != nil && before.yields {
 			before.lose(skus[i])
-			before = before.before[key]
+			before = before.before[p]
 		}
 		if before != nil && before != me && !before.over {
 			// One with several of the same SKUs is counted as often: it is taken off
@@ -127,12 +145,12 @@ func (l *skuLocks) lock(ctx context.Context, skus []string, how manner, hopeless
 			me.ahead++
 			if me.yields {
 				if me.before == nil {
-					me.before = make(map[uint64]*skuLock)
+					me.before = make(map[*skuPlace]*skuLock)
 				}
-				me.before[key] = before
+				me.before[p] = before
 			}
 		}
-		l.last[key] = me
+		p.last = me
 	}
 	if me.ahead == 0 {
 		close(me.ready)
@@ -191,22 +209,20 @@ func (l *skuLocks) secure(t *skuLock) (lost map[string]bool) {
 func (l *skuLocks) narrow(t *skuLock, keep []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.unlist(t)
-	t.skus = t.skus[:0]
-	for _, sku := range keep {
-		key := l.key(sku)
-		if l.last[key] == nil {
-			l.last[key] = t
+	t.unlist()
+	t.skus, t.places = keep, l.placesOf(keep)
+	for _, p := range t.places {
+		if p.last == nil {
+			p.last = t
 		}
-		t.skus = append(t.skus, key)
 	}
 }
 
 // unlist takes a lock off the SKUs whose newest one it is.
-func (l *skuLocks) unlist(t *skuLock) {
-	for _, key := range t.skus {
-		if l.last[key] == t {
-			delete(l.last, key)
+func (t *skuLock) unlist() {
+	for _, p := range t.places {
+		if p.last == t {
+			p.last = nil
 		}
 	}
 }
@@ -215,7 +231,7 @@ func (l *skuLocks) unlist(t *skuLock) {
 // place until it comes, so that none behind it overtakes the ones before it.
 func (l *skuLocks) release(t *skuLock) {
 	t.over = true
-	l.unlist(t)
+	t.unlist()
 	for _, next := range t.behind {
 		if next.ahead--; next.ahead > 0 {
 			continue
@@ -230,19 +246,32 @@ func (l *skuLocks) release(t *skuLock) {
 }
 
 // admit returns the wants that are at least as new as all that was dealt with, and
-// records that they are dealt with. The caller has their SKUs. It changes wants.
-func (l *skuLocks) admit(wants []want) (admitted, stale []want) {
+// records that they are dealt with. The lock is on their SKUs. It changes wants.
+func (l *skuLocks) admit(t *skuLock, wants []want) (admitted, stale []want) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	admitted = slices.DeleteFunc(wants, func(w want) bool {
-		key := l.key(w.sku)
-		old := w.asOf.Before(l.done[key]) || w.asOf.Before(l.floor)
-		if old {
-			stale = append(stale, w)
-		} else {
-			l.done[key] = w.asOf
+	all := len(wants) == len(t.skus)
+	for i := 0; all && i < len(wants); i++ {
+		all = wants[i].sku == t.skus[i]
+	}
+	places := t.places
+	if !all {
+		places = l.placesOf(skusOf(wants))
+	}
+	admitted = wants[:0]
+	for i := range wants {
+		w, p := &wants[i], places[i]
+		if w.asOf.Before(p.done) || w.asOf.Before(l.floor) {
+			stale = append(stale, *w)
+			continue
 		}
-		return old
-	})
+		p.done = w.asOf
+		if n := len(admitted); n == i {
+			admitted = wants[:n+1] // where it is
+		} else {
+			admitted = append(admitted, *w)
+		}
+	}
+	clear(wants[len(admitted):])
 	return admitted, stale
 }

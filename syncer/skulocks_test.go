@@ -21,7 +21,7 @@ func TestLocksDoNotGrowWithTheCatalogue(t *testing.T) {
 		}
 		l.end(now)
 	}
-	assert.LessOrEqual(t, len(l.done), 2048)
+	assert.LessOrEqual(t, len(l.places), 2048)
 }
 
 func TestLocksRememberWhileAnOlderRunIsOpen(t *testing.T) {
@@ -38,7 +38,7 @@ func TestLocksRememberWhileAnOlderRunIsOpen(t *testing.T) {
 		assert.False(t, admits(l, fmt.Sprint(i), start))
 	}
 	l.end(start)
-	assert.Empty(t, l.done)
+	assert.Empty(t, l.places)
 }
 
 // Of an SKU that the locks have forgotten they do not know any more what was
@@ -50,14 +50,14 @@ func TestLocksAdmitNothingOlderThanWhatItForgot(t *testing.T) {
 	assert.True(t, admits(l, "A", now.Add(2*time.Second)))
 	assert.True(t, admits(l, "B", now.Add(time.Second)))
 	end()
-	assert.Empty(t, l.done)
+	assert.Empty(t, l.places)
 	assert.False(t, admits(l, "A", now.Add(time.Second)))
 	assert.True(t, admits(l, "A", now.Add(2*time.Second)))
 	assert.True(t, admits(l, "A", now.Add(3*time.Second)))
 }
 
 func admits(l *skuLocks, sku string, asOf time.Time) bool {
-	admitted, _ := l.admit([]want{{sku: sku, asOf: asOf}})
+	admitted, _ := l.admit(&skuLock{}, []want{{sku: sku, asOf: asOf}})
 	return len(admitted) > 0
 }
 
@@ -84,9 +84,16 @@ func TestLocksAreForgottenWhenTheyAreOver(t *testing.T) {
 		lock, err := l.lock(t.Context(), []string{"a", "b"}, inLine, hopeful)
 		assert.NoError(t, err)
 		l.narrow(lock, keep)
-		assert.Len(t, l.last, len(keep))
+		held := 0
+		for _, p := range l.places {
+			if p.last != nil {
+				held++
+			}
+		}
+		assert.Equal(t, len(keep), held)
 		l.unlock(lock)
-		assert.Empty(t, l.last)
+		l.begin(time.Now())()
+		assert.Empty(t, l.places)
 	}
 }
 
