@@ -146,7 +146,10 @@ func (ch *Channel) question() question { return question{ch.location, ch.product
 // A location that is closed, or not the shop's, is an error. It is looked at
 // again after ten seconds.
 func (ch *Channel) Levels(ctx context.Context, skus []string) ([]channel.Level, error) {
-	wanted := distinct(skus)
+	wanted := hashset.Distinct(skus)
+	if at := slices.Index(wanted, ""); at >= 0 { // items without an SKU belong to nobody
+		wanted = slices.Concat(wanted[:at], wanted[at+1:])
+	}
 	found, err := ch.find(ctx, wanted)
 	if err != nil {
 		return nil, err
@@ -167,29 +170,6 @@ func (ch *Channel) Levels(ctx context.Context, skus []string) ([]channel.Level, 
 		}
 	}
 	return levels, nil
-}
-
-// distinct returns SKUs each once, and without the empty one: items without an
-// SKU belong to nobody.
-func distinct(skus []string) []string {
-	seen := hashset.NewFor(len(skus))
-	defer seen.Close()
-	again := func(sku string) bool {
-		isNew, err := seen.Add(sku)
-		return err != nil || !isNew || sku == ""
-	}
-	if !slices.ContainsFunc(skus, again) {
-		return skus
-	}
-	known := make(map[string]bool, len(skus)) // or two have one hash
-	some := make([]string, 0, len(skus))
-	for _, sku := range skus {
-		if sku != "" && !known[sku] {
-			known[sku] = true
-			some = append(some, sku)
-		}
-	}
-	return some
 }
 
 // find reads the items of SKUs, and makes sure of the location.

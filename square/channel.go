@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/internal/hashset"
 	"github.com/ecosire/stocksync/internal/strictjson"
 )
 
@@ -168,7 +169,7 @@ func (ch *Channel) preloaded(run string) (skus []string, ok bool) {
 // that matches [channel.ErrUnknownSKU] and is not permanent
 // ([channel.NotYet]): Square's search may be late.
 func (ch *Channel) Levels(ctx context.Context, skus []string) ([]channel.Level, error) {
-	skus = unique(skus)
+	skus = hashset.Distinct(skus)
 	if len(skus) == 0 {
 		return nil, ctx.Err()
 	}
@@ -177,19 +178,6 @@ func (ch *Channel) Levels(ctx context.Context, skus []string) ([]channel.Level, 
 	}
 	levels, _, err := ch.read(ctx, skus)
 	return levels, err
-}
-
-// unique drops what comes twice.
-func unique(skus []string) []string {
-	seen := make(map[string]bool, len(skus))
-	out := make([]string, 0, len(skus))
-	for _, sku := range skus {
-		if !seen[sku] {
-			seen[sku] = true
-			out = append(out, sku)
-		}
-	}
-	return out
 }
 
 // locate finds the variations of SKUs. SKUs without one are in neither result,

@@ -91,6 +91,9 @@ func (ch *Channel) Levels(ctx context.Context, skus []string) ([]channel.Level, 
 	if ch.cfg.WriteParents {
 		ch.client.siblings.read(rows)
 	}
+	if len(levels) == 0 {
+		return ch.levels(rows), nil
+	}
 	return append(levels, ch.levels(rows)...), nil
 }
 

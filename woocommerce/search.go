@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/internal/hashset"
 	"github.com/ecosire/stocksync/internal/httpx"
 )
 
@@ -34,14 +35,7 @@ type search struct {
 // find looks SKUs up. Those without a row are in neither result, unless there
 // is something to say about them.
 func (c *Client) find(ctx context.Context, skus []string) ([]found, []channel.Level, error) {
-	unique := make([]string, 0, len(skus))
-	seen := make(map[string]bool, len(skus))
-	for _, sku := range skus {
-		if !seen[sku] {
-			seen[sku] = true
-			unique = append(unique, sku)
-		}
-	}
+	unique := hashset.Distinct(skus)
 	asks, refused := c.lookups(unique)
 	s := &search{client: c, rows: make([][]found, len(asks)), notes: refused}
 	group, groupCtx := errgroup.WithContext(ctx)

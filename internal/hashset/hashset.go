@@ -53,6 +53,28 @@ func NewFor(n int) *Set {
 	return &Set{seed: maphash.MakeSeed(), slots: make([]uint64, min(size, maxSlots)), max: maxSlots}
 }
 
+// Distinct returns each text once, in order. Where all differ, as they do most often,
+// it returns texts itself.
+func Distinct(texts []string) []string {
+	seen := NewFor(len(texts))
+	defer seen.Close()
+	if !slices.ContainsFunc(texts, func(text string) bool {
+		isNew, err := seen.Add(text)
+		return err != nil || !isNew
+	}) {
+		return texts
+	}
+	known := make(map[string]bool, len(texts)) // or two have one hash
+	some := make([]string, 0, len(texts))
+	for _, text := range texts {
+		if !known[text] {
+			known[text] = true
+			some = append(some, text)
+		}
+	}
+	return some
+}
+
 // Close ends the use of the set.
 func (s *Set) Close() { s.file.discard() }
 

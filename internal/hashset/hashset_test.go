@@ -189,3 +189,10 @@ func BenchmarkAdd(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(texts)), "ns/string")
 }
+
+func TestDistinct(t *testing.T) {
+	all := []string{"b", "", "a"}
+	assert.Same(t, &all[0], &Distinct(all)[0], "nothing is copied where all differ")
+	assert.Equal(t, []string{"b", "a", ""}, Distinct([]string{"b", "a", "b", "", "", "a"}))
+	assert.Empty(t, Distinct(nil))
+}

@@ -28,6 +28,9 @@ func (r *Row) Read(v Value) {
 		r.fail(v.not("an object"))
 		return
 	}
+	if r.members == nil {
+		r.members = make([]member, 0, 12)
+	}
 	b := v.in.text
 	for i, opened := space(b, int(v.from)+1), v.opened+1; b[i] != '}'; {
 		end, ascii, escaped := plain(b, i+1), true, false
