@@ -266,11 +266,11 @@ func (s *Syncer) listed(ctx context.Context, t *target, stock *channel.Stock, st
 	var all []ListingExplanation
 	add := func(w *want, err error) {
 		mine := w.stock.ProductID == stock.ProductID
-		kit := w.isKit() || len(w.parts) == 1 && w.parts[0].ProductID != stock.ProductID
-		if !mine && !slices.ContainsFunc(w.parts, func(p Part) bool { return p.ProductID == stock.ProductID }) {
+		kit := w.isKit() || len(w.parts()) == 1 && w.parts()[0].ProductID != stock.ProductID
+		if !mine && !slices.ContainsFunc(w.parts(), func(p Part) bool { return p.ProductID == stock.ProductID }) {
 			return
 		}
-		l := ListingExplanation{SKU: w.sku, Parts: w.parts, Err: err, Pinned: w.pin}
+		l := ListingExplanation{SKU: w.sku, Parts: w.parts(), Err: err, Pinned: w.pin}
 		if !kit {
 			l.Steps = steps
 		}

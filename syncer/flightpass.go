@@ -69,7 +69,7 @@ func newLedger(cfg *Config, targets []*target) *ledger {
 // stocks are what a want rests on.
 func (w *want) stocks() []*channel.Stock {
 	if w.isKit() {
-		return w.of
+		return w.bundle.of
 	}
 	return []*channel.Stock{w.stock}
 }
@@ -80,17 +80,17 @@ func unread(s *channel.Stock) bool { return s.ProductID == "" || s.AsOf.IsZero()
 
 // perListing is how many units of the i-th of its stocks one of a listing takes.
 func (w *want) perListing(i int) int {
-	if len(w.parts) == 0 {
+	if w.bundle == nil {
 		return 1
 	}
-	return w.parts[i].Units
+	return w.bundle.parts[i].Units
 }
 
 // reference tells what a level is about: which item of the channel, and how many
 // units of which products one of the listing takes.
 func (w *want) reference(level *channel.Level) uint16 {
 	ref := level.Ref
-	for _, part := range w.parts {
+	for _, part := range w.parts() {
 		ref += "\x00" + part.ProductID + "\x00" + strconv.Itoa(part.Units)
 	}
 	return short(ref)

@@ -83,7 +83,7 @@ func (g Guard) orDefault() Guard {
 }
 
 // A danger is what a guard counts.
-type danger int
+type danger uint8
 
 const (
 	harmless danger = iota
@@ -145,8 +145,8 @@ func (p *pass) explained(c *change) bool {
 		return has.OnHand > 0 && has.Reserved >= has.OnHand
 	}
 	lost := c.seen.Quantity - c.quantity
-	if len(c.parts) == 1 && c.parts[0].Units > 1 { // a pack is gone when its first unit is sold
-		lost = (lost-1)*c.parts[0].Units + 1
+	if per := c.perListing(0); per > 1 { // a pack is gone when its first unit is sold
+		lost = (lost-1)*per + 1
 	}
 	return has.OnHand > 0 && has.Reserved >= has.OnHand || p.s.sales.units(c.stock.ProductID)+p.unseen[c.stock.ProductID] >= lost
 }

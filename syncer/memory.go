@@ -300,7 +300,7 @@ func (m *memory) rivals(wants []want) map[string]string {
 	var rivals map[string]string
 	for i := range wants {
 		w := &wants[i]
-		if e, ok := m.get(w.sku); ok && e.productID != "" && e.productID != w.stock.ProductID && len(w.parts) < 2 {
+		if e, ok := m.get(w.sku); ok && e.productID != "" && e.productID != w.stock.ProductID && !w.isKit() {
 			if rivals == nil {
 				rivals = make(map[string]string)
 			}

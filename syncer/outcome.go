@@ -27,19 +27,19 @@ const (
 // A result is what came of one listing.
 type result struct {
 	want
-	seen   *channel.Level // nil if that was not read
-	state  state
-	err    error
-	unsent bool // the channel was not even asked
+	seen *channel.Level // nil if that was not read
+	err  error
+	// culprit is why there was a difference; a run over the catalogue asks.
+	culprit Culprit
 	// settles is how long a write may take to settle, of this pass or an earlier
 	// one: what the channel shows until then need not be what it was given. 0
 	// means that there is nothing to wait for.
 	settles time.Duration
+	state   state
+	unsent  bool // the channel was not even asked
 	landed  bool // agreed: what was pending shows
 	// danger is what a guard would hold this for, of what was only observed.
 	danger danger
-	// culprit is why there was a difference; a run over the catalogue asks.
-	culprit Culprit
 }
 
 // An outcome is what came of one pass.

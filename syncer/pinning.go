@@ -98,8 +98,8 @@ func (p *pass) pinOf(ctx context.Context, w *want, all map[string][]Pin) (least 
 // not say.
 func (p *pass) partsOf(ctx context.Context, w *want) []Part {
 	switch {
-	case len(w.parts) > 0:
-		return w.parts
+	case w.bundle != nil:
+		return w.bundle.parts
 	case w.stock.ProductID == "": // nobody's
 		return nil
 	}

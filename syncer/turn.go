@@ -146,7 +146,7 @@ func (v *verdicts) settle(ctx context.Context, task Task) {
 		o.done(task)
 	case v.out.err != nil && (res.unsent || res.state == unclear || errors.Is(res.err, channel.ErrUnauthorized)): // the channel's trouble
 		o.retry(task, max(v.wait, time.Second), res.err)
-	case channel.Permanent(res.err) || task.Attempt >= maxMisses && lacks(v.read.found, res.parts):
+	case channel.Permanent(res.err) || task.Attempt >= maxMisses && lacks(v.read.found, res.parts()):
 		o.giveUp(ctx, task, Problem{Channel: t.name, ProductID: task.ID, SKU: res.sku, ProductSKU: res.productSKU(), Name: stock.Name, Err: res.err})
 	default:
 		o.countAndRetry(task, res.err, maxProductBackoff)

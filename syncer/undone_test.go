@@ -167,9 +167,9 @@ func TestAnSKUIsAloneUntilItFaresWell(t *testing.T) {
 func TestAKitHasNoRivals(t *testing.T) {
 	var m memory
 	p, q := &channel.Stock{ProductID: "p"}, &channel.Stock{ProductID: "q"}
-	m.agrees(&want{sku: "KIT", stock: p, parts: []Part{{"p", 1}, {"q", 1}}}, false)
+	m.agrees(&want{sku: "KIT", stock: p, bundle: &bundle{parts: []Part{{"p", 1}, {"q", 1}}}}, false)
 	m.agrees(&want{sku: "A", stock: p}, false)
-	assert.Nil(t, m.rivals([]want{{sku: "KIT", stock: q, parts: []Part{{"p", 1}, {"q", 1}}}}))
+	assert.Nil(t, m.rivals([]want{{sku: "KIT", stock: q, bundle: &bundle{parts: []Part{{"p", 1}, {"q", 1}}}}}))
 	assert.Equal(t, map[string]string{"A": "p"}, m.rivals([]want{{sku: "A", stock: q}, {sku: "B", stock: q}}))
 	assert.Nil(t, m.rivals([]want{{sku: "A", stock: p}}))
 }

@@ -17,21 +17,34 @@ import (
 // A want is a listing with the quantity that the channel should show.
 type want struct {
 	sku      string
-	stock    *channel.Stock   // of the product, or of the part that limits a kit
-	parts    []Part           // nil for one unit of the product
-	of       []*channel.Stock // the stocks of a kit's parts
+	stock    *channel.Stock // of the product, or of the part that limits a kit
+	bundle   *bundle        // nil for one unit of the product
 	quantity int
 	asOf     time.Time // of the oldest stock that it rests on
 	pin      *Pin      // that says so, or nil
 }
 
+// A bundle is what one of a listing takes: a pack, or a kit.
+type bundle struct {
+	parts []Part
+	of    []*channel.Stock // the stocks of a kit's parts
+}
+
+// parts are those of a bundle, or nil for one unit of the product.
+func (w *want) parts() []Part {
+	if w.bundle == nil {
+		return nil
+	}
+	return w.bundle.parts
+}
+
 // products are those that a want rests on.
 func (w *want) products() []string {
-	if len(w.parts) < 2 {
+	if !w.isKit() {
 		return []string{w.stock.ProductID}
 	}
-	ids := make([]string, len(w.parts))
-	for i, part := range w.parts {
+	ids := make([]string, len(w.parts()))
+	for i, part := range w.parts() {
 		ids[i] = part.ProductID
 	}
 	return ids
@@ -48,7 +61,7 @@ func (w *want) productSKU() string {
 
 // isKit reports whether the listing takes several products. One of the target's
 // Kits that has a single part is like a pack of that product.
-func (w *want) isKit() bool { return len(w.parts) > 1 }
+func (w *want) isKit() bool { return len(w.parts()) > 1 }
 
 // want makes of what was read what the channel should show. What cannot be
 // published goes to out: what has no SKU, what a policy does not know, and what
@@ -156,7 +169,10 @@ func (p *pass) listings(s *channel.Stock, wants []want, out *outcome) []want {
 }
 
 func (p *pass) listing(l Listing, s *channel.Stock, n int, err error, wants []want, out *outcome) []want {
-	w := want{sku: l.SKU, stock: s, parts: l.Parts, quantity: n, asOf: s.AsOf}
+	w := want{sku: l.SKU, stock: s, quantity: n, asOf: s.AsOf}
+	if len(l.Parts) > 0 {
+		w.bundle = &bundle{parts: l.Parts}
+	}
 	switch {
 	case err != nil:
 		err = unknownQuantity{err}
@@ -205,16 +221,17 @@ func (p *pass) kits(ctx context.Context, stocks []channel.Stock, wants []want, o
 		if _, asked := p.expect[k.SKU]; p.expect != nil && !asked {
 			continue
 		}
-		w := want{sku: k.SKU, parts: k.Parts, quantity: -1, stock: byID[k.Parts[0].ProductID]}
+		made := &bundle{parts: k.Parts}
+		w := want{sku: k.SKU, bundle: made, quantity: -1, stock: byID[k.Parts[0].ProductID]}
 		var err error // the first; a pin to 0 counts whatever else is unknown
 		for _, part := range k.Parts {
 			s := byID[part.ProductID]
 			if s == nil {
 				err = cmp.Or(err, fmt.Errorf("%w: part %s of the kit was not read", channel.ErrIncomplete, part.ProductID))
-				w.of = append(w.of, &channel.Stock{ProductID: part.ProductID})
+				made.of = append(made.of, &channel.Stock{ProductID: part.ProductID})
 				continue
 			}
-			w.of = append(w.of, s)
+			made.of = append(made.of, s)
 			if w.asOf.IsZero() || s.AsOf.Before(w.asOf) {
 				w.asOf = s.AsOf
 			}
