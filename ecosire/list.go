@@ -320,9 +320,7 @@ func (r *reading[T]) fresh(a answer[T], again bool) ([]T, error) {
 				return nil, err
 			}
 		}
-		if n := len(fresh); isNew && n == i {
-			fresh = a.entries[:n+1] // where it is
-		} else if isNew {
+		if isNew {
 			fresh = append(fresh, *entry)
 		} else if r.same != nil {
 			for j := range fresh {
