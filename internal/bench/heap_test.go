@@ -231,30 +231,33 @@ func (l *lines) Read(p []byte) (int, error) {
 // of n products.
 type heap struct {
 	name string
-	make func(g generated) (channel.Source, []channel.Channel, error)
+	// make makes the clients; with says how the services are reached.
+	make func(g generated, with func(service string) *http.Client) (channel.Source, []channel.Channel, error)
 }
 
 var heaps = []heap{
-	{"syncer alone", func(g generated) (channel.Source, []channel.Channel, error) { return g, []channel.Channel{g}, nil }},
-	{"ECOSIRE to WooCommerce", func(g generated) (channel.Source, []channel.Channel, error) {
-		source, err := ecosire.New(ecosire.Config{APIKey: "eco_live_test", HTTPClient: over(g.ecosire)})
+	{"syncer alone", func(g generated, _ func(string) *http.Client) (channel.Source, []channel.Channel, error) {
+		return g, []channel.Channel{g}, nil
+	}},
+	{"ECOSIRE to WooCommerce", func(_ generated, with func(string) *http.Client) (channel.Source, []channel.Channel, error) {
+		source, err := ecosire.New(ecosire.Config{APIKey: "eco_live_test", HTTPClient: with("ecosire")})
 		if err != nil {
 			return nil, nil, err
 		}
 		site, err := woocommerce.New(woocommerce.Config{
-			URL: "https://shop.example", ConsumerKey: "ck_test", ConsumerSecret: "cs_test", HTTPClient: over(g.woocommerce)})
+			URL: "https://shop.example", ConsumerKey: "ck_test", ConsumerSecret: "cs_test", HTTPClient: with("woocommerce")})
 		if err != nil {
 			return nil, nil, err
 		}
 		store, err := site.Channel(woocommerce.ChannelConfig{Track: true})
 		return source, []channel.Channel{store}, err
 	}},
-	{"ECOSIRE to Shopify", func(g generated) (channel.Source, []channel.Channel, error) {
-		source, err := ecosire.New(ecosire.Config{APIKey: "eco_live_test", HTTPClient: over(g.ecosire)})
+	{"ECOSIRE to Shopify", func(_ generated, with func(string) *http.Client) (channel.Source, []channel.Channel, error) {
+		source, err := ecosire.New(ecosire.Config{APIKey: "eco_live_test", HTTPClient: with("ecosire")})
 		if err != nil {
 			return nil, nil, err
 		}
-		shop, err := shopify.New(shopify.Config{Shop: "test-shop", Token: shopify.StaticToken("shpat_test"), HTTPClient: over(g.shopify)})
+		shop, err := shopify.New(shopify.Config{Shop: "test-shop", Token: shopify.StaticToken("shpat_test"), HTTPClient: with("shopify")})
 		if err != nil {
 			return nil, nil, err
 		}
@@ -263,7 +266,13 @@ var heaps = []heap{
 	}},
 }
 
-func over(f roundTrip) *http.Client { return &http.Client{Transport: f} }
+// service is one of the services, by its name.
+func (g generated) service(name string) roundTrip {
+	return map[string]roundTrip{"ecosire": g.ecosire, "shopify": g.shopify, "woocommerce": g.woocommerce}[name]
+}
+
+// here reaches a service in this process.
+func (g generated) here(service string) *http.Client { return &http.Client{Transport: g.service(service)} }
 
 // peak returns the most that was live on the heap during a reconciliation,
 // beyond what was before.
@@ -276,7 +285,8 @@ func (h heap) peak(tb testing.TB, n int) (mib float64) {
 		return float64(marked[0].Value.Uint64()) / (1 << 20)
 	}
 	before, most := live(), 0.0
-	source, channels, err := h.make(generated(n))
+	g := generated(n)
+	source, channels, err := h.make(g, g.here)
 	if err != nil {
 		tb.Fatal(err)
 	}
