@@ -272,7 +272,9 @@ func (g generated) service(name string) roundTrip {
 }
 
 // here reaches a service in this process.
-func (g generated) here(service string) *http.Client { return &http.Client{Transport: g.service(service)} }
+func (g generated) here(service string) *http.Client {
+	return &http.Client{Transport: g.service(service)}
+}
 
 // peak returns the most that was live on the heap during a reconciliation,
 // beyond what was before.
