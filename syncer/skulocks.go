@@ -76,7 +76,7 @@ func (l *skuLocks) placesOf(skus []string) []*skuPlace {
 		p := l.places[key]
 		if p == nil {
 			if len(unused) == 0 {
-				unused = make([]skuPlace, len(skus)-i)
+				unused = make([]skuPlace, min(len(skus)-i, 64)) // few, since one in use keeps all
 			}
 			p, unused = &unused[0], unused[1:]
 			l.places[key] = p
