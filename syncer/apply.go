@@ -209,7 +209,7 @@ func (j *job) apply(ctx context.Context, g *group) []*outcome {
 	if j.undo || len(j.lines[""]) > 0 && len(g.stocks) == 1 && g.stocks[0].ProductID == "" {
 		p.fixed = expect
 	} else {
-		p.reread = j.s.readNow
+		p.reread = j.s.readNow(j.t)
 	}
 	if len(stocks) > 0 {
 		outs = append(outs, p.take(ctx, stocks))

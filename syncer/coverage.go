@@ -182,7 +182,7 @@ func (cv *cover) add(ctx context.Context, g *group, kits kitting) {
 	if cv.failed != nil {
 		return
 	}
-	p := &pass{s: cv.s, t: cv.t, purpose: surveying, kitting: kits, chosen: g.chosen, reread: cv.s.readNow}
+	p := &pass{s: cv.s, t: cv.t, purpose: surveying, kitting: kits, chosen: g.chosen, reread: cv.s.readNow(cv.t)}
 	changes, out := p.survey(ctx, g.stocks)
 	if out.err != nil {
 		cv.fail(out.err)

@@ -123,7 +123,7 @@ func (e *entrance) named(ctx context.Context, f *fan, productIDs []string) error
 			continue
 		}
 		g := e.s.group(time.Now())
-		failed = g.read(ctx, e.s.fetch, some, e.unread)
+		failed = g.read(ctx, e.s.fetchFor(e.s.targets...), some, e.unread)
 		e.report.Read += len(g.stocks)
 		f.send(g)
 	}

@@ -149,7 +149,7 @@ func (s *Syncer) Explain(ctx context.Context, q Question) (*Explanation, error) 
 	if err := s.takeOverOne(ctx); err != nil {
 		return nil, fmt.Errorf("syncer: Explain: %w", err)
 	}
-	found, err := s.fetch(ctx, []string{x.ProductID})
+	found, err := s.fetchFor(s.targets...)(ctx, []string{x.ProductID})
 	stock, ok := found[x.ProductID]
 	switch {
 	case ok && stock.Err != nil:
@@ -249,7 +249,7 @@ func (s *Syncer) explain(ctx context.Context, t *target, x *Explanation, stocks 
 
 // listed returns what the target should show of a product.
 func (s *Syncer) listed(ctx context.Context, t *target, stock *channel.Stock, stocks []channel.Stock) []ListingExplanation {
-	p := &pass{s: s, t: t, purpose: surveying, reread: s.readNow}
+	p := &pass{s: s, t: t, purpose: surveying, reread: s.readNow(t)}
 	out := new(outcome)
 	wants := p.want(ctx, stocks, out)
 	var steps []Step

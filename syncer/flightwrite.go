@@ -78,7 +78,7 @@ func (e *entrance) followUp(ctx context.Context) error {
 			break
 		}
 		f := e.s.fanOut(ctx, groupsOf(len(ids), groupSize), func(ctx context.Context, i int, g *group) {
-			p := e.s.realtime(ctx, e.s.targets[i], nil, e.s.readNow)
+			p := e.s.realtime(ctx, e.s.targets[i], nil, e.s.readNow(e.s.targets[i]))
 			p.chosen = g.chosen
 			o := p.take(ctx, g.stocks).uncounted()
 			o.results = slices.DeleteFunc(o.results, func(r result) bool { return r.state == agreed })
@@ -86,7 +86,7 @@ func (e *entrance) followUp(ctx context.Context) error {
 		})
 		for some := range slices.Chunk(ids, groupSize) {
 			g := e.s.group(time.Now())
-			if failed = g.read(ctx, e.s.fetch, some, func(string, string, error) {}); failed != nil {
+			if failed = g.read(ctx, e.s.fetchFor(e.s.targets...), some, func(string, string, error) {}); failed != nil {
 				g.endAll()
 				f.wait()
 				var marks []Mark // Run makes up for it

@@ -224,9 +224,14 @@ func called[T any](ctx context.Context, s *Syncer, t *target, op string, f func(
 	if err := cmp.Or(proven(ctx), t.pause.err(), t.stuck(), t.state.leftAlone()); err != nil {
 		return none, unsent{err}
 	}
+	return awaited(ctx, s, t, op, s.patience, f)
+}
+
+// awaited calls f, which is the target's, and leaves it behind as called does.
+func awaited[T any](ctx context.Context, s *Syncer, t *target, op string, patience time.Duration, f func(context.Context) (T, error)) (none T, err error) {
 	began := time.Now()
 	ctx = logs.With(ctx, logs.Channel, t.name)
-	inner, cancel := context.WithTimeout(ctx, s.patience)
+	inner, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	answer := new(T)
 	seen := s.reporting(inner, t.name)

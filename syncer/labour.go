@@ -117,7 +117,7 @@ func (c *crew) eventWorker(t *target, lane string, r *stockReader, do func([]Tas
 	return &worker{s: s, lane: lane, gather: s.gather, open: t.open, pace: pace, do: func(tasks []Task) time.Duration {
 		if fed {
 			var rest []Task
-			tasks, rest = r.divide(c.work, tasks)
+			tasks, rest = r.divide(c.work, t, tasks)
 			s.putBack(c.work, t, rest)
 			if len(tasks) == 0 {
 				return 0

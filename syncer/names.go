@@ -9,7 +9,6 @@ import (
 
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/internal/hashset"
-	"github.com/ecosire/stocksync/internal/logs"
 )
 
 // names finds which SKUs of a catalogue several products claim, and which SKUs no
@@ -149,14 +148,12 @@ func (n *names) complete(ctx context.Context, i int) bool {
 	if t.Kits == nil || n.blind[i] {
 		return !n.blind[i]
 	}
-	err := n.s.safely(logs.With(ctx, logs.Channel, t.name), t.name+": Kits", func() error {
-		for _, k := range t.Kits() { // those that make no sense, too
-			if _, err := n.spared[i].Add(k.SKU); err != nil {
-				return err
-			}
+	kits, err := t.askKits(ctx, n.s)
+	for _, k := range kits { // those that make no sense, too
+		if err == nil {
+			_, err = n.spared[i].Add(k.SKU)
 		}
-		return nil
-	})
+	}
 	return err == nil
 }
 

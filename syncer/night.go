@@ -241,7 +241,7 @@ func (n *night) ahead(ctx context.Context, ids *idList) <-chan chunk {
 	c := chunk{n.s.group(time.Now()), ids.take(groupSize), make(map[string]error)}
 	read := make(chan chunk, 1)
 	go func() {
-		fetch := n.s.fetch
+		fetch := n.s.fetchFor(n.t)
 		if n.kitting == withoutKits {
 			fetch = n.s.fetchOnly
 		}
@@ -388,9 +388,9 @@ func (n *night) writeAside(ctx context.Context, d danger) {
 	for some := range slices.Chunk(ids, groupSize) {
 		g := n.s.group(time.Now())
 		unread := make(map[string]error)
-		_ = g.read(ctx, n.s.fetch, some, func(id, _ string, err error) { unread[id] = err })
+		_ = g.read(ctx, n.s.fetchFor(n.t), some, func(id, _ string, err error) { unread[id] = err })
 		n.account.unread(unread)
-		p := &pass{s: n.s, t: n.t, purpose: finishing, reread: n.s.readNow, chosen: g.chosen}
+		p := &pass{s: n.s, t: n.t, purpose: finishing, reread: n.s.readNow(n.t), chosen: g.chosen}
 		p.gate = n.asideGate(p, d)
 		o := p.take(ctx, g.stocks).uncounted()
 		o.results = slices.DeleteFunc(o.results, func(r result) bool { return r.state == agreed && !a.skus[r.sku] }) // counted before

@@ -55,7 +55,7 @@ type pass struct {
 	gate gate
 	// reread reads products anew, when the channel or the source changed meanwhile;
 	// nil means that what changed is superseded.
-	reread func(ctx context.Context, ids []string) ([]channel.Stock, error)
+	reread reread
 	// kitting says whether kits are looked at: a run over the catalogue leaves
 	// them for its end.
 	kitting kitting
@@ -91,7 +91,7 @@ type pass struct {
 }
 
 // realtime is a pass for what was marked at the given times, or now.
-func (s *Syncer) realtime(ctx context.Context, t *target, marked map[string]time.Time, reread func(context.Context, []string) ([]channel.Stock, error)) *pass {
+func (s *Syncer) realtime(ctx context.Context, t *target, marked map[string]time.Time, reread reread) *pass {
 	p := &pass{s: s, t: t, purpose: realtime, reread: reread}
 	p.gate = p.realtimeGate(ctx, marked)
 	return p
@@ -105,6 +105,9 @@ const (
 	withoutKits
 	kitsAlone
 )
+
+// A reread reads products anew, with the other parts of their kits.
+type reread func(ctx context.Context, ids []string) ([]channel.Stock, error)
 
 // A gate divides changes, which are in order: open ones are written now, shut
 // ones are reported as held. What it returns in neither it has kept for later, or

@@ -293,7 +293,7 @@ func (sv *survey) add(ctx context.Context, g *group, kits kitting) {
 		sv.Checked += len(g.stocks)
 		return
 	}
-	p := &pass{s: sv.s, t: sv.target, purpose: surveying, kitting: kits, chosen: g.chosen, reread: sv.s.readNow}
+	p := &pass{s: sv.s, t: sv.target, purpose: surveying, kitting: kits, chosen: g.chosen, reread: sv.s.readNow(sv.target)}
 	changes, out := p.survey(ctx, g.stocks)
 	if kits == kitsAlone { // their products are counted by themselves
 		out = out.uncounted()

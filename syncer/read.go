@@ -22,11 +22,6 @@ const maxReads = 10
 // there all the same.
 type fetch func(ctx context.Context, ids []string) (map[string]channel.Stock, error)
 
-// fetch reads products, and the other parts of their kits.
-func (s *Syncer) fetch(ctx context.Context, ids []string) (map[string]channel.Stock, error) {
-	return s.fetchOnly(ctx, s.withParts(ctx, ids))
-}
-
 // fetchOnly reads products, and nothing else.
 func (s *Syncer) fetchOnly(ctx context.Context, ids []string) (map[string]channel.Stock, error) {
 	found := make(map[string]channel.Stock, len(ids))
@@ -61,26 +56,30 @@ func (s *Syncer) fetchOnly(ctx context.Context, ids []string) (map[string]channe
 	return found, err
 }
 
-// readNow reads products for a pass that looks at them again.
-func (s *Syncer) readNow(ctx context.Context, ids []string) ([]channel.Stock, error) {
-	found, err := s.fetch(ctx, ids)
-	if err != nil {
-		return nil, err
-	}
-	stocks := make([]channel.Stock, 0, len(found))
-	for _, stock := range found {
-		if stock.Err == nil {
-			stocks = append(stocks, stock)
+// readNow reads products for a pass of a target that looks at them again.
+func (s *Syncer) readNow(t *target) reread {
+	fetch := s.fetchFor(t)
+	return func(ctx context.Context, ids []string) ([]channel.Stock, error) {
+		found, err := fetch(ctx, ids)
+		if err != nil {
+			return nil, err
 		}
+		stocks := make([]channel.Stock, 0, len(found))
+		for _, stock := range found {
+			if stock.Err == nil {
+				stocks = append(stocks, stock)
+			}
+		}
+		return stocks, nil
 	}
-	return stocks, nil
 }
 
-// withParts adds the parts of all kits that the products are in.
-func (s *Syncer) withParts(ctx context.Context, ids []string) []string {
+// withParts adds the parts of those kits that the products are in.
+func withParts(kits []Listing, ids []string) []string {
+	asked := withPart(ids)
 	var parts []string
-	for _, t := range s.targets {
-		for _, k := range t.kitsWith(ctx, s, ids) {
+	for _, k := range kits {
+		if asked(k) {
 			for _, part := range k.Parts {
 				parts = append(parts, part.ProductID)
 			}
@@ -200,6 +199,7 @@ type reading struct {
 // finds its products in it.
 func (r *stockReader) read(ctx context.Context, t *target, tasks []Task) (reading, error) {
 	r.saw(tasks)
+	kits := t.kits(ctx, r.s) // without the token: it may take its time
 	r.mu.Lock()
 	for _, t := range tasks {
 		r.waiting[t.ID] = true
@@ -213,7 +213,7 @@ func (r *stockReader) read(ctx context.Context, t *target, tasks []Task) (readin
 	defer func() { r.token <- struct{}{} }()
 	r.expire(time.Now().Add(-freshFor))
 
-	ids, found := r.missing(ctx, tasks)
+	ids, found := r.missing(parted(kits), tasks)
 	r.mu.Lock()
 	r.fed[t] = len(ids) == 0
 	r.seen[tasks[0].Lane] = r.total - r.own[t]
@@ -232,7 +232,7 @@ func (r *stockReader) read(ctx context.Context, t *target, tasks []Task) (readin
 	r.total++
 	r.own[t]++
 	r.mu.Unlock()
-	stocks, err := r.s.fetch(ctx, ids)
+	stocks, err := r.s.fetchOnly(ctx, withParts(kits, ids))
 	r.reads = append(r.reads, g)
 	for _, s := range stocks {
 		if s.Err == nil && !s.AsOf.Before(g.began) { // else the next attempt must ask again
@@ -254,7 +254,7 @@ func (r *stockReader) read(ctx context.Context, t *target, tasks []Task) (readin
 			}
 		}
 	}
-	for _, id := range r.s.withParts(ctx, idsOf(tasks)) { // parts of kits
+	for _, id := range withParts(kits, idsOf(tasks)) { // parts of kits
 		if s, ok := stocks[id]; ok {
 			found[id] = s
 		}
@@ -302,14 +302,14 @@ func (r *stockReader) ahead(t *target, lane string) bool {
 
 // divide divides tasks into those whose products were read since they were
 // marked, and the rest. It waits for a read that is under way.
-func (r *stockReader) divide(ctx context.Context, tasks []Task) (known, rest []Task) {
+func (r *stockReader) divide(ctx context.Context, t *target, tasks []Task) (known, rest []Task) {
+	parted := parted(t.kits(ctx, r.s))
 	select {
 	case <-ctx.Done():
 		return nil, tasks
 	case <-r.token:
 	}
 	defer func() { r.token <- struct{}{} }()
-	parted := r.s.parted(ctx)
 	for _, t := range tasks {
 		if k, ok := r.stock[t.ID]; ok && !k.covers.Before(t.Last) && !parted[t.ID] {
 			known = append(known, t)
@@ -323,8 +323,7 @@ func (r *stockReader) divide(ctx context.Context, tasks []Task) (known, rest []T
 // missing returns what is known already of the tasks' products, and the ids
 // that must be read: those of the tasks, and, as far as a group goes, those
 // that others wait for.
-func (r *stockReader) missing(ctx context.Context, tasks []Task) (ids []string, found map[string]channel.Stock) {
-	parted := r.s.parted(ctx)
+func (r *stockReader) missing(parted map[string]bool, tasks []Task) (ids []string, found map[string]channel.Stock) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	found = make(map[string]channel.Stock, len(tasks))
@@ -350,39 +349,39 @@ func (r *stockReader) missing(ctx context.Context, tasks []Task) (ids []string, 
 }
 
 // parted are the products that are parts of kits: the other parts must be read with
-// them. It calls the host's code, so it is asked once a turn, and not under mu.
-func (s *Syncer) parted(ctx context.Context) map[string]bool {
-	var parted map[string]bool
-	for _, t := range s.targets {
-		for _, k := range t.kits(ctx, s) {
-			for _, part := range k.Parts {
-				if len(k.Parts) > 1 {
-					if parted == nil {
-						parted = make(map[string]bool)
-					}
-					parted[part.ProductID] = true
+// them.
+func parted(kits []Listing) (parted map[string]bool) {
+	for _, k := range kits {
+		for _, part := range k.Parts {
+			if len(k.Parts) > 1 {
+				if parted == nil {
+					parted = make(map[string]bool)
 				}
+				parted[part.ProductID] = true
 			}
 		}
 	}
 	return parted
 }
 
-// reread reads products anew, for a pass that looks at them again.
-func (r *stockReader) reread(ctx context.Context, ids []string) ([]channel.Stock, error) {
-	stocks, err := r.s.readNow(ctx, ids)
-	if err != nil {
-		return nil, err
-	}
-	select { // what was read before is not as new as what was found
-	case <-r.token:
-		for _, id := range ids {
-			delete(r.stock, id)
+// reread reads products anew, for a pass of a target that looks at them again.
+func (r *stockReader) reread(t *target) reread {
+	readNow := r.s.readNow(t)
+	return func(ctx context.Context, ids []string) ([]channel.Stock, error) {
+		stocks, err := readNow(ctx, ids)
+		if err != nil {
+			return nil, err
 		}
-		r.token <- struct{}{}
-	case <-ctx.Done():
+		select { // what was read before is not as new as what was found
+		case <-r.token:
+			for _, id := range ids {
+				delete(r.stock, id)
+			}
+			r.token <- struct{}{}
+		case <-ctx.Done():
+		}
+		return stocks, nil
 	}
-	return stocks, nil
 }
 
 // backoff is how long to leave the source alone after it has failed.

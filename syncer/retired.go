@@ -137,7 +137,7 @@ func (t *target) unclaimed(ctx context.Context, s *Syncer, skus []string) []stri
 		wants[i] = want{sku: sku, stock: new(channel.Stock)}
 	}
 	rivals := t.memory.rivals(wants)
-	p := &pass{s: s, t: t, purpose: surveying, reread: s.readNow}
+	p := &pass{s: s, t: t, purpose: surveying, reread: s.readNow(t)}
 	return slices.DeleteFunc(slices.Clone(skus), func(sku string) bool {
 		id := rivals[sku]
 		return id != "" && p.claims(ctx, id, sku)

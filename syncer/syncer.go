@@ -104,7 +104,9 @@ type Config struct {
 	// Available or the rise of Reserved, whichever is more. Set it if the source
 	// sells by itself, too, and you can tell those sales apart: otherwise they end
 	// what is in flight too early, and it is sold twice. before has no Warehouses.
-	// Booked may be called by several goroutines at once.
+	// Booked may be called by several goroutines at once. It must return at once, and
+	// wait for nothing: while it hangs nothing is done for the channels that wait
+	// for it; see [Target].
 	Booked func(before, after channel.Stock) int
 	// Hooks are called as things happen.
 	Hooks Hooks
@@ -278,7 +280,7 @@ func (s *Syncer) SyncProducts(ctx context.Context, productIDs ...string) (*Repor
 	}
 	// Room for all groups: a slow channel must not keep the others waiting.
 	f := s.fanOut(ctx, groupsOf(len(productIDs), groupSize), func(ctx context.Context, i int, g *group) {
-		p := s.realtime(ctx, s.targets[i], nil, s.readNow)
+		p := s.realtime(ctx, s.targets[i], nil, s.readNow(s.targets[i]))
 		p.chosen = g.chosen
 		e.accounts[i].add(ctx, p.take(ctx, g.stocks))
 	})

@@ -13,12 +13,19 @@ import (
 	"time"
 
 	"github.com/ecosire/stocksync/channel"
-	"github.com/ecosire/stocksync/internal/logs"
 	"github.com/ecosire/stocksync/internal/text"
 )
 
 // A Target is a channel, and what it should show of the stock. Its functions may be
-// called by several goroutines at once, and should return soon.
+// called by several goroutines at once.
+//
+// They must return at once, and wait for nothing, such as a database: they are called
+// for each product, too often to be watched. While a call of one hangs, nothing is done
+// for its channel, and what is under way there does not end: a call such as
+// SyncProducts, even if its context is done, a run over the catalogue, which all
+// channels are in, and Run. The events of other channels go on. What is marked grows
+// old, which Health tells, and raises the alarm [QueueOld] for the channel. Only a call
+// of Kits is left behind; see there.
 type Target struct {
 	// Channel is required.
 	Channel channel.Channel
@@ -35,7 +42,8 @@ type Target struct {
 	// called often, by several goroutines at once, and may return another list each
 	// time. A mark of a part is a mark of its kits. A kit shows how many can be made
 	// of what the Policy leaves of each part, and is an error if a part cannot be
-	// read.
+	// read. A call that has not returned after 10 seconds is left behind, and the
+	// channel is down until it returns: Health calls it Stuck.
 	Kits func() []Listing
 	// Retire, unless it is nil, makes reconciliations look for what the channel
 	// sells and the source does not have: the channel is listed ([channel.Lister]),
@@ -164,18 +172,19 @@ func nothing(v any) bool {
 func (t *target) plain() bool { return t.Filter == nil && t.Listings == nil && t.Kits == nil }
 
 // kits returns the kits that the host lists now. Those that make no sense are
-// left out, and named in the log. If the host's code panics there are none.
+// left out, and named in the log. If the host's code panics, or does not return, there
+// are none.
 func (t *target) kits(ctx context.Context, s *Syncer) []Listing {
 	kits, _, _ := t.kitList(ctx, s)
 	return kits
 }
 
-// kitList is kits, and tells which SKUs several kits have, and of a panic.
+// kitList is kits, and tells which SKUs several kits have, and why it knows none.
 func (t *target) kitList(ctx context.Context, s *Syncer) (kits []Listing, twice []string, err error) {
 	if t.Kits == nil {
 		return nil, nil, nil
 	}
-	err = s.safely(logs.With(ctx, logs.Channel, t.name), t.name+": Kits", func() error { kits = t.Kits(); return nil })
+	kits, err = t.askKits(ctx, s)
 	kits = slices.DeleteFunc(slices.Clone(kits), func(k Listing) bool {
 		odd := strings.TrimSpace(k.SKU) == "" || len(k.Parts) == 0 ||
 			slices.ContainsFunc(k.Parts, func(p Part) bool { return p.ProductID == "" || p.Units < 1 })

@@ -214,7 +214,11 @@ const (
 // resolveSKUs marks the products of SKUs that channels told of.
 func (s *Syncer) resolveSKUs(ctx context.Context, tasks []Task) {
 	o := &settlement{s: s}
-	kits := make(map[*target][]Listing)
+	type known struct {
+		kits []Listing
+		err  error
+	}
+	listed := make(map[*target]known)
 	for _, task := range tasks {
 		name, sku, _ := strings.Cut(task.ID, "\x00")
 		i := slices.IndexFunc(s.targets, func(t *target) bool { return t.name == name })
@@ -224,10 +228,15 @@ func (s *Syncer) resolveSKUs(ctx context.Context, tasks []Task) {
 		}
 		t := s.targets[i]
 		t.hearing.told()
-		if _, ok := kits[t]; !ok {
-			kits[t] = t.kits(ctx, s)
+		its, ok := listed[t]
+		if !ok {
+			its.kits, _, its.err = t.kitList(ctx, s)
+			listed[t] = its
 		}
-		ids, wait, err := s.findSKU(ctx, t, kits[t], sku)
+		ids, wait, err := []string(nil), time.Duration(0), its.err // it may be a kit's
+		if err == nil {
+			ids, wait, err = s.findSKU(ctx, t, its.kits, sku)
+		}
 		if err == nil && len(ids) > 0 {
 			marks := make([]Mark, len(ids))
 			for i, id := range ids {

@@ -39,7 +39,7 @@ func (s *Syncer) syncMarked(ctx context.Context, r *stockReader, t *target, task
 	}
 
 	known, marked := s.worthAPass(ctx, t, tasks, read, noticed)
-	p := s.realtime(ctx, t, marked, r.reread)
+	p := s.realtime(ctx, t, marked, r.reread(t))
 	p.leased = true
 	p.chosen = withPart(idsOf(tasks))
 	p.told = toldOf(tasks)

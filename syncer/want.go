@@ -3,6 +3,7 @@ package syncer
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -201,6 +202,14 @@ func (p *pass) kits(ctx context.Context, stocks []channel.Stock, wants []want, o
 		chosen = withPart(idsOfStocks(stocks))
 	}
 	kits, _, err := p.t.kitList(ctx, p.s)
+	if errors.Is(err, errStuck) || isContext(ctx, err) { // the channel's trouble
+		p.broken(ctx, out, err, false)
+		for i := range stocks {
+			s := &stocks[i]
+			out.add(result{want: want{sku: s.SKU, stock: s, asOf: s.AsOf}, state: failed, err: err, unsent: true})
+		}
+		return nil
+	}
 	if err != nil { // any of the products may be in a kit
 		for i := range stocks {
 			s := &stocks[i]

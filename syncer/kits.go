@@ -1,0 +1,40 @@
+package syncer
+
+import (
+	"context"
+	"time"
+
+	"github.com/ecosire/stocksync/channel"
+)
+
+const (
+	// kitsCall is what a target's Kits is called where it has not returned.
+	kitsCall = "Kits"
+	// maxListing is how long it may take: what reads for several channels waits as long.
+	maxListing = 10 * time.Second
+)
+
+// askKits calls the target's Kits. One that does not return is left behind: the
+// channel is down until it does, as with a call of the channel's own, and those of
+// the others do without it.
+func (t *target) askKits(ctx context.Context, s *Syncer) ([]Listing, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if call := t.calls.left(kitsCall); call != nil {
+		return nil, call.err()
+	}
+	return awaited(ctx, s, t, kitsCall, min(s.patience, maxListing), func(context.Context) ([]Listing, error) { return t.Kits(), nil })
+}
+
+// fetchFor reads products, and the other parts of their kits on the channels of some
+// targets.
+func (s *Syncer) fetchFor(targets ...*target) fetch {
+	return func(ctx context.Context, ids []string) (map[string]channel.Stock, error) {
+		var kits []Listing
+		for _, t := range targets {
+			kits = append(kits, t.kitsWith(ctx, s, ids)...)
+		}
+		return s.fetchOnly(ctx, withParts(kits, ids))
+	}
+}
