@@ -33,6 +33,9 @@ func (s *Syncer) Apply(ctx context.Context, plan *Plan) (*Report, error) {
 	if s.asks(ctx) {
 		return s.ask(ctx, request{Kind: "apply", Plan: plan})
 	}
+	if err := s.notMidway(ctx); err != nil {
+		return nil, fmt.Errorf("syncer: Apply: %w", err)
+	}
 	jobs := make([]*job, len(s.targets))
 	for i, t := range s.targets {
 		jobs[i] = &job{s: s, t: t, undo: plan.Undo, lines: make(map[string][]Line), bySKU: make(map[string]Line)}

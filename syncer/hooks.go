@@ -16,8 +16,10 @@ import (
 //
 // A hook may ask the Syncer how things are, and may call Notify, Pin, Approve and
 // the like. What waits for work to be done, such as SyncProducts or Apply, belongs in
-// a goroutine of its own: a hook may be called in the middle of work on the same
-// SKUs, which does not end before the hook returns.
+// a goroutine of its own: Down, Up, Tripped, InFlight and Request may be called in the
+// middle of work on the same SKUs, which does not end before the hook returns. With the hook's
+// context SyncProducts, Apply and Reconcile fail there, after a second; with another
+// one they wait for themselves until that is done.
 type Hooks struct {
 	// Work is called when a call or a turn of Run begins. The context that it
 	// returns becomes that of the work, and the function is called at its end.
@@ -224,13 +226,13 @@ func (h *Hooks) gaveUp(ctx context.Context, s *Syncer, p Problem) {
 
 func (h *Hooks) down(ctx context.Context, s *Syncer, channel string, err error) {
 	if h.Down != nil {
-		s.hook(ctx, channel, "", "", func() { h.Down(ctx, channel, err) })
+		s.midwayHook(ctx, channel, "", "", func(ctx context.Context) { h.Down(ctx, channel, err) })
 	}
 }
 
 func (h *Hooks) up(ctx context.Context, s *Syncer, channel string, after time.Duration) {
 	if h.Up != nil {
-		s.hook(ctx, channel, "", "", func() { h.Up(ctx, channel, after) })
+		s.midwayHook(ctx, channel, "", "", func(ctx context.Context) { h.Up(ctx, channel, after) })
 	}
 }
 
@@ -248,13 +250,13 @@ func (h *Hooks) resumed(ctx context.Context, s *Syncer, channel string, after ti
 
 func (h *Hooks) tripped(ctx context.Context, s *Syncer, channel string, t Trip) {
 	if h.Tripped != nil {
-		s.hook(ctx, channel, "", "", func() { h.Tripped(ctx, channel, t) })
+		s.midwayHook(ctx, channel, "", "", func(ctx context.Context) { h.Tripped(ctx, channel, t) })
 	}
 }
 
 func (h *Hooks) inFlight(ctx context.Context, s *Syncer, f FlightEvent) {
 	if h.InFlight != nil {
-		s.hook(ctx, f.Channel, f.ProductID, f.SKU, func() { h.InFlight(ctx, f) })
+		s.midwayHook(ctx, f.Channel, f.ProductID, f.SKU, func(ctx context.Context) { h.InFlight(ctx, f) })
 	}
 }
 

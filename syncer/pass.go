@@ -142,6 +142,7 @@ func (p *pass) take(ctx context.Context, stocks []channel.Stock) *outcome {
 	// else gets these SKUs.
 	defer p.t.calls.whenReturned(func() { p.t.locks.unlock(lock) })
 	p.lock = lock
+	ctx = p.s.inPass(ctx)
 
 	for n := 1; ; n++ {
 		stale, err := p.goOnce(ctx, wants, out, n == maxLooks)

@@ -62,6 +62,9 @@ func (s *Syncer) Reconcile(ctx context.Context) (*Report, error) {
 	if s.asks(ctx) {
 		return s.ask(ctx, request{Kind: "reconcile"})
 	}
+	if err := s.notMidway(ctx); err != nil {
+		return nil, fmt.Errorf("syncer: Reconcile: %w", err)
+	}
 	r, _, err := s.reconcile(ctx, nil)
 	return r, err
 }

@@ -275,6 +275,9 @@ func (s *Syncer) SyncProducts(ctx context.Context, productIDs ...string) (*Repor
 	}
 	e := s.begin(ctx, WorkSync)
 	ctx = e.ctx
+	if err := s.notMidway(ctx); err != nil && len(productIDs) > 0 {
+		return e.end(err)
+	}
 	if err := s.takeOver(ctx); err != nil && len(productIDs) > 0 {
 		return e.end(err)
 	}

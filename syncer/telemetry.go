@@ -28,7 +28,7 @@ func (s *Syncer) reporting(ctx context.Context, name string) context.Context {
 	}
 	ctx = context.WithValue(ctx, reportingKey{}, true)
 	return channel.WithRequests(ctx, func(ctx context.Context, r channel.Request) {
-		s.hook(ctx, name, "", "", func() { s.hooks.Request(ctx, name, r) })
+		s.midwayHook(ctx, name, "", "", func(ctx context.Context) { s.hooks.Request(ctx, name, r) })
 	})
 }
 
