@@ -125,7 +125,7 @@ func (r *markRows) add(q *Queue, m syncer.Mark) {
 	r.lanes, r.ids = append(r.lanes, []byte(m.Lane)), append(r.ids, []byte(m.ID))
 	r.firsts, r.lasts = append(r.firsts, remote(m.First)), append(r.lasts, remote(m.Last))
 	r.whys, r.traces = append(r.whys, []byte(m.Why)), append(r.traces, []byte(m.Trace))
-	r.counts = append(r.counts, int64(min(max(m.Count, 1), maxCount)))
+	r.counts = append(r.counts, min(max(int64(m.Count), 1), maxCount))
 }
 
 // wake has the leader look for marks, if this process leads.
