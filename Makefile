@@ -37,19 +37,19 @@ test: ## run all tests, in all released modules
 
 race: race-root race-modules ## run the tests under the race detector, with smaller sizes
 
-race-root: ## of these, the tests of the root module, but for the examples, which do nothing of their own side by side
-	$(GO) test -race -short $$($(GO) list ./... | grep -v /examples/)
+race-root: ## of these, the tests of the root module, but for the examples and tools, which do nothing of their own side by side
+	$(GO) test -race -short -vet=off ./syncer $$($(GO) list ./... | grep -vE '/examples/|/internal/(bench/.*|docsnippets|month|mutate|notices|platforms)$$') # lint vets; what takes longest begins first
 
 race-modules: ## and of the other modules, which wait more than they compute
 	@for m in $(filter-out .,$(RELEASED)); do echo "go test -race: $$m"; (cd $$m && $(GO) test -race -short ./...) || exit 1; done
 
-lint: ## gofmt, golangci-lint, go mod tidy, in all modules; builds for other systems
+lint: ## gofmt, golangci-lint, go mod tidy, in all modules; whether they build for other systems
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run make tidy'; exit 1; }
 	@for m in $(RELEASED); do echo "golangci-lint: $$m"; \
 		(cd $$m && $(GO) run $(GOLANGCI) run --config $(CURDIR)/.golangci.yml ./...) || exit 1; done
 	@for m in $(filter-out $(RELEASED),$(MODULES)); do echo "go vet: $$m"; (cd $$m && $(GO) vet ./...) || exit 1; done
 	@for m in $(MODULES); do echo "go mod tidy: $$m"; (cd $$m && $(GO) mod tidy -diff) || exit 1; done
-	@for p in darwin/arm64 windows/amd64 linux/386; do echo "go vet for $$p"; GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) vet ./... || exit 1; done
+	@for m in $(filter-out ./internal/%,$(RELEASED)); do $(GO) run ./internal/platforms -C $$m darwin/arm64 windows/amd64 linux/386 || exit 1; done
 
 vuln: ## known vulnerabilities in what is linked, where the database can be reached
 	@for m in $(RELEASED); do echo "govulncheck: $$m"; (cd $$m && $(GO) run $(GOVULNCHECK) ./...) || exit 1; done

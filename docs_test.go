@@ -16,6 +16,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/ecosire/stocksync/internal/racetest"
 )
 
 // A document is a page of the documentation.
@@ -152,6 +154,7 @@ func anchors(d document) map[string]bool {
 }
 
 func TestDocumentedLinksLeadSomewhere(t *testing.T) {
+	racetest.Long(t)
 	for _, d := range documents(t) {
 		for _, m := range link.FindAllStringSubmatch(inlineCode.ReplaceAllString(d.prose, ""), -1) {
 			u, err := url.Parse(m[1])
@@ -190,6 +193,7 @@ func TestDocumentChecks(t *testing.T) {
 // Stock is a quantity, what was measured is a number, and neither is a figure: one
 // name for each thing, in documents, comments and messages.
 func TestAQuantityIsNoFigure(t *testing.T) {
+	racetest.Long(t)
 	word := regexp.MustCompile(`(?i)\bfigures?\b`)
 	files := 0
 	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {

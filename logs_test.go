@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecosire/stocksync/channel/channeltest"
+	"github.com/ecosire/stocksync/internal/racetest"
 )
 
 // logging are the packages that write log lines.
@@ -157,6 +158,7 @@ func documentedLines(t *testing.T) map[string]string {
 }
 
 func TestEveryLogLineIsDocumented(t *testing.T) {
+	racetest.Long(t)
 	documented := documentedLines(t)
 	unused := maps.Clone(documented)
 	for _, dir := range logging {
@@ -176,6 +178,7 @@ func TestEveryLogLineIsDocumented(t *testing.T) {
 // The run and the channel are in the context, and so is much else: a line that
 // is logged without it lacks them.
 func TestNoLogLineLeavesItsContextOut(t *testing.T) {
+	racetest.Long(t)
 	for _, dir := range logging {
 		if dir == "syncer/pgqueue" { // a term is no part of a run
 			continue

@@ -13,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/ecosire/stocksync/internal/racetest"
 )
 
 // exportedNames are "package.Name" and "Type.Member" for everything that is exported
@@ -98,6 +100,7 @@ var qualified = regexp.MustCompile(`\b([A-Za-z]+)\.([A-Z]\w*)`)
 // A page that says Config.Schedule, or syncer.ErrHeld, says it of something that
 // is there.
 func TestDocumentedNamesAreThere(t *testing.T) {
+	racetest.Long(t)
 	names, owners := exportedNames(t)
 	require.True(t, names["syncer.ErrHeld"] && names["Config.Targets"] && names["Syncer.Notify"] && names["Source.Stock"])
 	looked := 0

@@ -15,6 +15,7 @@ import (
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/ecosire"
 	"github.com/ecosire/stocksync/ecosire/ecosiretest"
+	"github.com/ecosire/stocksync/internal/racetest"
 )
 
 // steady marks something at random times, at a given rate, and reads it
@@ -94,6 +95,9 @@ func TestHowLongEventsWait(t *testing.T) {
 		{0.2, true, 0, 500 * time.Millisecond}, {1, true, 700 * time.Millisecond, 1400 * time.Millisecond}, {10, true, 700 * time.Millisecond, 1250 * time.Millisecond},
 	} {
 		t.Run(fmt.Sprint(tt.perSecond, " ", tt.run), func(t *testing.T) {
+			if racetest.Short() && (!tt.run || tt.perSecond < 10) {
+				t.Skip("takes long under the race detector")
+			}
 			for seed := range seeds {
 				synctest.Test(t, func(t *testing.T) {
 					s := ecosiretest.New(ecosiretest.Config{Latency: 100 * time.Millisecond})

@@ -18,6 +18,7 @@ import (
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/ecosire"
 	"github.com/ecosire/stocksync/ecosire/ecosiretest"
+	"github.com/ecosire/stocksync/internal/racetest"
 )
 
 // Never more than the limit, whatever the ways take, in whatever windows, by
@@ -100,6 +101,9 @@ func TestNeverMoreThanTheLimit(t *testing.T) {
 
 func TestTheQuotaIsUsedUp(t *testing.T) {
 	for _, u := range []channel.Urgency{channel.Urgent, channel.Background} {
+		if racetest.Short() && u == channel.Urgent {
+			continue // takes long under the race detector
+		}
 		synctest.Test(t, func(t *testing.T) {
 			s, _ := server(30_000)
 			time.Sleep(300 * time.Millisecond) // windows do not begin with a second

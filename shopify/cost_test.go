@@ -17,6 +17,7 @@ import (
 
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/channel/channeltest"
+	"github.com/ecosire/stocksync/internal/racetest"
 	"github.com/ecosire/stocksync/shopify/shopifytest"
 )
 
@@ -221,6 +222,9 @@ func TestOddPointsAreBelievedUpToABound(t *testing.T) {
 		"beyond a float":       `{"maximumAvailable":2000,"currentlyAvailable":-1e999,"restoreRate":100}`,
 	} {
 		t.Run(name, func(t *testing.T) {
+			if name != "hugely negative" {
+				racetest.Long(t)
+			}
 			synctest.Test(t, func(t *testing.T) {
 				shop := shopifytest.New(shopifytest.Config{Bucket: 1e6, RestoreRate: 1e6})
 				var log bytes.Buffer

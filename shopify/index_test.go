@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+
+	"github.com/ecosire/stocksync/internal/racetest"
 )
 
 func items(x *index, sku string) []uint64 {
@@ -86,6 +88,7 @@ func TestTheHashOfAnSKU(t *testing.T) {
 
 // What an index finds is what was added and not dropped.
 func TestIndexAgainstAMap(t *testing.T) {
+	racetest.Long(t)
 	x := newIndex()
 	want := map[string]map[uint64]bool{}
 	r := rand.New(rand.NewPCG(1, 2))

@@ -18,6 +18,7 @@ import (
 
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/channel/channeltest"
+	"github.com/ecosire/stocksync/internal/racetest"
 	"github.com/ecosire/stocksync/shopify/shopifytest"
 )
 
@@ -367,16 +368,16 @@ func TestBulkResultWithoutACountIsNotWhole(t *testing.T) {
 
 // The beginning of very many SKUs spoils neither its batch nor the day.
 func TestSKUWhoseSearchFindsTooMany(t *testing.T) {
+	racetest.Long(t)
 	synctest.Test(t, func(t *testing.T) {
 		shop := shopifytest.New(shopifytest.Config{Bucket: 1e6, RestoreRate: 1e6})
 		var log bytes.Buffer
 		ch := open(t, shop, func(c *Config, _ *ChannelConfig) { c.Logger = logger(&log) })
-		items := make([]shopifytest.Item, 25_000)
-		for i := range items {
-			items[i].SKU = fmt.Sprintf("LONG-%05d", i)
+		var items []shopifytest.Item
+		for i := range 25_000 {
+			items = append(items, shopifytest.Item{SKU: fmt.Sprintf("LONG-%05d", i)})
 		}
-		shop.Add(items...)
-		shop.Add(shopifytest.Item{SKU: "LONG", Available: 9})
+		shop.Add(append(items, shopifytest.Item{SKU: "LONG", Available: 9})...)
 		skus := append(stock(shop, 24), "LONG")
 		shop.Forget()
 		got := levels(t, ch, skus...)

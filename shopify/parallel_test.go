@@ -14,6 +14,7 @@ import (
 
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/channel/channeltest"
+	"github.com/ecosire/stocksync/internal/racetest"
 	"github.com/ecosire/stocksync/shopify/shopifytest"
 )
 
@@ -86,6 +87,9 @@ func TestItemsAreListedOrSearchedForByWhatIsSooner(t *testing.T) {
 		{3000, 1500, 12, 0},
 	} {
 		t.Run(fmt.Sprintf("%d products, %d points gone", tt.products, tt.drained), func(t *testing.T) {
+			if tt.products > 500 {
+				racetest.Long(t)
+			}
 			synctest.Test(t, func(t *testing.T) {
 				shop := shopifytest.New(shopifytest.Config{Latency: 200 * time.Millisecond})
 				ch := open(t, shop)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/channel/channeltest"
+	"github.com/ecosire/stocksync/internal/racetest"
 	"github.com/ecosire/stocksync/shopify/shopifytest"
 )
 
@@ -93,6 +94,7 @@ func cutFrom(row, part string) string {
 
 // A good answer, one row of which is broken: exactly that product fails.
 func TestOneBrokenRow(t *testing.T) {
+	racetest.Long(t)
 	require.GreaterOrEqual(t, len(brokenRows), 40)
 	for name, breakRow := range brokenRows {
 		t.Run(name, func(t *testing.T) {
@@ -214,6 +216,9 @@ func TestItemThatTheShopStumblesOver(t *testing.T) {
 		"bad request":   {Status: 400},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if name != "cut" {
+				racetest.Long(t)
+			}
 			synctest.Test(t, func(t *testing.T) {
 				shop := shopifytest.New(shopifytest.Config{})
 				ch := open(t, shop)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/channel/channeltest"
+	"github.com/ecosire/stocksync/internal/racetest"
 	"github.com/ecosire/stocksync/shopify/shopifytest"
 )
 
@@ -95,6 +96,7 @@ func TestSecretsAreUnreachableForPrinting(t *testing.T) {
 
 // Whatever the shop says, it makes no line of its own, and shows no token.
 func TestTextsOfTheShopAreBoundedAndClean(t *testing.T) {
+	racetest.Long(t)
 	for name, token := range map[string]TokenSource{"token": StaticToken(secret), "source of the host's own": hostToken(secret)} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

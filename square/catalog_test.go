@@ -16,6 +16,7 @@ import (
 
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/channel/channeltest"
+	"github.com/ecosire/stocksync/internal/racetest"
 	"github.com/ecosire/stocksync/square/squaretest"
 )
 
@@ -32,6 +33,7 @@ func searches(t *testing.T, till *squaretest.Server) (bodies []searchBody) {
 }
 
 func TestTrapPagesAreOfAnyLength(t *testing.T) {
+	racetest.Long(t)
 	for _, uneven := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			till := squaretest.New(squaretest.Config{UnevenPages: uneven})

@@ -15,6 +15,7 @@ import (
 
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/channel/channeltest"
+	"github.com/ecosire/stocksync/internal/racetest"
 	"github.com/ecosire/stocksync/square/squaretest"
 )
 
@@ -22,6 +23,9 @@ import (
 // Square does not document turned the other way.
 func doubtful(t *testing.T, turn func(*squaretest.Doubts), run func(t *testing.T, cfg squaretest.Config)) {
 	for _, other := range []bool{false, true} {
+		if racetest.Short() && !other {
+			continue
+		}
 		t.Run(map[bool]string{false: "the likely way", true: "the other way"}[other], func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				cfg := squaretest.Config{}

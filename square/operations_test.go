@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/internal/racetest"
 	"github.com/ecosire/stocksync/square/squaretest"
 )
 
@@ -54,6 +55,7 @@ func TestIgnoreUnchangedIsNeverLeftOut(t *testing.T) {
 // Whatever the package does, it uses these operations only: it never writes
 // the catalog.
 func TestTrapNoOtherOperations(t *testing.T) {
+	racetest.Long(t)
 	synctest.Test(t, func(t *testing.T) {
 		till := squaretest.New(squaretest.Config{})
 		skus := stock(till, 1100)

@@ -17,6 +17,7 @@ import (
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/channel/channeltest"
 	"github.com/ecosire/stocksync/ecosire"
+	"github.com/ecosire/stocksync/internal/racetest"
 	"github.com/ecosire/stocksync/syncer"
 )
 
@@ -91,7 +92,7 @@ func TestAlarmWhenEventsStop(t *testing.T) {
 		cfg := syncer.Config{Source: source, Queue: q, Webhooks: hooks, Hooks: b.hooks(), Schedule: syncer.Never(), Journal: time.Hour * 24}
 		s := unguardedly(t, cfg, shop("a", 5))
 		stop := running(t, s)
-		pass(48 * time.Hour) // a quiet weekend
+		pass(racetest.Size(48*time.Hour, time.Hour)) // a quiet weekend
 		assert.Empty(t, b.heard())
 
 		// Events come, late or early; two changes have none.
@@ -109,7 +110,7 @@ func TestAlarmWhenEventsStop(t *testing.T) {
 		}
 		pass(20 * time.Minute)
 		source.move("p0", "p1")
-		pass(20 * time.Hour)
+		pass(racetest.Size(20*time.Hour, time.Hour))
 		assert.Empty(t, b.heard())
 		began := time.Now()
 		source.move("p2")
@@ -158,7 +159,7 @@ func TestAlarmWhenASecretFails(t *testing.T) {
 			deliver(s.WebhookHandler(), secret, event("p0"))
 			pass(wait)
 		}
-		for range 8 { // a stranger now and then, and genuine ones between
+		for range racetest.Size(8, 2) { // a stranger now and then, and genuine ones between
 			send("forged", time.Second)
 			send("forged", time.Minute)
 			send("s3cret", time.Hour)
@@ -334,22 +335,20 @@ func TestAlarmWhenClocksDisagree(t *testing.T) {
 	})
 }
 
-// weekly is a schedule.
-type weekly struct{}
+// rarely is a schedule.
+type rarely struct{}
 
-func (weekly) Next(t time.Time) time.Time {
-	return t.Truncate(7 * 24 * time.Hour).Add(7 * 24 * time.Hour)
+func (rarely) Next(t time.Time) time.Time {
+	return t.Truncate(3 * 24 * time.Hour).Add(3 * 24 * time.Hour)
 }
 
 func TestAlarmWhenNotReconciled(t *testing.T) {
-	if testing.Short() {
-		t.Skip("three weeks take long under the race detector")
-	}
+	long(t)
 	t.Parallel()
-	for name, schedule := range map[string]syncer.Schedule{"daily": syncer.Daily(2, 0, time.UTC), "weekly": weekly{}} {
+	for name, schedule := range map[string]syncer.Schedule{"daily": syncer.Daily(2, 0, time.UTC), "every three days": rarely{}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			soon := 8 * 24 * time.Hour // the next run is over by then
+			soon := 4 * 24 * time.Hour // the next run is over by then
 			if name == "daily" {
 				soon = 24 * time.Hour
 			}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/channel/channeltest"
+	"github.com/ecosire/stocksync/internal/racetest"
 	"github.com/ecosire/stocksync/syncer"
 )
 
@@ -31,6 +32,9 @@ func TestAReplayedDeliveryYieldsToOthers(t *testing.T) {
 		{10, 2, 3 * time.Second},        // none is, and every request has room for it
 	} {
 		t.Run(fmt.Sprint(tt.perSecond), func(t *testing.T) {
+			if tt.perSecond != 1.2 {
+				racetest.Long(t)
+			}
 			synctest.Test(t, func(t *testing.T) {
 				const n = 1000
 				e := newERP(t, n)

@@ -18,6 +18,7 @@ import (
 	"github.com/ecosire/stocksync/channel/channeltest"
 	"github.com/ecosire/stocksync/ecosire"
 	"github.com/ecosire/stocksync/ecosire/ecosiretest"
+	"github.com/ecosire/stocksync/internal/racetest"
 	"github.com/ecosire/stocksync/syncer"
 	"github.com/ecosire/stocksync/syncer/queuetest"
 )
@@ -25,6 +26,7 @@ import (
 // A deploy in the middle of the night's run: the next process goes on where it
 // was, and asks for at most one page twice.
 func TestANightGoesOn(t *testing.T) {
+	racetest.Long(t)
 	synctest.Test(t, func(t *testing.T) {
 		erp := ecosiretest.New(ecosiretest.Config{Latency: 100 * time.Millisecond})
 		m := channeltest.NewMemory("a")
@@ -247,6 +249,7 @@ func TestANightDoesNotGoOn(t *testing.T) {
 // The hours are too short for the catalogue: the run rests, and goes on when
 // they begin again.
 func TestANightRests(t *testing.T) {
+	racetest.Long(t)
 	synctest.Test(t, func(t *testing.T) {
 		source, m := pagedSource(6000) // ten minutes
 		q := syncer.NewMemoryQueue()

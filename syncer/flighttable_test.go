@@ -8,10 +8,13 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/ecosire/stocksync/internal/racetest"
 )
 
 // A table holds what a map would, however its positions grow and shrink.
 func TestTableIsAMap(t *testing.T) {
+	racetest.Long(t)
 	r := rand.New(rand.NewPCG(1, 0))
 	var table table
 	model := make(map[string]position)

@@ -1,6 +1,7 @@
 package syncer_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync/atomic"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/channel/channeltest"
+	"github.com/ecosire/stocksync/internal/racetest"
 	"github.com/ecosire/stocksync/syncer"
 )
 
@@ -49,10 +51,10 @@ func TestNobodyLooksForAMonth(t *testing.T) {
 		deploys  time.Duration // how often the process starts anew; 0 means never
 		down     bool          // whether another channel is down
 	}{
-		{name: "nightly", products: 1000, days: 30},
-		{name: "nightly, 10 products", products: 10, days: 30},
+		{name: "nightly", products: 1000, days: 8},
+		{name: "nightly, 10 products", products: 10, days: 8},
 		{name: "nightly, 20 products", products: 20, days: 30},
-		{name: "nightly, 100 products", products: 100, days: 30},
+		{name: "nightly, 100 products", products: 100, days: 8},
 		{name: "hourly", products: 1000, days: 3, cfg: syncer.Config{Schedule: hourly}},
 		{name: "hourly, 30 products", products: 30, days: 4, cfg: syncer.Config{Schedule: hourly}},
 		{name: "a crash loop that reconciles at each start", products: 300, days: 3, cfg: syncer.Config{ReconcileAtStart: true}, deploys: time.Hour},
@@ -76,10 +78,7 @@ func TestNobodyLooksForAMonth(t *testing.T) {
 				require.NoError(t, err)
 				source.setAll(0)
 				long := time.Duration(tt.days) * 24 * time.Hour
-				life := tt.deploys
-				if life == 0 {
-					life = long
-				}
+				life := cmp.Or(tt.deploys, long)
 				for end := time.Now().Add(long); time.Now().Before(end); {
 					stop := running(t, configure(t, cfg, channels...))
 					pass(life)
@@ -129,6 +128,9 @@ func TestABadImportByEvents(t *testing.T) {
 		{"a hundred times as much", 10, 1000, true, 300, 1000},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			if tt.products == 1000 && tt.counted {
+				racetest.Long(t)
+			}
 			synctest.Test(t, func(t *testing.T) {
 				source, m := catalogue(tt.products)
 				for i := range tt.products {

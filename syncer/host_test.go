@@ -16,6 +16,7 @@ import (
 
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/channel/channeltest"
+	"github.com/ecosire/stocksync/internal/racetest"
 	"github.com/ecosire/stocksync/syncer"
 )
 
@@ -240,7 +241,7 @@ func TestADeafSourceIsNotAskedAgain(t *testing.T) {
 		source, a := &slowSource{stock: newStock(5), release: make(chan struct{})}, shop("a", 1)
 		s := configure(t, syncer.Config{Source: source, Patience: time.Minute}, a)
 		stop := running(t, s)
-		for range 24 {
+		for range racetest.Size(24, 4) {
 			require.NoError(t, s.Notify(t.Context(), "p0"))
 			pass(time.Hour)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -426,6 +427,7 @@ func second[T any](_ T, err error) error { return err }
 
 // A schedule whose next time has passed already makes no endless run.
 func TestAScheduleThatStandsStillIsNoLoop(t *testing.T) {
+	racetest.Long(t)
 	synctest.Test(t, func(t *testing.T) {
 		source := newStock(90)
 		defer running(t, configure(t, syncer.Config{Source: source, Schedule: standing{}}, shop("a", 1)))()

@@ -269,7 +269,7 @@ func TestTheJournalIsBounded(t *testing.T) {
 			}
 			return n
 		}
-		for n := range 40 {
+		for n := range 30 {
 			for i := range products {
 				source.put(fmt.Sprintf("p%d", i), fmt.Sprintf("SKU-%d", i), 10+n)
 			}
@@ -278,7 +278,7 @@ func TestTheJournalIsBounded(t *testing.T) {
 			pass(time.Minute)
 		}
 		assert.InDelta(t, 22_500, count(), 2500)
-		assert.Equal(t, 49, entries(t, s, "p7")[0].Wanted, "the newest stay")
+		assert.Equal(t, 39, entries(t, s, "p7")[0].Wanted, "the newest stay")
 		pass(25 * time.Hour)
 		assert.Empty(t, entries(t, s, "p7"), "what is too old is not told")
 		_, err := s.Reconcile(t.Context())

@@ -14,6 +14,7 @@ import (
 
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/channel/channeltest"
+	"github.com/ecosire/stocksync/internal/racetest"
 	"github.com/ecosire/stocksync/syncer"
 )
 
@@ -182,6 +183,7 @@ func TestNoMarkIsLostWhileKitsPanics(t *testing.T) {
 
 // A kit with a part that does not exist is given up like a product that does not.
 func TestAKitOfWhatDoesNotExistIsGivenUp(t *testing.T) {
+	racetest.Long(t)
 	synctest.Test(t, func(t *testing.T) {
 		source, m := newStock(10), shop("a", 1)
 		s := selling(t, source, m, kitOf("KIT", "p0", "nothing"))

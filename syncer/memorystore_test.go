@@ -10,11 +10,14 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/ecosire/stocksync/internal/racetest"
 )
 
 // Whatever is written and removed, one by one and in ranges, a range over the
 // set is what a sorted map would be.
 func TestMemoryStoreIsASortedMap(t *testing.T) {
+	racetest.Long(t)
 	ctx := t.Context()
 	var s memoryStore
 	random := rand.New(rand.NewPCG(7, 8))

@@ -14,6 +14,7 @@ import (
 
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/channel/channeltest"
+	"github.com/ecosire/stocksync/internal/racetest"
 	"github.com/ecosire/stocksync/syncer"
 	"github.com/ecosire/stocksync/syncer/queuetest"
 )
@@ -51,6 +52,7 @@ func (c *counted) Changes(context.Context, string) ([]string, string, error) {
 // Three replicas make one reconciliation a day, and watch as one does. One that
 // its leader's death cuts off is made up, the very first one, too.
 func TestReplicasReconcileOnceADay(t *testing.T) {
+	racetest.Long(t)
 	synctest.Test(t, func(t *testing.T) {
 		server, source, m := queuetest.NewServer(leaseTime), &counted{stock: newStock(1, 2), long: 5 * time.Minute}, shop("shop", 2)
 		cfg := syncer.Config{Source: source, Targets: targets(m), Schedule: syncer.Daily(2, 0, time.UTC), Grace: time.Second}

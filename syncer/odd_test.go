@@ -12,11 +12,13 @@ import (
 
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/channel/channeltest"
+	"github.com/ecosire/stocksync/internal/racetest"
 	"github.com/ecosire/stocksync/syncer"
 )
 
 // An id that can never be asked for is tried again for ever.
 func TestAnIDThatCannotBeAskedForIsGivenUp(t *testing.T) {
+	racetest.Long(t)
 	synctest.Test(t, func(t *testing.T) {
 		e := newERP(t, 1)
 		var retries, gave atomic.Int64

@@ -13,12 +13,14 @@ import (
 
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/channel/channeltest"
+	"github.com/ecosire/stocksync/internal/racetest"
 	"github.com/ecosire/stocksync/syncer"
 )
 
 // Many products that are marked again and again, each at its own moments, cost
 // as little together as one, and each is shown as often as if it were alone.
 func TestManyReplayedDeliveriesCostLittle(t *testing.T) {
+	racetest.Long(t)
 	synctest.Test(t, func(t *testing.T) {
 		const n = 10
 		e := newERP(t, n)

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/internal/racetest"
 )
 
 // A market is a channel that accepts quantities at once, and shows them after a
@@ -93,7 +94,10 @@ func (n sevens) Stock(_ context.Context, ids ...string) iter.Seq2[channel.Stock,
 }
 
 func TestAFirstSyncIsWrittenOnceHoweverLarge(t *testing.T) {
-	const n = 30_000
+	n := 30_000
+	if racetest.Short() {
+		n = 3_000
+	}
 	synctest.Test(t, func(t *testing.T) {
 		m := &market{lag: time.Hour, items: make(map[string]offer)}
 		s, err := New(Config{Source: sevens(n), Targets: []Target{{Channel: m}}, Schedule: Never()})

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/channel/channeltest"
+	"github.com/ecosire/stocksync/internal/racetest"
 	"github.com/ecosire/stocksync/syncer"
 )
 
@@ -253,9 +254,10 @@ func TestTwoReconciliationsNeverOverlap(t *testing.T) {
 
 func TestASlowChannelDoesNotDelayAReconciliation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		source, slow := catalogue(30_000)
+		n := racetest.Size(30_000, 6_000)
+		source, slow := catalogue(n)
 		fast := channeltest.NewMemory("fast")
-		for i := range 30_000 {
+		for i := range n {
 			fast.Set(fmt.Sprintf("SKU-%d", i), 1)
 			slow.Set(fmt.Sprintf("SKU-%d", i), 1)
 		}
@@ -266,7 +268,7 @@ func TestASlowChannelDoesNotDelayAReconciliation(t *testing.T) {
 			OnLevels: func(ctx context.Context, next channel.Reader, skus []string) ([]channel.Level, error) {
 				reads++
 				time.Sleep(time.Minute)
-				if n, _ := fast.Quantity("SKU-29999"); n == 10 && when == 0 {
+				if q, _ := fast.Quantity(fmt.Sprintf("SKU-%d", n-1)); q == 10 && when == 0 {
 					when = time.Since(start)
 				}
 				return next.Levels(ctx, skus)
@@ -274,8 +276,8 @@ func TestASlowChannelDoesNotDelayAReconciliation(t *testing.T) {
 		r, err := s.Reconcile(t.Context())
 		require.NoError(t, err)
 		require.NoError(t, r.Err())
-		assert.Equal(t, 30_000, r.Channels[0].Updated)
-		assert.Equal(t, 30_000, r.Channels[1].Updated)
+		assert.Equal(t, n, r.Channels[0].Updated)
+		assert.Equal(t, n, r.Channels[1].Updated)
 		assert.Less(t, when, 2*time.Minute, "the fast channel was done when the slow one had barely begun")
 		assert.Greater(t, source.asked(), 1, "what the slow one got later was read anew")
 	})
@@ -347,7 +349,7 @@ func TestCatastropheOfTheSource(t *testing.T) {
 }
 
 func TestCancellingAReconciliation(t *testing.T) {
-	for after := range 20 {
+	for after := 0; after < 20; after += racetest.Size(1, 4) {
 		synctest.Test(t, func(t *testing.T) {
 			source, m := catalogue(2000)
 			for i := range 2000 {

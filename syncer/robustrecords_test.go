@@ -11,12 +11,14 @@ import (
 
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/channel/channeltest"
+	"github.com/ecosire/stocksync/internal/racetest"
 	"github.com/ecosire/stocksync/syncer"
 )
 
 // What is remembered of the last run is a record like others: if it makes no sense
 // nothing may end.
 func TestAnUnreadableLastRunStopsNoNight(t *testing.T) {
+	racetest.Long(t)
 	synctest.Test(t, func(t *testing.T) {
 		source, a := newStock(5), shop("a", 1)
 		q := syncer.NewMemoryQueue()
@@ -68,6 +70,7 @@ func TestCallsWithoutRunKeepFlights(t *testing.T) {
 // A channel that accepts writes and does not apply them does not hold the others low
 // for ever.
 func TestAChannelThatAppliesNothingLowersNobody(t *testing.T) {
+	racetest.Long(t)
 	synctest.Test(t, func(t *testing.T) {
 		source, a, b := newStock(10), shop("a", 1), shop("b", 1)
 		a.Set("SKU-0", 8)

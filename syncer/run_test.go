@@ -15,6 +15,7 @@ import (
 
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/channel/channeltest"
+	"github.com/ecosire/stocksync/internal/racetest"
 	"github.com/ecosire/stocksync/syncer"
 )
 
@@ -44,7 +45,7 @@ func TestABurstCostsAHandfulOfRequests(t *testing.T) {
 		source, m := newStock(1, 2, 3, 4, 5, 6, 7, 8, 9, 10), shop("a", 10)
 		s := configure(t, syncer.Config{Source: source}, m)
 		defer running(t, s)()
-		for i := range 10_000 {
+		for i := range racetest.Size(10_000, 1_000) {
 			require.NoError(t, s.Notify(t.Context(), fmt.Sprintf("p%d", i%10)))
 			time.Sleep(100 * time.Microsecond)
 		}
@@ -57,6 +58,7 @@ func TestABurstCostsAHandfulOfRequests(t *testing.T) {
 }
 
 func TestManyProductsTakeFullRequests(t *testing.T) {
+	racetest.Long(t)
 	synctest.Test(t, func(t *testing.T) {
 		source, a, b := newStock(), channeltest.NewMemory("a"), channeltest.NewMemory("b")
 		s := unguardedly(t, syncer.Config{Source: source}, a, b)
@@ -101,6 +103,7 @@ func TestAMarkMadeDuringWorkIsNotLost(t *testing.T) {
 }
 
 func TestAChannelThatIsDownForAnHour(t *testing.T) {
+	racetest.Long(t)
 	synctest.Test(t, func(t *testing.T) {
 		source, a, b := newStock(), channeltest.NewMemory("a"), channeltest.NewMemory("b")
 		const products = 300

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/channel/channeltest"
+	"github.com/ecosire/stocksync/internal/racetest"
 	"github.com/ecosire/stocksync/syncer"
 )
 
@@ -49,6 +50,7 @@ func TestScheduleOffAndAtStart(t *testing.T) {
 }
 
 func TestAMissedRunIsMadeUpAtStart(t *testing.T) {
+	racetest.Long(t)
 	synctest.Test(t, func(t *testing.T) {
 		source, m := catalogue(1)
 		q := syncer.NewMemoryQueue() // stands for one that survives

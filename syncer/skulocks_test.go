@@ -8,9 +8,12 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+
+	"github.com/ecosire/stocksync/internal/racetest"
 )
 
 func TestLocksDoNotGrowWithTheCatalogue(t *testing.T) {
+	racetest.Long(t)
 	l := newSKULocks()
 	now := time.Now()
 	for page := range 10_000 {
@@ -25,6 +28,7 @@ func TestLocksDoNotGrowWithTheCatalogue(t *testing.T) {
 }
 
 func TestLocksRememberWhileAnOlderRunIsOpen(t *testing.T) {
+	racetest.Long(t)
 	l := newSKULocks()
 	start := time.Now()
 	l.begin(start) // reads, and is slow

@@ -93,9 +93,9 @@ func (q moodyQueue) Retry(ctx context.Context, at time.Time, tasks ...syncer.Tas
 // show what the source has, nothing was wrongly zeroed, and each trouble was
 // named.
 func TestAWeekInWhichEverythingGoesWrong(t *testing.T) {
-	days, products := 7, 300
+	days, products, chances, events := 7, 150, 3, 20
 	if testing.Short() {
-		days, products = 2, 100
+		days, products, chances, events = 1, 60, 2, 40 // so that each trouble comes in a day
 	}
 	t.Parallel()
 	seed := rand.Uint64()
@@ -169,18 +169,18 @@ func TestAWeekInWhichEverythingGoesWrong(t *testing.T) {
 		for range days {
 			for range 24 {
 				for name := range strings.SplitSeq("queue panic hang down source rows", " ") {
-					if chance.IntN(3) == 0 {
+					if chance.IntN(chances) == 0 {
 						m.turn(name)
 					}
 				}
-				for range 40 {
+				for range events {
 					i := chance.IntN(products)
 					id := fmt.Sprintf("p%d", i)
 					source.put(id, fmt.Sprintf("SKU-%d", i), 6+chance.IntN(20))
 					for s.Notify(t.Context(), id) != nil { // as a sender does that got 503
 						time.Sleep(time.Second)
 					}
-					time.Sleep(90 * time.Second)
+					time.Sleep(time.Hour / time.Duration(events))
 				}
 			}
 			m.calm()

@@ -19,6 +19,7 @@ import (
 	"github.com/ecosire/stocksync/channel/channeltest"
 	"github.com/ecosire/stocksync/ecosire"
 	"github.com/ecosire/stocksync/ecosire/ecosiretest"
+	"github.com/ecosire/stocksync/internal/racetest"
 	"github.com/ecosire/stocksync/syncer"
 )
 
@@ -51,6 +52,7 @@ func pct(ds []time.Duration, p int) time.Duration {
 
 // What 300 products with a fraction cost events about others, at ECOSIRE's quota.
 func TestUnreadableProductsDelayNobody(t *testing.T) {
+	racetest.Long(t)
 	for _, bad := range []int{0, 300} {
 		t.Run(fmt.Sprint(bad), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -104,12 +106,13 @@ func TestUnreadableProductsDelayNobody(t *testing.T) {
 
 // A channel that is down and filters spends a request for each product that it does not even sell.
 func TestAChannelThatIsDownAndFiltersCostsNoRequests(t *testing.T) {
+	n, sales := racetest.Size(6000, 600), racetest.Size(3600, 360)
 	for _, down := range []bool{false, true} {
 		t.Run(fmt.Sprint("down=", down), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				e := newERP(t, 6000)
+				e := newERP(t, n)
 				a, b := channeltest.NewMemory("a"), channeltest.NewMemory("b")
-				for i := range 6000 {
+				for i := range n {
 					a.Set(fmt.Sprintf("S%05d", i), 50)
 					b.Set(fmt.Sprintf("S%05d", i), 50)
 				}
@@ -133,7 +136,7 @@ func TestAChannelThatIsDownAndFiltersCostsNoRequests(t *testing.T) {
 					Targets: []syncer.Target{{Channel: a}, {Channel: out, Filter: func(s channel.Stock) bool { return s.SKU[len(s.SKU)-1] == '0' }}}}
 				s := configure(t, cfg)
 				defer running(t, s)()
-				for i := range 3600 { // two sales a second, half an hour; a tenth sold on b
+				for i := range sales { // two a second, for half an hour; a tenth sold on b
 					id := e.ids[i]
 					mu.Lock()
 					sold[id] = time.Now()
@@ -144,7 +147,7 @@ func TestAChannelThatIsDownAndFiltersCostsNoRequests(t *testing.T) {
 				}
 				pass(time.Minute)
 				mu.Lock()
-				assert.Len(t, ds, 3600)
+				assert.Len(t, ds, sales)
 				assert.Less(t, pct(ds, 99), 2*time.Second, "b down: %v", down)
 				mu.Unlock()
 			})
@@ -221,6 +224,7 @@ func (o *orderStorm) OrderProducts(ctx context.Context, id string) ([]string, er
 
 // Marks of a channel that is no longer configured.
 func TestWhatWaitedForARemovedChannelIsDropped(t *testing.T) {
+	racetest.Long(t)
 	synctest.Test(t, func(t *testing.T) {
 		q := syncer.NewMemoryQueue()
 		source := newStock(5)
@@ -238,6 +242,7 @@ func TestWhatWaitedForARemovedChannelIsDropped(t *testing.T) {
 
 // Down is found by probes that never end for a refused credential.
 func TestRefusedCredentialsAreProbedRarely(t *testing.T) {
+	racetest.Long(t)
 	synctest.Test(t, func(t *testing.T) {
 		n := 0
 		c := &channeltest.Intercept{Channel: shop("a", 1), OnLevels: func(context.Context, channel.Reader, []string) ([]channel.Level, error) {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/channel/channeltest"
+	"github.com/ecosire/stocksync/internal/racetest"
 	"github.com/ecosire/stocksync/syncer"
 )
 
@@ -93,6 +94,7 @@ func (p *pagedStock) Stock(ctx context.Context, ids ...string) iter.Seq2[channel
 
 // A channel that swallows requests holds a reconciliation for hours.
 func TestAChannelThatSwallowsRequestsDoesNotHoldTheRun(t *testing.T) {
+	racetest.Long(t)
 	synctest.Test(t, func(t *testing.T) {
 		source := &pagedStock{n: 30_000, pause: time.Second}
 		good, bad := channeltest.NewMemory("good"), channeltest.NewMemory("bad")
@@ -115,7 +117,7 @@ func TestAChannelThatSwallowsRequestsDoesNotHoldTheRun(t *testing.T) {
 	})
 }
 
-// C5: "Up" while the channel is down.
+// "Up" while the channel is down.
 func TestAChannelThatNeverAnsweredIsNotUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, m := newStock(5), shop("a", 1)
@@ -284,6 +286,7 @@ func TestAfterAConflictTheSourceIsAskedAgain(t *testing.T) {
 
 // A watcher that fails is asked more often than configured.
 func TestAFailingWatcherIsNotAskedMoreOften(t *testing.T) {
+	racetest.Long(t)
 	synctest.Test(t, func(t *testing.T) {
 		w := &failingWatcher{stock: newStock(1)}
 		s := configure(t, syncer.Config{Source: w, WatchEvery: 6 * time.Hour, Schedule: syncer.Never()}, shop("a", 1))

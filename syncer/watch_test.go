@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/internal/racetest"
 	"github.com/ecosire/stocksync/syncer"
 )
 
@@ -50,7 +51,7 @@ func TestWatching(t *testing.T) {
 
 		source.err = channel.ErrUnavailable
 		stop = running(t, configure(t, syncer.Config{Source: source, Queue: q, WatchEvery: time.Second}, m))
-		pass(24 * time.Hour)
+		pass(racetest.Size(24*time.Hour, 2*time.Hour))
 		stop()
 		assert.Equal(t, "11", source.calls[2], "the cursor is kept in the queue")
 		assert.Less(t, len(source.calls), 40, "a failing watcher is asked ever more rarely")

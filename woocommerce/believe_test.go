@@ -13,6 +13,7 @@ import (
 
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/channel/channeltest"
+	"github.com/ecosire/stocksync/internal/racetest"
 	"github.com/ecosire/stocksync/woocommerce"
 	"github.com/ecosire/stocksync/woocommerce/woocommercetest"
 )
@@ -31,6 +32,7 @@ func syncTo(t *testing.T, ch *woocommerce.Channel, quantity int, skus ...string)
 
 // The shop answers with the new quantity and shows the old one.
 func TestAcceptedIsNotBelievedTwice(t *testing.T) {
+	racetest.Long(t)
 	synctest.Test(t, func(t *testing.T) {
 		shop := woocommercetest.New(woocommercetest.Config{})
 		skus := simple(shop, 20)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/channel/channeltest"
+	"github.com/ecosire/stocksync/internal/racetest"
 	"github.com/ecosire/stocksync/woocommerce"
 	"github.com/ecosire/stocksync/woocommerce/woocommercetest"
 )
@@ -211,6 +212,7 @@ func TestWritesThatAllFailAreFew(t *testing.T) {
 
 // A product that PHP dies of is written last and alone, and soon given up.
 func TestOneProductThatBreaksBatches(t *testing.T) {
+	racetest.Long(t)
 	synctest.Test(t, func(t *testing.T) {
 		shop := woocommercetest.New(woocommercetest.Config{RequestTime: 45 * time.Millisecond, ItemWriteTime: 20 * time.Millisecond})
 		skus := simple(shop, 1000)

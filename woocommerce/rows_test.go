@@ -12,6 +12,7 @@ import (
 
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/channel/channeltest"
+	"github.com/ecosire/stocksync/internal/racetest"
 	"github.com/ecosire/stocksync/woocommerce"
 	"github.com/ecosire/stocksync/woocommerce/woocommercetest"
 )
@@ -66,6 +67,7 @@ func breakRow(sku, field, value string) channeltest.Fault {
 
 // A good page of which one row is broken: exactly that product fails.
 func TestOneBrokenRowIsOneBrokenProduct(t *testing.T) {
+	racetest.Long(t)
 	require.GreaterOrEqual(t, len(broken), 40)
 	for _, b := range broken {
 		t.Run(b.field+" "+b.value, func(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/channel/channeltest"
+	"github.com/ecosire/stocksync/internal/racetest"
 	"github.com/ecosire/stocksync/woocommerce"
 	"github.com/ecosire/stocksync/woocommerce/woocommercetest"
 )
@@ -49,6 +50,9 @@ func TestOnePoisonedSKU(t *testing.T) {
 		"403 HTML":         {Status: 403, Body: page},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if name != "half" {
+				racetest.Long(t)
+			}
 			synctest.Test(t, func(t *testing.T) {
 				shop := woocommercetest.New(woocommercetest.Config{RequestTime: 45 * time.Millisecond, ItemReadTime: 2 * time.Millisecond})
 				skus := simple(shop, 1000)

@@ -19,6 +19,7 @@ import (
 	"github.com/ecosire/stocksync/channel/channeltest"
 	"github.com/ecosire/stocksync/ecosire"
 	"github.com/ecosire/stocksync/ecosire/ecosiretest"
+	"github.com/ecosire/stocksync/internal/racetest"
 	"github.com/ecosire/stocksync/syncer"
 )
 
@@ -112,9 +113,7 @@ func (m *market) calls(operations ...string) (n int) {
 // and the time until what it accepted shows; on top comes the time in which
 // more updates might have come.
 func TestAmazon(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes long under the race detector")
-	}
+	long(t)
 	const n = 10_000
 	out := newTable("amazon", "job, for 10,000 listings", "searches", "writes", "time", "bound", "ratio")
 	row := func(job string, m *market, took, bound time.Duration) {
@@ -227,6 +226,7 @@ func (m *market) accepted(t *testing.T, events, perMinute int) (delays []time.Du
 }
 
 func TestAmazonAcceptsEventsSoonDuringAReconciliation(t *testing.T) {
+	racetest.Long(t)
 	synctest.Test(t, func(t *testing.T) {
 		m := newMarket(t, 10_000, Percent, 0, 0)
 		d := m.accepted(t, 1000, 100)

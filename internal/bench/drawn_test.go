@@ -24,9 +24,7 @@ func between(random *rand.Rand, low, high float64) float64 {
 
 // Virtual time depends on no machine.
 func TestCatalogueOfAnySize(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes long under the race detector")
-	}
+	long(t)
 	random := drawn(t)
 	for _, n := range []int{100 + random.IntN(5_901), int(between(random, 100, 6_000)), 6_001 + random.IntN(7_000)} {
 		t.Run(number(n), func(t *testing.T) { measure(t, n, Both).within(t) })
@@ -41,9 +39,7 @@ func TestCatalogueOfAnySize(t *testing.T) {
 
 // How late events are, at any rate that the quota can carry.
 func TestEventsOfAnyRate(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes long under the race detector")
-	}
+	long(t)
 	random := drawn(t)
 	for _, l := range []load{
 		{between(random, 0.05, 40), 300, alone, 1600 * time.Millisecond},

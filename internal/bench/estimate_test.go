@@ -10,12 +10,14 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecosire/stocksync/internal/racetest"
 	"github.com/ecosire/stocksync/syncer"
 )
 
 // What Progress says about the end of a run is right to within seconds, of the
 // minutes that the quota makes it take.
 func TestTheEstimateOfTheEnd(t *testing.T) {
+	racetest.Long(t)
 	synctest.Test(t, func(t *testing.T) {
 		const n = 25_000
 		var mu sync.Mutex

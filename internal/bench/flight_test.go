@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/internal/racetest"
 	"github.com/ecosire/stocksync/shopify"
 	"github.com/ecosire/stocksync/shopify/shopifytest"
 	"github.com/ecosire/stocksync/syncer"
@@ -79,7 +80,10 @@ func deliveringWorld(t *testing.T, n, units int, cron time.Duration, edit func(*
 // A sale in one shop leaves the other one soon, although ECOSIRE does not know
 // of it for five minutes, and nothing changes when it does.
 func TestASaleLeavesTheOtherShopSoon(t *testing.T) {
-	const sales = 100
+	sales := 100
+	if racetest.Short() {
+		sales = 15
+	}
 	for _, tt := range []struct {
 		name   string
 		from   Channels
@@ -132,7 +136,10 @@ func TestASaleLeavesTheOtherShopSoon(t *testing.T) {
 // An event costs what it did before there was anything in flight, and a sale in
 // a shop that ECOSIRE books later a few reads more, but no more writes.
 func TestRequestsOfSales(t *testing.T) {
-	const sales = 50
+	sales := 50
+	if racetest.Short() {
+		sales = 5
+	}
 	requests := func(t *testing.T, units int, inShop bool, edit func(*syncer.Config)) (perSale [3]float64) {
 		synctest.Test(t, func(t *testing.T) {
 			// The shops are asked every few minutes whether their webhooks are there.
@@ -166,7 +173,7 @@ func TestRequestsOfSales(t *testing.T) {
 			assert.Zero(t, n, example)
 			e, s, c := w.Requests()
 			for i, n := range []int{e, s, c} {
-				perSale[i] = float64(n-int(asked[i].Load())) / sales
+				perSale[i] = float64(n-int(asked[i].Load())) / float64(sales)
 			}
 		})
 		return perSale

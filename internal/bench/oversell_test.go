@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/internal/racetest"
 	"github.com/ecosire/stocksync/syncer"
 )
 
@@ -324,6 +325,7 @@ func (k dayKind) ways() []dayWay {
 // What units in flight promise. An ordinary test lives through one day of each
 // kind, a short one through one alone, and a full one through twenty.
 func TestOversellKeepsItsPromises(t *testing.T) {
+	racetest.Long(t)
 	delays := imports
 	if mode != "full" {
 		delays = imports[3:]

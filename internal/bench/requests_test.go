@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecosire/stocksync/channel/channeltest"
+	"github.com/ecosire/stocksync/internal/racetest"
 	"github.com/ecosire/stocksync/syncer"
 )
 
@@ -23,6 +24,7 @@ func mentions(word string) func(channeltest.Request) bool {
 // A change that spends more requests than these fails here. One that spends
 // fewer may lower them.
 func TestRequestsOfAReconciliation(t *testing.T) {
+	racetest.Long(t)
 	const n = 1_000
 	for fill, most := range map[Fill]struct{ shopifyWrites, wooWrites int }{
 		Agreed: {0, 0}, Percent: {2, 2}, Off: {4, 10}, Fresh: {4, 10},
@@ -90,12 +92,14 @@ func TestRequestsOfEvents(t *testing.T) {
 
 // Virtual time depends on no machine.
 func TestAReconciliationKeepsToItsBound(t *testing.T) {
+	racetest.Long(t)
 	const n = 10_000
 	r := reconcile(t, n, Both, Percent, false)
 	assert.LessOrEqual(t, r.took.Seconds()/Bound(n, Percent.Differing(n), Both).Seconds(), 1.05)
 }
 
 func TestEventsAreVisibleSoonDuringAReconciliation(t *testing.T) {
+	racetest.Long(t)
 	d := latency(t, 1_500, 10, newShop)
 	assert.LessOrEqual(t, p99(d.shopify), 2*time.Second)
 	assert.LessOrEqual(t, p99(d.woocommerce), 2200*time.Millisecond, "2 s, give or take some order of goroutines")

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecosire/stocksync/internal/racetest"
 	"github.com/ecosire/stocksync/syncer"
 )
 
@@ -53,6 +54,7 @@ func restarts(t *testing.T, n, times int) (d delays) {
 // The first event after a restart is as soon visible as others, although no item
 // is known yet: it costs one search more.
 func TestTheFirstEventAfterARestart(t *testing.T) {
+	racetest.Long(t)
 	d := restarts(t, 2_000, 30)
 	usual := latency(t, 100, 1, alone)
 	t.Log("p50", p50(d.shopify), "p99", p99(d.shopify), "usually", p50(usual.shopify), p99(usual.shopify))

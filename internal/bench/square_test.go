@@ -61,9 +61,7 @@ func newTillWorld(t testing.TB, n int, fill Fill) *tillWorld {
 // never counted is read twice before that is believed. The client begins with five
 // requests a second and goes up to ten. ECOSIRE's quota is left out, since it is slower.
 func TestSquare(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes long under the race detector")
-	}
+	long(t)
 	const n = 10_000
 	out := newTable("square", "job, for 10,000 variations", "searches", "reads", "writes", "least", "ratio", "time")
 	for _, fill := range []Fill{Agreed, Percent, Off, Fresh} {

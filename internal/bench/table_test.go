@@ -27,6 +27,15 @@ func measured(t testing.TB) {
 	}
 }
 
+// long leaves a test to the run without -short: under the race detector it takes
+// ten times as long, and what it counts, in virtual time, is the same.
+func long(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("takes long under the race detector")
+	}
+}
+
 // A measurement is a table that is printed when the test ends.
 type measurement struct{ *table.Table }
 

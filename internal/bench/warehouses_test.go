@@ -11,6 +11,7 @@ import (
 	"github.com/ecosire/stocksync/channel/channeltest"
 	"github.com/ecosire/stocksync/ecosire"
 	"github.com/ecosire/stocksync/ecosire/ecosiretest"
+	"github.com/ecosire/stocksync/internal/racetest"
 	"github.com/ecosire/stocksync/syncer"
 )
 
@@ -18,6 +19,7 @@ import (
 // docs/performance.md says fails here, whatever number of channels, names, packs
 // and kits there are.
 func TestRequestsByWarehouses(t *testing.T) {
+	racetest.Long(t)
 	const n = 1_000
 	for _, tt := range []struct{ warehouses, catalogue, kits, event, burst int }{
 		{0, 10, 1, 1, 1}, {1, 12, 1, 1, 1}, {3, 40, 4, 4, 4}, {10, 110, 11, 11, 11},

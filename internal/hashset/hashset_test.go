@@ -14,6 +14,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/ecosire/stocksync/internal/racetest"
 )
 
 // fill adds n strings, each twice, and checks every answer.
@@ -108,6 +110,7 @@ func TestAPlaceIsFoundInAReadOrTwo(t *testing.T) {
 }
 
 func TestWhatDoesNotFitGoesToAFile(t *testing.T) {
+	racetest.Long(t)
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", dir)
 	for _, n := range []int{1_000, 10_000, 50_000} {

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecosire/stocksync/internal/racetest"
 	"github.com/ecosire/stocksync/shopify/shopifytest"
 )
 
@@ -129,6 +130,7 @@ func TestOnly25000ObjectsCanBePagedThrough(t *testing.T) {
 
 // A shop with 100,000 items must not make the tests of its users slow.
 func TestManyItems(t *testing.T) {
+	racetest.Long(t)
 	s := shopifytest.New(shopifytest.Config{Bucket: 1e9})
 	items := make([]shopifytest.Item, 100_000)
 	for i := range items {

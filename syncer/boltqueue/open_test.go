@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/ecosire/stocksync/internal/racetest"
 	"github.com/ecosire/stocksync/syncer"
 )
 
@@ -197,8 +198,11 @@ func TestFlippedBytes(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	var reported int
 	step := 500 // every byte takes minutes
-	if os.Getenv("BOLTQUEUE_EVERY_BYTE") != "" {
+	switch {
+	case os.Getenv("BOLTQUEUE_EVERY_BYTE") != "":
 		step = 1
+	case racetest.Short():
+		step = 1_000
 	}
 	for at := 0; at < len(good); at += 1 + random.IntN(step) {
 		bad := append([]byte{}, good...)
@@ -266,6 +270,7 @@ func TestOtherDatabasesAreRefused(t *testing.T) {
 
 // What bbolt calls sound, verify must too.
 func TestVerifyAcceptsEveryStateOfAFile(t *testing.T) {
+	racetest.Long(t)
 	path := filepath.Join(t.TempDir(), "queue.db")
 	q := openAt(t, path)
 	q.db.NoSync = true

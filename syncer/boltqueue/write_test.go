@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/ecosire/stocksync/internal/racetest"
 	"github.com/ecosire/stocksync/syncer"
 )
 
@@ -162,6 +163,7 @@ func TestClose(t *testing.T) {
 }
 
 func TestTheFileDoesNotGrowWithChurn(t *testing.T) {
+	racetest.Long(t)
 	path := filepath.Join(t.TempDir(), "queue.db")
 	q := openAt(t, path)
 	q.db.NoSync = true

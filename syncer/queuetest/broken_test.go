@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecosire/stocksync/internal/racetest"
 	"github.com/ecosire/stocksync/syncer"
 	"github.com/ecosire/stocksync/syncer/queuetest"
 )
@@ -412,6 +413,7 @@ func TestBroken(t *testing.T) {
 }
 
 func TestBrokenQueuesFail(t *testing.T) {
+	racetest.Long(t)
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestBroken$", "-test.v")
 	cmd.Env = append(os.Environ(), inside+"=1")
 	out, err := cmd.CombinedOutput()
