@@ -154,3 +154,19 @@ func TestWorkThatOutlastsItsLeaderGoesOn(t *testing.T) {
 		b.stop()
 	})
 }
+
+// A queue of a process's own has no terms that anybody hears of.
+func TestAnOwnQueueHasNoTerms(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := unguardedly(t, syncer.Config{Source: newStock(5), Hooks: syncer.Hooks{
+			Leading: func(context.Context, syncer.LeaderInfo) { assert.Fail(t, "leads") },
+			Deposed: func(context.Context, uint64, bool) { assert.Fail(t, "leads no longer") },
+		}}, shop("a", 1))
+		stop := running(t, s)
+		pass(time.Minute)
+		h, err := s.Health(t.Context())
+		require.NoError(t, err)
+		assert.Empty(t, h.Role)
+		stop()
+	})
+}
