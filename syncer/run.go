@@ -141,7 +141,6 @@ func (s *Syncer) adopt(ctx context.Context) error {
 		}
 	}
 	t := tenureOf(ctx)
-	t.newChannels = false
 	records := make([]Record, len(s.targets))
 	for i, target := range s.targets {
 		value, old := known[target.name]

@@ -76,6 +76,22 @@ func (q *torn) Records(ctx context.Context, set, from string) iter.Seq2[Record, 
 	}
 }
 
+func (q *torn) Lease(ctx context.Context, lane string, n int) ([]Task, error) {
+	if err := q.err("Lease", lane); err != nil {
+		return nil, err
+	}
+	return q.MemoryQueue.Lease(ctx, lane, n)
+}
+
+func (q *torn) Ack(ctx context.Context, tasks ...Task) error {
+	for _, t := range tasks {
+		if err := q.err("Ack", t.Lane); err != nil {
+			return err
+		}
+	}
+	return q.MemoryQueue.Ack(ctx, tasks...)
+}
+
 // A term begins when all that earlier ones have left was taken over, however long
 // that takes; one that ends before that has not begun.
 func TestATermBeginsWhenAllIsTakenOver(t *testing.T) {
@@ -154,4 +170,50 @@ func TestACallNeedsWhatTheStoreHas(t *testing.T) {
 			assert.Equal(t, 1, writes)
 		})
 	}
+}
+
+// Who pauses a channel is told if that is not kept, or if it is not known whether it
+// is paused already; so is who resumes it.
+func TestAPauseThatIsNotKeptIsNone(t *testing.T) {
+	q := &torn{MemoryQueue: NewMemoryQueue()}
+	s, err := New(Config{Source: sevens(1), Queue: q, Targets: []Target{{Channel: channeltest.NewMemory("a")}}})
+	require.NoError(t, err)
+	for _, part := range []storePart{{"Records", pauseSet}, {"Save", pauseSet}} {
+		q.tear(part)
+		require.ErrorContains(t, s.Pause(t.Context(), "a", "ann"), "bad sector")
+		require.NoError(t, s.targets[0].pause.err(), part)
+	}
+	q.tear(storePart{})
+	require.NoError(t, s.Pause(t.Context(), "a", "ann"))
+	for _, part := range []storePart{{"Records", pauseSet}, {"Save", pauseSet}} {
+		q.tear(part)
+		require.ErrorContains(t, s.Resume(t.Context(), "a", "ann"), "bad sector")
+		require.ErrorIs(t, s.targets[0].pause.err(), ErrPaused, part)
+	}
+}
+
+// Who leads again believes nothing of what it knew before: another has worked since.
+func TestWhoLeadsAgainReadsWhatAnotherFound(t *testing.T) {
+	q := &torn{MemoryQueue: NewMemoryQueue()}
+	process := func() *Syncer {
+		s, err := New(Config{Source: sevens(1), Queue: q, Targets: []Target{{Channel: channeltest.NewMemory("a")}}})
+		require.NoError(t, err)
+		return s
+	}
+	first, second := process(), process()
+	for _, s := range []*Syncer{first, second} {
+		require.NoError(t, s.targets[0].loadGuard(t.Context(), s))
+		require.NoError(t, s.doubled.load(t.Context(), s.queue))
+	}
+	second.doubled.found("a", "SKU")
+	require.NoError(t, second.doubled.keep(t.Context(), second.queue, true))
+	require.NoError(t, q.Save(t.Context(), tripSet, Record{"a", []byte(`{"trip":{"channel":"a"}}`)}))
+	require.NoError(t, q.Save(t.Context(), heldSet+"a", Record{"SKU", []byte(`{}`)}))
+
+	first.forget()
+	require.NoError(t, first.targets[0].loadGuard(t.Context(), first))
+	require.NoError(t, first.doubled.load(t.Context(), first.queue))
+	assert.NotNil(t, first.targets[0].keeper.trip)
+	assert.Len(t, first.targets[0].keeper.held, 1)
+	assert.True(t, first.doubled.has("a", "SKU"))
 }
