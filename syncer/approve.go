@@ -215,17 +215,24 @@ func (s *Syncer) executeOn(ctx context.Context, t *target) error {
 	}
 	s.logger.LogAttrs(ctx, slog.LevelInfo, "what was approved is done", slog.String("run", r.Run), slog.String("channel", t.name),
 		slog.Int("lines", len(plan.Lines)), slog.Any("err", err))
-	// What has changed since is not covered. What failed is tried again.
-	failed := make(map[string]bool)
-	for _, c := range r.Channels {
-		for _, p := range c.Problems {
-			failed[p.SKU] = failed[p.SKU] || !channel.Permanent(p.Err) && !errors.Is(p.Err, ErrObserving)
-		}
+	c := &r.Channels[slices.Index(s.targets, t)]
+	if c.Paused || c.Superseded > 0 || err != nil && c.Checked == 0 && len(r.Problems) == 0 {
+		return cmp.Or(err, ErrPaused) // some of it was not even tried, and the approval stays due
 	}
+	// What has changed since is not covered. What failed is tried again, and so is
+	// what could not be read.
+	failed, unread := make(map[string]bool), make(map[string]bool)
+	for _, p := range c.Problems {
+		failed[p.SKU] = failed[p.SKU] || !channel.Permanent(p.Err) && !errors.Is(p.Err, ErrObserving)
+	}
+	for _, p := range r.Problems {
+		unread[p.ProductID] = !channel.Permanent(p.Err) && !errors.Is(p.Err, ErrNoProduct)
+	}
+	again := false
 	var gone []Record
 	for _, l := range plan.Lines {
-		if failed[l.SKU] {
-			open++
+		if failed[l.SKU] || unread[l.ProductID] {
+			again = true
 			continue
 		}
 		gone = append(gone, Record{Key: l.SKU})
@@ -233,11 +240,11 @@ func (s *Syncer) executeOn(ctx context.Context, t *target) error {
 	if err := s.on(ctx).Save(ctx, heldSet+t.name, gone...); err != nil {
 		return err
 	}
+	if again {
+		return err // the approval stays due
+	}
 	if open == 0 {
 		return t.clear(ctx, s)
-	}
-	if len(failed) > 0 && err != nil {
-		return err // the approval stays due
 	}
 	return nil
 }

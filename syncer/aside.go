@@ -3,6 +3,7 @@ package syncer
 import (
 	"context"
 	"iter"
+	"maps"
 	"slices"
 )
 
@@ -50,47 +51,26 @@ func (n *night) putAside(changes []change) {
 
 // forget takes back what was put aside of products that are compared again. When
 // the kits' turn has come nothing is: a kit that was put aside is not among those
-// that are left.
+// that are left. Before, each listing is of one product.
 func (n *night) forget(ids iter.Seq[string]) {
 	if n.kitting == kitsAlone {
 		return
 	}
 	again := make(map[string]bool) // those of which anything was put aside
-	for d := loss; d <= gain; d++ {
-		for id := range n.aside[d].products {
-			again[id] = false
-		}
-		for i := range n.aside[d].changes {
-			for _, id := range n.aside[d].changes[i].products() {
-				again[id] = false
-			}
-		}
-	}
-	if len(again) == 0 {
-		return
-	}
 	for id := range ids {
-		if _, put := again[id]; put {
+		if n.aside[loss].products[id] || n.aside[gain].products[id] {
 			again[id] = true
 		}
 	}
 	for d := loss; d <= gain; d++ {
 		a := &n.aside[d]
-		stays := make(map[string]bool) // products of which something is still aside
 		a.changes = slices.DeleteFunc(a.changes, func(c change) bool {
-			gone := slices.ContainsFunc(c.products(), func(id string) bool { return again[id] })
-			if gone {
+			if again[c.key()] {
 				delete(a.skus, c.sku)
-			} else {
-				stays[c.key()] = true
 			}
-			return gone
+			return again[c.key()]
 		})
-		for id := range a.products {
-			if again[id] && !stays[id] {
-				delete(a.products, id)
-			}
-		}
+		maps.DeleteFunc(a.products, func(id string, _ bool) bool { return again[id] })
 	}
 }
 

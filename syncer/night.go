@@ -183,7 +183,6 @@ func idsOfStocks(stocks []channel.Stock) []string {
 // read while one is compared.
 func (n *night) catchUp(ctx context.Context) {
 	var down time.Time // since when nothing works
-	n.rounds = 0
 	for n.missed.count > 0 && ctx.Err() == nil && !n.paused() {
 		if wait := n.t.state.wait(); wait > 0 {
 			if down.IsZero() {
