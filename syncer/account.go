@@ -128,6 +128,7 @@ func (a *account) change(ctx context.Context, res *result, state ChangeState) {
 
 func changeOf(res *result, state ChangeState) Change {
 	return Change{
+		OffSale:   res.seen != nil && res.seen.OffSale,
 		ProductID: res.stock.ProductID, SKU: res.sku, ProductSKU: res.productSKU(), Name: res.stock.Name,
 		Shown: shownBefore(res.seen), Wanted: res.quantity, AsOf: res.asOf, State: state, Culprit: res.culprit, Pinned: res.pin != nil,
 	}

@@ -55,6 +55,9 @@ func (s *Syncer) Apply(ctx context.Context, plan *Plan) (*Report, error) {
 		if !sound(l.Wanted) || l.Shown != nil && !sound(*l.Shown) {
 			return nil, fmt.Errorf("syncer: Apply: %s: %w: the plan's line of %q has no quantity", l.Channel, channel.ErrInvalid, text.Clean(l.SKU))
 		}
+		if plan.Undo {
+			l.Wanted = max(0, l.Wanted)
+		}
 		jobs[i].bySKU[l.SKU] = l
 		if l.ProductID != "" {
 			ids = append(ids, l.ProductID)
@@ -131,6 +134,9 @@ func (j *job) guard(ctx context.Context, plan *Plan) error {
 		if l.Reason == ReasonHeld {
 			j.held[l.SKU] = true
 			continue
+		}
+		if j.undo { // the run wrote it off sale, too; what it has put on sale counts
+			l.OffSale = false
 		}
 		if d := j.t.Guard.dangerOf(l); d != harmless {
 			if products[d] == nil {
@@ -290,8 +296,11 @@ func (a *account) addAll(ctx context.Context, outs []*outcome) {
 // since undoing can wipe a shop, too, and writes only where a channel still
 // shows what the run made it show. What
 // showed no quantity is put back to none where the channel can do that
-// ([channel.Unsetter]); where it cannot, the report of Apply says so. The next
-// reconciliation will want the source's quantities again.
+// ([channel.Unsetter]); where it cannot, the report of Apply says so. What showed
+// less than 0, as shops do that have sold more than they had, is put back to 0: no
+// quantity below 0 is ever written. What somebody has taken off sale since is left
+// alone, and is in the report's Replanned. The next reconciliation will want the
+// source's quantities again.
 //
 // If the run made more changes than the report lists, the plan is for those
 // that are listed, and the error says how many are not. The plan is never nil.
@@ -309,9 +318,10 @@ func (r *Report) Undo() (*Plan, error) {
 			if twice { // back to what it was before all of them
 				ch.Shown = before(p.Lines[at])
 			}
-			l := Line{Channel: c.Channel, ProductID: ch.ProductID, SKU: ch.SKU, ProductSKU: ch.ProductSKU, Name: ch.Name, Shown: &ch.Wanted, Reason: ReasonPutBack}
+			l := Line{Channel: c.Channel, ProductID: ch.ProductID, SKU: ch.SKU, ProductSKU: ch.ProductSKU, Name: ch.Name,
+				Shown: &ch.Wanted, OffSale: ch.OffSale, Reason: ReasonPutBack}
 			if ch.Shown != nil {
-				l.Wanted, l.Reason = *ch.Shown, ReasonUnder
+				l.Wanted, l.Reason = max(0, *ch.Shown), ReasonUnder
 				if l.delta() < 0 {
 					l.Reason = ReasonOver
 				}
@@ -324,6 +334,7 @@ func (r *Report) Undo() (*Plan, error) {
 			p.Lines = append(p.Lines, l)
 		}
 	}
+	p.Lines = slices.DeleteFunc(p.Lines, func(l Line) bool { return l.Reason != ReasonPutBack && l.delta() == 0 })
 	return p, err
 }
 

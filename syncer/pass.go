@@ -311,7 +311,8 @@ func (p *pass) expected(changes []change, out *outcome) []change {
 	return slices.DeleteFunc(changes, func(c change) bool {
 		now, line := lineOf(p.t, &c), p.expect[c.sku]
 		// That somebody has put it on sale, or taken it off, makes it another danger.
-		if now.same(line) && (now.OffSale == line.OffSale || p.fixed != nil) {
+		// An undo puts nothing on sale that was taken off since.
+		if now.same(line) && (now.OffSale == line.OffSale || p.fixed != nil && (line.OffSale || line.Wanted <= 0)) {
 			return false
 		}
 		out.add(result{want: c.want, seen: c.seen, state: replanned, err: channel.ErrConflict})

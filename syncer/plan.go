@@ -71,7 +71,8 @@ type Line struct {
 	Inexact     bool `json:"inexact,omitempty"`
 	SellsAtZero bool `json:"sellsAtZero,omitempty"`
 	// OffSale reports that customers cannot buy it, whatever Shown is: a guard counts
-	// what would be shown instead as a gain. An undo does not know it.
+	// what would be shown instead as a gain. In an undo it is what the run saw, which
+	// wrote it all the same, and the guard does not count it.
 	OffSale bool `json:"offSale,omitempty"`
 	// Pinned reports that the product is pinned to what is wanted; see [Pin].
 	Pinned bool `json:"pinned,omitempty"`

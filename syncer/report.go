@@ -145,6 +145,8 @@ type Change struct {
 	Shown *int `json:"shown"`
 	// Wanted is what it was told to show.
 	Wanted int `json:"wanted"`
+	// OffSale reports that customers could not buy it before, whatever Shown is.
+	OffSale bool `json:"offSale,omitempty"`
 	// AsOf is when the source was asked for the quantity.
 	AsOf time.Time `json:"asOf"`
 	// State is what became of it; [ChangeWritten] is the zero value.

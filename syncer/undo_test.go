@@ -118,3 +118,68 @@ func TestAPlannedRetirementMayBeOverByThen(t *testing.T) {
 		})
 	}
 }
+
+// An undo puts back no quantity below 0, which some shops show that have sold more
+// than they had: neither one that is made now, nor one that was kept.
+func TestAnUndoWritesNothingBelowZero(t *testing.T) {
+	m := shop("a", 2)
+	m.Set("SKU-0", -3)
+	m.Set("SKU-1", -3)
+	s := configure(t, syncer.Config{Source: newStock(5, 0), Targets: []syncer.Target{{Channel: m, Guard: unguarded}}})
+	r, err := s.SyncProducts(t.Context(), "p0", "p1")
+	require.NoError(t, err)
+	shows(t, m, 5, 0)
+	undo, err := r.Undo()
+	require.NoError(t, err)
+	require.Len(t, undo.Lines, 1, "SKU-1 shows 0 already")
+	assert.Zero(t, undo.Lines[0].Wanted)
+	assert.Equal(t, syncer.ReasonOver, undo.Lines[0].Reason)
+	undo.Lines[0].Wanted = -3
+	_, err = s.Apply(t.Context(), undo)
+	require.NoError(t, err)
+	shows(t, m, 0, 0)
+}
+
+// An undo knows what was off sale, and puts nothing on sale that somebody has taken
+// off since the run.
+func TestAnUndoPutsNothingOnSaleThatWasTakenOff(t *testing.T) {
+	m := shop("a", 3)
+	m.SetOffSale("SKU-0", true)
+	m.SetOffSale("SKU-1", true)
+	s := configure(t, syncer.Config{Source: newStock(60, 70, 80), Targets: []syncer.Target{{Channel: m, Guard: unguarded}}})
+	r, err := s.SyncProducts(t.Context(), "p0", "p1", "p2")
+	require.NoError(t, err)
+	shows(t, m, 60, 70, 80)
+	m.SetOffSale("SKU-1", false)
+	m.SetOffSale("SKU-2", true)
+	undo, err := r.Undo()
+	require.NoError(t, err)
+	r, err = s.Apply(t.Context(), undo)
+	require.ErrorIs(t, err, channel.ErrConflict)
+	shows(t, m, 100, 100, 80)
+	require.NotNil(t, r.Replanned)
+	assert.Equal(t, "SKU-2", r.Replanned.Lines[0].SKU)
+}
+
+// An undo of what was off sale is no gain: the run put on sale what it did.
+func TestAnUndoOfWhatWasOffSaleIsNoGain(t *testing.T) {
+	m := shop("a", 3)
+	for _, sku := range []string{"SKU-0", "SKU-1", "SKU-2"} {
+		m.SetOffSale(sku, true)
+	}
+	s := configure(t, syncer.Config{Source: newStock(60, 70, 80), Targets: []syncer.Target{{Channel: m, Guard: syncer.Guard{Few: 1, Gains: 0.01}}}})
+	plan, err := s.Plan(t.Context())
+	require.NoError(t, err)
+	plan.Approved = true
+	r, err := s.Apply(t.Context(), plan)
+	require.NoError(t, err)
+	shows(t, m, 60, 70, 80)
+	undo, err := r.Undo()
+	require.NoError(t, err)
+	require.Len(t, undo.Lines, 3)
+	assert.True(t, undo.Lines[0].OffSale)
+	r, err = s.Apply(t.Context(), undo)
+	require.NoError(t, err)
+	assert.Nil(t, r.Held)
+	shows(t, m, 100, 100, 100)
+}
