@@ -170,3 +170,62 @@ func TestAnOwnQueueHasNoTerms(t *testing.T) {
 		stop()
 	})
 }
+
+// A latecomer is a channel that accepts what it is sent, and shows it an hour later.
+type latecomer struct {
+	*channeltest.Memory
+	sent atomic.Int64
+}
+
+func (l *latecomer) Lag() time.Duration { return time.Hour }
+
+func (l *latecomer) Push(_ context.Context, updates []channel.Update) error {
+	errs := make(channel.Errors)
+	for _, u := range updates {
+		l.sent.Add(1)
+		errs[u.SKU] = channel.ErrPending
+		time.AfterFunc(59*time.Minute, func() { l.Set(u.SKU, u.Quantity) })
+	}
+	return errs
+}
+
+// What was accepted and does not show yet is not sent again by who leads once more,
+// nor by the next process where the last one has ended in good order.
+func TestWhatIsPendingIsSentOnce(t *testing.T) {
+	server := func() syncer.Queue { return queuetest.NewServer(leaseTime).Open() }
+	own := func() syncer.Queue { return keptQueue{syncer.NewMemoryQueue()} }
+	for name, tt := range map[string]struct {
+		queue func() syncer.Queue
+		cut   bool
+	}{"when a term follows another": {server, true}, "when a process follows another": {own, false}, "when a leader does": {server, false}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l, q := &latecomer{Memory: shop("shop", 1)}, tt.queue()
+				cfg := syncer.Config{Source: newStock(5), Queue: q, Targets: targets(l), Schedule: syncer.Never(), WatchEvery: -1}
+				s := configure(t, cfg)
+				stop := running(t, s)
+				pass(2 * time.Second)
+				require.NoError(t, s.Notify(t.Context(), "p0"))
+				pass(5 * time.Second)
+				require.EqualValues(t, 1, l.sent.Load())
+				if tt.cut {
+					mend := q.(*queuetest.Client).Cut()
+					pass(time.Minute)
+					mend()
+				} else {
+					stop()
+					s = configure(t, cfg)
+					stop = running(t, s)
+				}
+				pass(time.Minute)
+				require.NoError(t, s.Notify(t.Context(), "p0"))
+				pass(30 * time.Minute)
+				assert.EqualValues(t, 1, l.sent.Load())
+				pass(time.Hour)
+				shows(t, l.Memory, 5)
+				assert.EqualValues(t, 1, l.sent.Load())
+				stop()
+			})
+		})
+	}
+}

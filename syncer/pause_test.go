@@ -187,6 +187,45 @@ func TestARunPassesAPausedChannelByAndIsMadeUpFor(t *testing.T) {
 	})
 }
 
+// A run that has passed a channel by is made up for when that is resumed, by whichever
+// process runs next; and once.
+func TestARunIsMadeUpForByTheNextProcess(t *testing.T) {
+	for _, meanwhile := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			source, m, q := newStock(1, 2, 3), shop("a", 3), syncer.NewMemoryQueue()
+			var runs []string
+			process := func(atStart bool) *syncer.Syncer {
+				return unguardedly(t, syncer.Config{Source: source, Queue: q, ReconcileAtStart: atStart, Hooks: syncer.Hooks{Reconciled: func(_ context.Context, r *syncer.Report, err error) {
+					runs = append(runs, fmt.Sprintf("%v %v %v", r.Channels[0].Paused, r.Channels[0].Checked, err))
+				}}}, m)
+			}
+			s := process(true)
+			require.NoError(t, s.Pause(t.Context(), "a", "ann"))
+			stop := running(t, s)
+			pass(time.Minute)
+			stop()
+			s = process(false)
+			stop = running(t, s)
+			pass(time.Minute)
+			require.Equal(t, []string{"true 0 <nil>"}, runs, "it is paused yet")
+			if meanwhile {
+				require.NoError(t, s.Resume(t.Context(), "a", "ann"))
+				pass(time.Minute)
+				require.Len(t, runs, 2)
+			}
+			stop()
+			if !meanwhile {
+				require.NoError(t, s.Resume(t.Context(), "a", "ann"))
+			}
+			stop = running(t, process(false))
+			pass(20 * time.Minute)
+			assert.Equal(t, []string{"true 0 <nil>", "false 3 <nil>"}, runs)
+			shows(t, m, 1, 2, 3)
+			stop()
+		})
+	}
+}
+
 // The channel is paused in the middle of a run, of a turn, and of halving.
 func TestAPauseInTheMiddle(t *testing.T) {
 	for name, work := range map[string]func(context.Context, *syncer.Syncer) error{
