@@ -91,3 +91,34 @@ func TestTheNextGroupIsKnownWhileOneIsSent(t *testing.T) {
 		assert.Zero(t, s.OpenRuns())
 	})
 }
+
+// Channels that are behind are left behind together, after one moment for all.
+func TestChannelsThatAreBehindAreLeftBehindTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var targets []Target
+		for _, name := range []string{"a", "b", "c", "d"} {
+			targets = append(targets, Target{Channel: channeltest.NewMemory(name)})
+		}
+		s, err := New(Config{Source: pages(1), Targets: targets})
+		require.NoError(t, err)
+		f := s.fanOut(t.Context(), 0, func(_ context.Context, target int, _ *group) {
+			if target > 0 {
+				time.Sleep(time.Hour)
+			}
+		})
+		f.spill = true
+		start := time.Now()
+		for i := range 3 {
+			g := s.group(time.Now())
+			g.stocks = []channel.Stock{{ProductID: fmt.Sprint(i), AsOf: time.Now()}}
+			synctest.Wait()
+			f.send(g)
+		}
+		assert.Equal(t, 2*maxWaiting, time.Since(start))
+		f.wait()
+		for i, want := range []int{0, 2, 2, 2} {
+			assert.Equal(t, want, f.behind[i].count, "channel %d", i)
+		}
+		assert.Zero(t, s.OpenRuns())
+	})
+}

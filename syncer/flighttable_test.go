@@ -88,3 +88,9 @@ func TestBytesOfAProduct(t *testing.T) {
 }
 
 func durationOf(n int64) time.Duration { return time.Duration(n) }
+
+// Of a product that was never looked at it is not known that it shows 0.
+func TestNothingIsKnownOfWhatWasNotLookedAt(t *testing.T) {
+	_, known := newLedger(&Config{}, nil).shows("a", "p", "SKU")
+	assert.False(t, known)
+}

@@ -132,3 +132,19 @@ func (f stocksFunc) Stock(_ context.Context, ids ...string) iter.Seq2[channel.St
 		}
 	}
 }
+
+// That the pins could not be read for one product is no answer for the next.
+func TestARecallIsFoundWhenThePinsCanBeRead(t *testing.T) {
+	q := &torn{MemoryQueue: NewMemoryQueue()}
+	s, err := New(Config{Source: sevens(2), Queue: q, Targets: []Target{{Channel: channeltest.NewMemory("a")}}})
+	require.NoError(t, err)
+	require.NoError(t, s.Pin(t.Context(), Pin{ProductID: "1", Who: "Ana", Why: "recalled"}))
+	g := &group{s: s}
+	q.tear(storePart{"Load", pinSet})
+	assert.False(t, g.recalled(t.Context(), channel.Stock{ProductID: "1"}))
+	assert.Empty(t, g.stocks)
+	q.tear(storePart{})
+	assert.True(t, g.recalled(t.Context(), channel.Stock{ProductID: "1"}))
+	assert.False(t, g.recalled(t.Context(), channel.Stock{ProductID: "0"}))
+	assert.Len(t, g.stocks, 1)
+}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/ecosire/stocksync/internal/racetest"
 )
@@ -124,4 +125,30 @@ func TestALockThatComesTooLateIsPassedOn(t *testing.T) {
 			assert.NoError(t, err)
 		})
 	}
+}
+
+// Which quantity is stale is said of each SKU by itself, in whatever order they come.
+func TestLocksAdmitEachSKUByItself(t *testing.T) {
+	l := newSKULocks()
+	now := time.Now()
+	defer l.begin(now)()
+	lock, err := l.lock(t.Context(), []string{"A", "B", "C"}, inLine, hopeful)
+	require.NoError(t, err)
+	defer l.unlock(lock)
+	admit := func(wants ...want) (admitted, stale []string) {
+		for i := range wants {
+			wants[i].asOf = now.Add(time.Duration(wants[i].quantity) * time.Second)
+		}
+		fresh, old := l.admit(lock, wants)
+		return skusOf(fresh), skusOf(old)
+	}
+	admitted, stale := admit(want{sku: "B", quantity: 20}, want{sku: "C", quantity: 30}, want{sku: "A", quantity: 10})
+	assert.Equal(t, []string{"B", "C", "A"}, admitted)
+	assert.Empty(t, stale)
+	admitted, stale = admit(want{sku: "A", quantity: 9}, want{sku: "B", quantity: 21}, want{sku: "C", quantity: 29})
+	assert.Equal(t, []string{"B"}, admitted)
+	assert.Equal(t, []string{"A", "C"}, stale)
+	admitted, stale = admit(want{sku: "A", quantity: 11}, want{sku: "B", quantity: 20}, want{sku: "C", quantity: 31})
+	assert.Equal(t, []string{"A", "C"}, admitted)
+	assert.Equal(t, []string{"B"}, stale)
 }
