@@ -193,3 +193,34 @@ func TestAGuardWithoutLinesCanBeApproved(t *testing.T) {
 		assert.Empty(t, held)
 	})
 }
+
+// Lines that were held and are applied as an approved plan are held no more; the guard
+// is still tripped, and clear when somebody approves that it holds nothing.
+func TestAnApprovedPlanLeavesTheGuardTripped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, m, s, h := tripped(t, syncer.NewMemoryQueue())
+		r, err := s.Apply(t.Context(), &syncer.Plan{Approved: true, Lines: h.Lines})
+		require.NoError(t, err)
+		assert.Equal(t, 50, r.Channels[0].Updated)
+		held, err := s.Held(t.Context())
+		require.NoError(t, err)
+		require.Len(t, held, 1)
+		assert.Empty(t, held[0].Lines)
+		source.put("p60", "SKU-60", 0)
+		_, err = s.SyncProducts(t.Context(), "p60")
+		require.ErrorIs(t, err, syncer.ErrHeld)
+		assert.Equal(t, 50, gone(m, 100))
+
+		source.put("p60", "SKU-60", 100)
+		_, err = s.SyncProducts(t.Context(), "p60")
+		require.NoError(t, err)
+		held, err = s.Held(t.Context())
+		require.NoError(t, err)
+		defer running(t, s)()
+		require.NoError(t, s.Approve(t.Context(), syncer.Approval{Channel: "a", Who: "ann", Hash: held[0].Hash}))
+		pass(time.Minute)
+		held, err = s.Held(t.Context())
+		require.NoError(t, err)
+		assert.Empty(t, held)
+	})
+}

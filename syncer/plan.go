@@ -24,7 +24,10 @@ type Plan struct {
 	// would be written, and what cannot be written.
 	Lines []Line `json:"lines"`
 	// Approved says that somebody has looked: lines that a guard held are written, too,
-	// and no guard looks at the plan. Set it before [Syncer.Apply].
+	// and no guard looks at the plan. Set it before [Syncer.Apply]. That says nothing of
+	// what comes later: a guard that has tripped stays so, though it holds nothing any
+	// more, until [Syncer.Approve], which takes the Hash of no lines, too, or a complete
+	// run clears it.
 	Approved bool `json:"approved,omitempty"`
 	// Undo tells that the lines put back what was shown before; see
 	// [Report.Undo]. What the source wants does not matter for them.

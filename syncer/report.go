@@ -47,8 +47,8 @@ type Report struct {
 	Channels []ChannelReport `json:"channels"`
 	// Held has the lines that a guard held, or is nil. Look at them; then
 	// [Syncer.Approve] what it holds, or leave it. To write the lines at once
-	// [Syncer.Apply] the plan with Approved set; a guard that has tripped stays so then,
-	// until Approve or a complete run clears it.
+	// [Syncer.Apply] the plan with Approved set; a guard that has tripped stays so then;
+	// see [Plan].Approved.
 	Held *Plan `json:"held,omitempty"`
 	// Replanned has what Apply did not write because the channel or the source
 	// had changed since the plan was made, planned anew; or it is nil.
