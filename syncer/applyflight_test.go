@@ -104,6 +104,16 @@ func TestFlightsAreExplainedInAFreshProcess(t *testing.T) {
 	})
 }
 
+// So is how much a channel has sold, to whoever asks how things are.
+func TestHealthTellsOfFlightsInAFreshProcess(t *testing.T) {
+	inLife(t, func(l *life) {
+		l.sellTwo()
+		h, err := l.fresh().Health(l.T.Context())
+		require.NoError(l.T, err)
+		assert.Equal(l.T, []int{2, 0}, []int{h.Channels[0].InFlight, h.Channels[1].InFlight})
+	})
+}
+
 // slowRecords is a queue whose first reading of flights takes long.
 type slowRecords struct {
 	lasting

@@ -1,6 +1,7 @@
 package syncer
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"slices"
@@ -22,7 +23,10 @@ type Flight struct {
 // what of it is in flight, see aloft.
 func (s *Syncer) takeOverOne(ctx context.Context) error {
 	if s.shared != nil {
-		return s.heed(ctx)
+		if !s.knows() {
+			s.doubled.forget() // who leads has looked since
+		}
+		return cmp.Or(s.heed(ctx), s.doubled.load(ctx, s.on(ctx)))
 	}
 	return s.takeOver(ctx)
 }

@@ -143,12 +143,17 @@ func (h *ChannelHealth) UnmarshalJSON(data []byte) error {
 }
 
 // Health returns the state of the Syncer. It asks nobody but the queue, and is
-// cheap enough for a readiness probe. The error is the queue's.
+// cheap enough for a readiness probe, though a process that has not done anything yet
+// reads what is in flight once. The error is the queue's.
 func (s *Syncer) Health(ctx context.Context) (Health, error) {
 	h := Health{Running: s.running.Load(), Progress: s.lastProgress(), Quota: s.quotaOf(ctx, "", s.source)}
 	h.QueueSince, h.QueueErr = s.trouble.get()
+	var err error
+	if s.shared == nil { // else who leads has it
+		err = s.loadFlights(ctx, false)
+	}
 	v := s.view(ctx)
-	err := s.heed(ctx)
+	err = cmp.Or(err, s.heed(ctx))
 	if s.shared != nil && err == nil {
 		if v, err = s.whoLeads(ctx, &h, v); err == nil {
 			h.Replicas, err = s.replicas(ctx)

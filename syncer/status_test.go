@@ -134,3 +134,32 @@ func TestHeldSaysWhoHasApprovedAllOfIt(t *testing.T) {
 		assert.Nil(t, held[0].Approved, "it has expired")
 	})
 }
+
+// A replica that does not lead explains that several products claim an SKU, as the last
+// run over the catalogue has found, and that they do no longer.
+func TestAStandbyExplainsADoubledSKU(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, source, m := queuetest.NewServer(leaseTime), newStock(5), shop("a", 1)
+		source.put("p1", "SKU-0", 7)
+		cfg := syncer.Config{Source: source, Schedule: syncer.Never(), Targets: targets(m)}
+		leader := join(t, server, "leader", cfg, nil)
+		pass(5 * time.Second)
+		standby := join(t, server, "standby", cfg, nil)
+		pass(5 * time.Second)
+		explained := func() error {
+			x, err := standby.Explain(t.Context(), syncer.Question{ProductID: "p0"})
+			require.NoError(t, err)
+			return x.Channels[0].Listings[0].Err
+		}
+		_, err := leader.Reconcile(t.Context())
+		require.ErrorIs(t, err, channel.ErrAmbiguousSKU)
+		require.ErrorIs(t, explained(), channel.ErrAmbiguousSKU)
+
+		source.put("p1", "SKU-1", 7)
+		_, err = leader.Reconcile(t.Context())
+		require.ErrorIs(t, err, channel.ErrAmbiguousSKU, "it finds that out at its end")
+		require.NoError(t, explained())
+		standby.stop()
+		leader.stop()
+	})
+}
