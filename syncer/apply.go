@@ -215,7 +215,7 @@ func (j *job) apply(ctx context.Context, g *group) []*outcome {
 	}
 	outs := []*outcome{out}
 	p := &pass{s: j.s, t: j.t, purpose: applying, expect: expect, chosen: g.chosen}
-	if j.undo || len(j.lines[""]) > 0 && len(g.stocks) == 1 && g.stocks[0].ProductID == "" {
+	if j.undo || len(g.stocks) == 1 && g.stocks[0].ProductID == "" {
 		p.fixed = expect
 	} else {
 		p.reread = j.s.readNow(j.t)

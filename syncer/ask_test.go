@@ -29,6 +29,7 @@ func TestACallOnAnyReplica(t *testing.T) {
 				lead := join(t, server, "a", cfg, nil)
 				pass(2 * time.Second)
 				call := lead.Syncer
+				cfg.Targets = targets(untouched(t, m), untouched(t, other)) // who leads writes
 				switch caller {
 				case "standby":
 					call = join(t, server, "b", cfg, nil).Syncer
@@ -78,6 +79,14 @@ func TestACallOnAnyReplica(t *testing.T) {
 			})
 		})
 	}
+}
+
+// untouched is a channel that nobody may write to.
+func untouched(t *testing.T, m *channeltest.Memory) channel.Channel {
+	return &channeltest.Intercept{Channel: m, OnPush: func(_ context.Context, _ channel.Channel, updates []channel.Update) error {
+		assert.Fail(t, "a write", "%v", updates)
+		return channel.ErrUnavailable
+	}}
 }
 
 // A slow channel is pending when the caller goes, and is done all the same.

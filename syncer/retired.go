@@ -93,9 +93,6 @@ func (t *target) leftoversUpTo(ctx context.Context, s *Syncer, known *names, at,
 	mu.Lock()
 	over = true
 	mu.Unlock()
-	if errors.Is(err, errStuck) || isContext(ctx, err) {
-		return leftovers{}, err
-	}
 	return found, err
 }
 
@@ -190,9 +187,6 @@ func (n *night) retire(ctx context.Context, known *names, at int, whole bool) {
 
 // writeRetired takes what is to be set to 0 through a gate.
 func (n *night) writeRetired(ctx context.Context, g gate) {
-	if len(n.retiring) == 0 {
-		return
-	}
 	lines := make(map[string]Line, len(n.retiring))
 	skus := make([]string, 0, len(n.retiring))
 	for sku := range n.retiring {
@@ -233,9 +227,6 @@ func (sv *survey) list(ctx context.Context, known *names, at int) {
 	sv.Extra, sv.ExtraSKUs = left.count, left.skus
 	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		sv.Error = "listing: " + err.Error() // what was compared holds
-	}
-	if len(left.skus) == 0 || sv.target.reader == nil {
-		return
 	}
 	sold, rest := sv.target.retired(ctx, sv.s, left.skus)
 	if rest.err != nil {

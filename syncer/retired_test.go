@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"log/slog"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -56,12 +59,16 @@ func TestRetired(t *testing.T) {
 			require.NoError(t, err)
 			assert.Len(t, plan.Lines, tt.lines)
 			assert.Contains(t, skusOf(plan.Channels[0].Retired), "GONE-TOO", "a plan has them in any case")
+			assert.Empty(t, plan.Channels[0].Error)
 			assert.Contains(t, plan.String(), `the source does not have "GONE-TOO"`)
 
 			r, err := s.Reconcile(t.Context())
 			require.NoError(t, err)
 			c := r.Channels[0]
 			assert.Equal(t, tt.retired, skusOf(c.Retired))
+			for _, l := range slices.Concat(c.Retired, plan.Channels[0].Retired) {
+				assert.Equal(t, syncer.ReasonRetired, l.Reason)
+			}
 			assert.Equal(t, tt.lines, c.Updated)
 			assert.Equal(t, 2+tt.lines, c.Checked)
 			if tt.retire != nil {
@@ -217,6 +224,7 @@ func TestRetiredUnderTheGuard(t *testing.T) {
 		r, err := s.Reconcile(t.Context())
 		require.ErrorIs(t, err, syncer.ErrHeld)
 		assert.Equal(t, 9, r.Channels[0].Held)
+		assert.IsIncreasing(t, skusOf(r.Channels[0].Retired))
 		held, err := s.Held(t.Context())
 		require.NoError(t, err)
 		require.Len(t, held, 1)
@@ -243,6 +251,108 @@ func TestRetiredUnderTheGuard(t *testing.T) {
 		}
 
 	})
+}
+
+// What is retired and held, and not sold any more, is not held any more.
+func TestWhatIsRetiredAndNotSoldIsNotHeld(t *testing.T) {
+	source, m := catalogue(20)
+	for i := range 9 {
+		m.Set(fmt.Sprintf("GONE-%d", i), 10)
+	}
+	s := retiring(t, source, m, syncer.Target{Retire: always})
+	for sold := 9; sold > 6; sold-- {
+		_, err := s.Reconcile(t.Context())
+		require.ErrorIs(t, err, syncer.ErrHeld)
+		held, err := s.Held(t.Context())
+		require.NoError(t, err)
+		require.Len(t, held, 1)
+		assert.Len(t, held[0].Lines, sold)
+		m.Set(fmt.Sprintf("GONE-%d", sold-1), 0)
+	}
+}
+
+// A run and a plan say so if it could not be found out which of what is not in the
+// source is sold.
+func TestWhatIsLeftOverAndCannotBeReadIsToldOf(t *testing.T) {
+	m := shop("a", 1)
+	m.Set("GONE", 5)
+	c := &channeltest.Intercept{Channel: m, OnLevels: func(ctx context.Context, next channel.Reader, skus []string) ([]channel.Level, error) {
+		if slices.Contains(skus, "GONE") {
+			return nil, channel.ErrUnavailable
+		}
+		return next.Levels(ctx, skus)
+	}}
+	s := retiring(t, newStock(100), c, syncer.Target{Retire: always})
+	r, err := s.Reconcile(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, 1, r.Channels[0].Extra)
+	assert.Contains(t, r.Channels[0].Unlisted, "unavailable")
+	s = retiring(t, newStock(100), c, syncer.Target{Retire: always})
+	plan, err := s.Plan(t.Context())
+	require.NoError(t, err)
+	assert.Contains(t, plan.Channels[0].Error, "what is not in the source: ")
+	assert.Contains(t, plan.Channels[0].Error, "unavailable")
+}
+
+// A plan lists what a channel has that cannot be read, and makes nothing of it; one
+// that could not be compared is not even listed.
+func TestAPlanListsWhatItHasCompared(t *testing.T) {
+	m := shop("a", 1)
+	m.Set("GONE", 5)
+	asked := 0
+	lists := listing(func(ctx context.Context) iter.Seq2[string, error] { asked++; return m.SKUs(ctx) })
+	for _, read := range []bool{true, false} {
+		var c channel.Channel = struct {
+			channel.Channel
+			channel.Lister
+		}{m, lists}
+		if read {
+			c = struct {
+				channel.Channel
+				channel.Reader
+				channel.Lister
+			}{m, &channeltest.Intercept{Channel: m, OnLevels: func(context.Context, channel.Reader, []string) ([]channel.Level, error) {
+				return nil, channel.ErrUnauthorized
+			}}, lists}
+		}
+		s := configure(t, syncer.Config{Source: newStock(100)}, c)
+		plan, err := s.Plan(t.Context())
+		sv := plan.Channels[0]
+		assert.Empty(t, sv.Retired)
+		if read {
+			require.ErrorIs(t, err, channel.ErrUnauthorized)
+			assert.Zero(t, asked)
+		} else {
+			require.NoError(t, err)
+			assert.Equal(t, []string{"GONE"}, sv.ExtraSKUs)
+			assert.Empty(t, sv.Error)
+		}
+	}
+}
+
+// A target that does not say what it wants of the retired has none set to 0, and no
+// trouble.
+func TestAPlanOfATargetThatRetiresNothing(t *testing.T) {
+	var log strings.Builder
+	m := shop("a", 1)
+	m.Set("GONE", 5)
+	plan, err := configure(t, syncer.Config{Source: newStock(100), Logger: slog.New(slog.NewTextHandler(&log, nil))}, m).Plan(t.Context())
+	require.NoError(t, err)
+	assert.Empty(t, plan.Lines)
+	assert.Equal(t, []string{"GONE"}, skusOf(plan.Channels[0].Retired))
+	assert.NotContains(t, log.String(), "ERROR")
+}
+
+// An SKU that a product had, and has no more, is retired.
+func TestAnSKUThatAProductHadIsRetired(t *testing.T) {
+	source, m := newStock(100), shop("a", 2)
+	s := retiring(t, source, m, syncer.Target{Retire: always, Guard: unguarded})
+	_, err := s.SyncProducts(t.Context(), "p0")
+	require.NoError(t, err)
+	source.put("p0", "SKU-1", 100)
+	_, err = s.Reconcile(t.Context())
+	require.NoError(t, err)
+	shows(t, m, 0, 100)
 }
 
 func TestWithinTheLimitsRetiredIsWritten(t *testing.T) {
