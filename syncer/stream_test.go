@@ -1,0 +1,190 @@
+package syncer
+
+import (
+	"context"
+	"iter"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/channel/channeltest"
+)
+
+// yields is a source that says what a function does.
+type yields func(ctx context.Context, ids []string, yield func(channel.Stock, error) bool)
+
+func (f yields) Stock(ctx context.Context, ids ...string) iter.Seq2[channel.Stock, error] {
+	return func(yield func(channel.Stock, error) bool) { f(ctx, ids, yield) }
+}
+
+func readerOf(t *testing.T, source channel.Source) *Syncer {
+	t.Helper()
+	s, err := New(Config{Source: source, Targets: []Target{{Channel: channeltest.NewMemory("a")}}})
+	require.NoError(t, err)
+	return s
+}
+
+// Each of a product's quantities and names must make sense.
+func TestWhatOfAProductMakesSense(t *testing.T) {
+	const huge = 1 << 30 << 30
+	long, longer := strings.Repeat("x", maxID), strings.Repeat("x", maxID+1)
+	for _, s := range []channel.Stock{
+		{Available: huge}, {OnHand: huge}, {Reserved: huge}, {Available: -huge, OnHand: 1, Reserved: 1},
+		{ProductID: longer, SKU: "x"}, {ProductID: "x", SKU: longer}, {ProductID: "\xff", SKU: "x"}, {ProductID: "x", SKU: "\xff"},
+	} {
+		assert.ErrorIs(t, senseOf(&s), channel.ErrInvalid, "%.20q", s)
+	}
+	for _, s := range []channel.Stock{{ProductID: long, SKU: long}, {Available: -1, OnHand: 1, Reserved: 2}} {
+		assert.NoError(t, senseOf(&s))
+	}
+}
+
+// A quantity is as of the time that the source says, unless that is none or has not
+// come: whatever the one before it was.
+func TestEachQuantityIsAsOfATimeThatMakesSense(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		past := began.Add(-time.Hour)
+		says := []time.Time{past, {}, began.Add(time.Hour), {}, past, past, began.Add(time.Hour)}
+		s := readerOf(t, yields(func(_ context.Context, _ []string, yield func(channel.Stock, error) bool) {
+			time.Sleep(time.Second)
+			for _, at := range says {
+				yield(channel.Stock{ProductID: "p", SKU: "SKU", AsOf: at}, nil)
+			}
+		}))
+		var got []time.Duration
+		for stock, err := range s.stock(t.Context(), nil) {
+			require.NoError(t, err)
+			got = append(got, stock.AsOf.Sub(began))
+		}
+		assert.Equal(t, []time.Duration{-time.Hour, 0, time.Second, 0, -time.Hour, -time.Hour, time.Second}, got)
+	})
+}
+
+// What a source says is handed on as it comes, though the next takes long.
+func TestAProductDoesNotWaitForTheNext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := readerOf(t, yields(func(_ context.Context, _ []string, yield func(channel.Stock, error) bool) {
+			for range 3 {
+				time.Sleep(time.Minute)
+				yield(channel.Stock{ProductID: "p", SKU: "SKU"}, nil)
+			}
+			time.Sleep(time.Minute)
+		}))
+		start := time.Now()
+		var at []time.Duration
+		for range s.stock(t.Context(), nil) {
+			at = append(at, time.Since(start))
+		}
+		assert.Equal(t, []time.Duration{time.Minute, 2 * time.Minute, 3 * time.Minute}, at)
+		assert.Equal(t, 4*time.Minute, time.Since(start))
+	})
+}
+
+// More than a stream holds comes whole, and in its order, however slowly it is taken.
+func TestAllOfALongAnswerComes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 5*maxCame + 7
+		ahead := 0
+		s := readerOf(t, yields(func(_ context.Context, _ []string, yield func(channel.Stock, error) bool) {
+			for i := range n {
+				ahead = i
+				yield(channel.Stock{ProductID: "p", SKU: "SKU", Available: i}, nil)
+			}
+		}))
+		next := 0
+		for stock, err := range s.stock(t.Context(), nil) {
+			require.NoError(t, err)
+			require.Equal(t, next, stock.Available)
+			if next%50 == 0 {
+				time.Sleep(time.Second)
+				synctest.Wait()
+				require.LessOrEqual(t, ahead-next, 2*maxCame, "it does not run ahead")
+			}
+			next++
+		}
+		assert.Equal(t, n, next)
+	})
+}
+
+// Whoever has what it wants ends the source's reading at once.
+func TestAReadingThatIsNotWantedIsCancelled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ended := false
+		s := readerOf(t, yields(func(ctx context.Context, _ []string, yield func(channel.Stock, error) bool) {
+			yield(channel.Stock{ProductID: "p", SKU: "SKU"}, nil)
+			<-ctx.Done()
+			ended = true
+		}))
+		start := time.Now()
+		for range s.stock(t.Context(), nil) {
+			break
+		}
+		synctest.Wait()
+		assert.True(t, ended)
+		assert.Zero(t, time.Since(start))
+	})
+}
+
+// A source that hangs when it is asked about some products is asked about all of them
+// all the same, and the other way round.
+func TestASourceThatHangsAboutSomeIsAskedAboutAll(t *testing.T) {
+	for _, ids := range [][]string{nil, {"p"}} {
+		synctest.Test(t, func(t *testing.T) {
+			back := make(chan struct{})
+			s := readerOf(t, yields(func(_ context.Context, asked []string, yield func(channel.Stock, error) bool) {
+				if len(asked) == len(ids) {
+					<-back
+					return
+				}
+				yield(channel.Stock{ProductID: "p", SKU: "SKU"}, nil)
+			}))
+			ask := func(ids []string) (n int, failed error) {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				for _, err := range s.stock(ctx, ids) {
+					if err != nil {
+						return n, err
+					}
+					n++
+				}
+				return n, nil
+			}
+			_, err := ask(ids)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			other := []string{"p"}
+			if ids != nil {
+				other = nil
+			}
+			n, err := ask(other)
+			require.NoError(t, err)
+			assert.Equal(t, 1, n)
+			close(back)
+		})
+	}
+}
+
+// Passes that are under way together share no room; one after the other uses it again.
+func TestTwoPassesShareNoRoom(t *testing.T) {
+	var r rooms
+	first := r.get()
+	wants := append(first.takeWants(2), want{sku: "1"}, want{sku: "2"})
+	more := append(first.takeWants(2), want{sku: "3"}, want{sku: "4"})
+	assert.Equal(t, []string{"1", "2", "3", "4"}, append(skusOf(wants), skusOf(more)...), "these are in use")
+	results := append(first.takeResults(2), result{}, result{})
+	r.put(first, results)
+
+	again, other := r.get(), r.get()
+	assert.Same(t, first, again)
+	assert.NotSame(t, first, other)
+	assert.Same(t, &wants[0], &again.takeWants(2)[:1][0], "it is made use of again")
+	assert.Same(t, &results[0], &again.takeResults(2)[:1][0])
+	assert.GreaterOrEqual(t, cap(again.takeResults(3)), 3)
+	r.put(other, nil)
+	assert.GreaterOrEqual(t, cap(r.get().takeWants(3)), 3)
+}
