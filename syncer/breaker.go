@@ -40,9 +40,10 @@ type breaker struct {
 	since    time.Time // when the channel went down; zero while it is up
 	failures int
 	err      error
-	writing  bool      // it was a write that failed: reading proves nothing
-	next     time.Time // until then it is left alone
-	asked    time.Time // until then since it has asked for it
+	writing  bool          // it was a write that failed: reading proves nothing
+	next     time.Time     // until then it is left alone
+	up       chan struct{} // closed when it is up again; nil while it is up
+	asked    time.Time     // until then since it has asked for it
 }
 
 // leftAlone is why a channel is not called: it has asked to be left alone.
@@ -75,11 +76,11 @@ func (t *target) open(ctx context.Context) error {
 		if err := t.pause.wait(ctx); err != nil {
 			return err
 		}
-		wait := t.state.wait()
+		wait, up := t.state.rest()
 		if wait == 0 {
 			return nil
 		}
-		if err := sleep(ctx, min(wait, time.Second)); err != nil {
+		if err := sleepOr(ctx, wait, up); err != nil {
 			return err
 		}
 	}
@@ -103,12 +104,18 @@ func (b *breaker) probing(writing bool) bool {
 
 // wait is how long the channel is to be left alone.
 func (b *breaker) wait() time.Duration {
+	wait, _ := b.rest()
+	return wait
+}
+
+// rest is wait, and what is closed when the channel is found up before.
+func (b *breaker) rest() (wait time.Duration, up <-chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.since.IsZero() {
-		return 0
+		return 0, nil
 	}
-	return max(0, time.Until(b.next))
+	return max(0, time.Until(b.next)), b.up
 }
 
 // failed records that the channel as a whole failed.
@@ -117,7 +124,7 @@ func (t *target) failed(ctx context.Context, s *Syncer, err error, writing bool)
 	b.mu.Lock()
 	first := b.since.IsZero()
 	if first {
-		b.since = time.Now()
+		b.since, b.up = time.Now(), make(chan struct{})
 	}
 	limit := maxChannelBackoff
 	if errors.Is(err, channel.ErrUnauthorized) {
@@ -158,7 +165,8 @@ func (t *target) worked(ctx context.Context, s *Syncer, wrote bool) {
 		b.mu.Unlock()
 		return
 	}
-	b.since, b.failures, b.err, b.next, b.asked = time.Time{}, 0, nil, time.Time{}, time.Time{}
+	close(b.up)
+	b.since, b.failures, b.err, b.next, b.asked, b.up = time.Time{}, 0, nil, time.Time{}, time.Time{}, nil
 	b.mu.Unlock()
 	s.logger.LogAttrs(ctx, slog.LevelInfo, "channel up", slog.String("channel", t.name), slog.Duration("after", time.Since(since)))
 	s.journal.write(ctx, Entry{Kind: EntryUp, Run: channel.Run(ctx), Channel: t.name})
@@ -177,7 +185,10 @@ func backoff(err error, failures int, limit time.Duration) time.Duration {
 	return wait
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
+func sleep(ctx context.Context, d time.Duration) error { return sleepOr(ctx, d, nil) }
+
+// sleepOr is sleep, unless something is closed before.
+func sleepOr(ctx context.Context, d time.Duration, closed <-chan struct{}) error {
 	if d <= 0 {
 		return ctx.Err()
 	}
@@ -187,6 +198,8 @@ func sleep(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-timer.C:
+		return nil
+	case <-closed:
 		return nil
 	}
 }

@@ -184,11 +184,11 @@ func idsOfStocks(stocks []channel.Stock) []string {
 func (n *night) catchUp(ctx context.Context) {
 	var down time.Time // since when nothing works
 	for n.missed.count > 0 && ctx.Err() == nil && !n.paused() {
-		if wait := n.t.state.wait(); wait > 0 {
+		if wait, up := n.t.state.rest(); wait > 0 {
 			if down.IsZero() {
 				down = time.Now()
 			}
-			if time.Since(down) > maxOutage || sleep(ctx, wait) != nil {
+			if time.Since(down) > maxOutage || sleepOr(ctx, wait, up) != nil {
 				return
 			}
 		}

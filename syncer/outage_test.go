@@ -220,3 +220,40 @@ func TestAChannelThatRestsIsNotAskedForTheNextGroup(t *testing.T) {
 		<-done
 	})
 }
+
+// Somebody's call that finds a channel up again wakes its lanes, however long they
+// were to leave it alone.
+func TestLanesWakeWhenACallFindsTheirChannelUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, m := newStock(1, 2, 3), shop("a", 3)
+		var down atomic.Bool
+		c := &channeltest.Intercept{Channel: m, OnLevels: func(ctx context.Context, next channel.Reader, skus []string) ([]channel.Level, error) {
+			if down.Load() {
+				return nil, channel.ErrUnavailable
+			}
+			return next.Levels(ctx, skus)
+		}}
+		s := unguardedly(t, syncer.Config{Source: source, Schedule: syncer.Never()}, c)
+		defer running(t, s)()
+		down.Store(true)
+		require.NoError(t, s.Notify(t.Context(), "p0"))
+		pass(5 * time.Minute)
+		for _, after := range []time.Duration{300 * time.Millisecond, 1700 * time.Millisecond, 4 * time.Second} {
+			down.Store(true)
+			require.Error(t, second(s.SyncProducts(t.Context(), "p1")))
+			pass(time.Minute + after)
+			down.Store(false)
+			require.NoError(t, second(s.SyncProducts(t.Context(), "p1")))
+			m.Set("SKU-2", 100)
+			require.NoError(t, s.Notify(t.Context(), "p2"))
+			pass(200 * time.Millisecond)
+			assert.Equal(t, 3, quantity(m, "SKU-2"))
+			require.NoError(t, s.Notify(t.Context(), "p0"))
+			pass(200 * time.Millisecond)
+			shows(t, m, 1, 2, 3)
+			m.Set("SKU-0", 100)
+			down.Store(true)
+			require.NoError(t, s.Notify(t.Context(), "p0"))
+		}
+	})
+}

@@ -13,8 +13,9 @@ import (
 
 // syncMarked makes one channel show the products of tasks, and settles each
 // task. noticed says that they are a watch's: those are left out that the channel
-// is remembered to show right. It returns how long the worker of this lane sleeps;
-// where the channel is down its other workers do so by themselves (target.open).
+// is remembered to show right. It returns how long the worker of this lane leaves the
+// source alone; where the channel is down all of its workers sleep by themselves
+// (target.open), until it may be up, or somebody's call finds that it is.
 func (s *Syncer) syncMarked(ctx context.Context, r *stockReader, t *target, tasks []Task, noticed bool) time.Duration {
 	if t.pause.get() != nil {
 		s.putBack(ctx, t, tasks)
@@ -61,9 +62,6 @@ func (s *Syncer) syncMarked(ctx context.Context, r *stockReader, t *target, task
 	o.sku = read.found[o.product].SKU
 	o.settle(ctx)
 	done(WorkDone{Channel: &a.report, Err: out.err})
-	if out.err != nil {
-		return wait
-	}
 	return 0
 }
 
