@@ -1,6 +1,8 @@
 package syncer_test
 
 import (
+	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -168,5 +170,35 @@ func TestAPolicyThatHangsRaisesAnAlarm(t *testing.T) {
 		pass(2 * time.Minute)
 		shows(t, b, 9)
 		assert.Equal(t, []string{string(syncer.QueueOld), "-" + string(syncer.QueueOld)}, rings.heard())
+	})
+}
+
+// heldSchedule is a schedule that may hang.
+type heldSchedule struct{ *hanging }
+
+func (h heldSchedule) Next(t time.Time) time.Time { h.wait(); return t.Add(24 * time.Hour) }
+
+// A schedule that hangs has no time for an hour; the alarms go on, and Run ends.
+func TestAScheduleThatHangsHoldsUpNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, a, h, rings := newStock(90), shop("a", 1), newHanging(), new(bell)
+		c := &channeltest.Intercept{Channel: a, OnLevels: func(context.Context, channel.Reader, []string) ([]channel.Level, error) {
+			return nil, channel.ErrUnavailable
+		}}
+		hooks := rings.hooks()
+		var runs atomic.Int32
+		hooks.Reconciled = func(context.Context, *syncer.Report, error) { runs.Add(1) }
+		s := unguardedly(t, syncer.Config{Source: source, Schedule: heldSchedule{h}, Hooks: hooks}, c)
+		release := h.hang()
+		stop := running(t, s)
+		pass(10 * time.Second)
+		require.NoError(t, s.Notify(t.Context(), "p0"))
+		pass(50 * time.Minute)
+		assert.Contains(t, rings.heard(), string(syncer.QueueOld))
+		assert.Zero(t, runs.Load())
+		pass(30 * time.Minute)
+		assert.EqualValues(t, 1, runs.Load())
+		stop()
+		release()
 	})
 }

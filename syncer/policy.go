@@ -89,7 +89,8 @@ func In(warehouses ...string) Policy {
 
 // Custom is a policy of the host's own, as one step with a name. An error
 // means that the quantity is not known: it is a problem of that product, which
-// is changed nowhere, and never a zero. So is a number of 2⁵³ or more, either way.
+// is changed nowhere, and never a zero. So is a number of 2⁵³ or more, either way. It
+// is called for each product, and must return at once; see [Target].
 func Custom(name string, quantity func(channel.Stock) (int, error)) Policy {
 	if quantity == nil {
 		return Policy{}.wrong(fmt.Errorf("the step %q has no function", name))
@@ -98,7 +99,7 @@ func Custom(name string, quantity func(channel.Stock) (int, error)) Policy {
 }
 
 // Then adds a step of the host's own, which is given what the steps before it
-// came to. Its error is as for [Custom]. After [In] the stock has the quantities
+// came to. Its error, and how soon it must return, are as for [Custom]. After [In] the stock has the quantities
 // of the warehouses that In names, in its field Warehouses.
 func (p Policy) Then(name string, quantity func(s channel.Stock, before int) (int, error)) Policy {
 	if quantity == nil {

@@ -102,10 +102,11 @@ func nap(due time.Time) time.Duration { return min(time.Until(due.Round(0)), max
 // maxYear is the last one that JSON has; what is later is never.
 const maxYear = 9999
 
-// after is the schedule's next time after t, or zero. A schedule that panics, or
-// names a time that is not after t, has none for an hour.
-func (s *Syncer) after(ctx context.Context, t time.Time) (next time.Time) {
-	if s.safely(ctx, "Config.Schedule", func() error { next = s.schedule.Next(t); return nil }) != nil {
+// after is the schedule's next time after t, or zero. A schedule that panics, does not
+// return, or names a time that is not after t, has none for an hour.
+func (s *Syncer) after(ctx context.Context, t time.Time) time.Time {
+	next, err := bounded(ctx, s, "Config.Schedule", min(s.patience, maxListing), func(context.Context) (time.Time, error) { return s.schedule.Next(t), nil })
+	if err != nil {
 		return time.Now().Add(time.Hour)
 	}
 	if next.Year() > maxYear {
