@@ -202,7 +202,7 @@ func (r *reading[T]) pass(ctx context.Context) error {
 		got, n := make(chan answer[T], 1), asked
 		coming = append(coming, got)
 		ctx := r.c.quota.line(ctx)
-		r.fetching.Go(func() { got <- r.fetch(ctx, n) })
+		r.fetching.Go(func() { defer r.c.quota.leave(ctx); got <- r.fetch(ctx, n) })
 	}
 	again := false
 	r.last = ""

@@ -62,11 +62,27 @@ type place struct{ urgency channel.Urgency }
 type placeKey struct{}
 
 // line gives the request that will be made with the context returned its place
-// now.
+// now. leave must be called afterwards.
 func (s *scheduler) line(ctx context.Context) context.Context {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return context.WithValue(ctx, placeKey{}, s.stand(ctx))
+}
+
+// leave ends a place in the line whose request may not even have waited, such as when
+// its context was done while its key was asked for.
+func (s *scheduler) leave(ctx context.Context) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if me, ok := ctx.Value(placeKey{}).(*place); ok && slices.Contains(s.waiting, me) {
+		s.gone(me)
+	}
+}
+
+// gone takes a place out of the line.
+func (s *scheduler) gone(me *place) {
+	s.waiting = slices.DeleteFunc(s.waiting, func(other *place) bool { return other == me })
+	s.change()
 }
 
 func (s *scheduler) stand(ctx context.Context) *place {
@@ -91,8 +107,7 @@ func (s *scheduler) wait(ctx context.Context) error {
 			s.urgent, s.last = append(s.lately(now), now), now
 		}
 	}
-	s.waiting = slices.DeleteFunc(s.waiting, func(other *place) bool { return other == me })
-	s.change()
+	s.gone(me)
 	return err
 }
 
