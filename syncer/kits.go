@@ -33,7 +33,7 @@ func (s *Syncer) fetchFor(targets ...*target) fetch {
 	return func(ctx context.Context, ids []string) (map[string]channel.Stock, error) {
 		var kits []Listing
 		for _, t := range targets {
-			kits = append(kits, t.kitsWith(ctx, s, ids)...)
+			kits = append(kits, t.kits(ctx, s)...)
 		}
 		return s.fetchOnly(ctx, withParts(kits, ids))
 	}

@@ -76,6 +76,9 @@ func (s *Syncer) readNow(t *target) reread {
 
 // withParts adds the parts of those kits that the products are in.
 func withParts(kits []Listing, ids []string) []string {
+	if len(kits) == 0 {
+		return ids
+	}
 	asked := withPart(ids)
 	var parts []string
 	for _, k := range kits {

@@ -224,15 +224,6 @@ func together(parts []Part) []Part {
 	return parts
 }
 
-// kitsWith returns the kits that have one of the products as a part.
-func (t *target) kitsWith(ctx context.Context, s *Syncer, ids []string) []Listing {
-	if t.Kits == nil {
-		return nil
-	}
-	asked := withPart(ids)
-	return slices.DeleteFunc(t.kits(ctx, s), func(k Listing) bool { return !asked(k) })
-}
-
 // withPart chooses the kits that have one of the products as a part.
 func withPart(ids []string) func(Listing) bool {
 	asked := setOf(ids)
