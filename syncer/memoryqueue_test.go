@@ -87,3 +87,39 @@ func BenchmarkMemoryQueue(b *testing.B) {
 		_, _ = q.Depth(ctx, "")
 	}
 }
+
+// Who gives up is told that nothing was done, and nothing is.
+func TestMemoryQueueDoesNothingForWhoGaveUp(t *testing.T) {
+	q := syncer.NewMemoryQueue()
+	mark := syncer.Mark{Key: syncer.Key{Lane: "lane", ID: "a"}}
+	require.NoError(t, q.Mark(t.Context(), mark))
+	tasks, err := q.Lease(t.Context(), "lane", 1)
+	require.NoError(t, err)
+	require.Len(t, tasks, 1)
+	require.NoError(t, q.Mark(t.Context(), syncer.Mark{Key: syncer.Key{Lane: "lane", ID: "b"}}))
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, do := range map[string]func() error{
+		"Mark":  func() error { return q.Mark(ctx, syncer.Mark{Key: syncer.Key{Lane: "lane", ID: "c"}}) },
+		"Lease": func() error { _, err := q.Lease(ctx, "lane", 1); return err },
+		"Ack":   func() error { return q.Ack(ctx, tasks...) },
+		"Retry": func() error { return q.Retry(ctx, time.Now(), tasks...) },
+		"Depth": func() error { _, err := q.Depth(ctx, "lane"); return err },
+		"Peek":  func() error { _, err := q.Peek(ctx, mark.Key); return err },
+		"Wait":  func() error { return q.Wait(ctx, "lane") },
+	} {
+		require.ErrorIs(t, do(), context.Canceled, name)
+	}
+	d, err := q.Depth(t.Context(), "lane")
+	require.NoError(t, err)
+	assert.Equal(t, 2, d.Tasks)
+	more, err := q.Lease(t.Context(), "lane", 9)
+	require.NoError(t, err)
+	require.Len(t, more, 1)
+	assert.Equal(t, "b", more[0].ID)
+	require.NoError(t, q.Ack(t.Context(), tasks...), "the lease is still good")
+	d, err = q.Depth(t.Context(), "lane")
+	require.NoError(t, err)
+	assert.Equal(t, 1, d.Tasks)
+}

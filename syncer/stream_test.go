@@ -188,3 +188,39 @@ func TestTwoPassesShareNoRoom(t *testing.T) {
 	r.put(other, nil)
 	assert.GreaterOrEqual(t, cap(r.get().takeWants(3)), 3)
 }
+
+// A source may take long over a catalogue as long as it goes on, and whoever reads it
+// may take long as well; only one that says nothing is given up.
+func TestOnlyASilentSourceIsGivenUp(t *testing.T) {
+	for _, tt := range []struct {
+		pause, work time.Duration
+		products    int
+	}{{defaultPatience - time.Second, 0, 5}, {0, 2 * defaultPatience, 5}, {defaultPatience - time.Second, 2 * defaultPatience, 5}, {defaultPatience + time.Second, 0, 0}} {
+		synctest.Test(t, func(t *testing.T) {
+			s := readerOf(t, yields(func(ctx context.Context, _ []string, yield func(channel.Stock, error) bool) {
+				for range 5 {
+					select {
+					case <-time.After(tt.pause):
+					case <-ctx.Done():
+						return
+					}
+					yield(channel.Stock{ProductID: "p", SKU: "SKU"}, nil)
+				}
+			}))
+			products := 0
+			var failed error
+			for _, err := range s.stock(t.Context(), nil) {
+				if failed = err; err == nil {
+					products++
+				}
+				time.Sleep(tt.work)
+			}
+			assert.Equal(t, tt.products, products)
+			if tt.products == 5 {
+				assert.NoError(t, failed)
+			} else {
+				assert.ErrorIs(t, failed, channel.ErrIncomplete)
+			}
+		})
+	}
+}
