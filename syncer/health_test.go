@@ -2,7 +2,9 @@ package syncer_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/syncer"
 	"github.com/ecosire/stocksync/syncer/queuetest"
 )
@@ -61,7 +64,7 @@ func TestHealthOfReplicas(t *testing.T) {
 		stop := running(t, s)
 		pass(2 * time.Second)
 		standby := join(t, server, "standby", cfg, nil)
-		pass(8 * time.Second)
+		pass(6 * time.Second)
 		h, err = s.Health(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, syncer.RoleLeader, h.Role)
@@ -78,4 +81,28 @@ func TestHealthOfReplicas(t *testing.T) {
 		standby.stop()
 		stop()
 	})
+}
+
+// A Health goes through JSON and back with its errors and their classes.
+func TestHealthGoesThroughJSON(t *testing.T) {
+	since := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for _, was := range []syncer.Health{
+		{Running: true, Channels: []syncer.ChannelHealth{{Channel: "a"}}},
+		{QueueSince: since, QueueErr: fmt.Errorf("disk full: %w", channel.ErrUnavailable), Channels: []syncer.ChannelHealth{
+			{Channel: "a", DownSince: since, Err: fmt.Errorf("key expired: %w", channel.ErrUnauthorized), Stuck: "Levels"}}},
+	} {
+		text, err := json.Marshal(was)
+		require.NoError(t, err)
+		var is syncer.Health
+		require.NoError(t, json.Unmarshal(text, &is))
+		if was.QueueErr == nil {
+			assert.Equal(t, was, is)
+			continue
+		}
+		require.ErrorIs(t, is.QueueErr, channel.ErrUnavailable)
+		assert.ErrorContains(t, is.QueueErr, "disk full")
+		require.ErrorIs(t, is.Channels[0].Err, channel.ErrUnauthorized)
+		assert.ErrorContains(t, is.Channels[0].Err, "key expired")
+		assert.Equal(t, []any{since, since, "Levels"}, []any{is.QueueSince, is.Channels[0].DownSince, is.Channels[0].Stuck})
+	}
 }
