@@ -55,7 +55,7 @@ func (s *Syncer) Apply(ctx context.Context, plan *Plan) (*Report, error) {
 		if !sound(l.Wanted) || l.Shown != nil && !sound(*l.Shown) {
 			return nil, fmt.Errorf("syncer: Apply: %s: %w: the plan's line of %q has no quantity", l.Channel, channel.ErrInvalid, text.Clean(l.SKU))
 		}
-		if plan.Undo {
+		if plan.Undo || l.ProductID == "" { // the source is not asked what it wants
 			l.Wanted = max(0, l.Wanted)
 		}
 		jobs[i].bySKU[l.SKU] = l

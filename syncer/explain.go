@@ -21,7 +21,7 @@ type Question struct {
 	// which costs a request.
 	SKU string
 	// Remembered asks for what the channels were last known to show, instead of
-	// reading them now.
+	// reading them now. Only the process that works remembers it.
 	Remembered bool
 }
 
@@ -202,7 +202,10 @@ func (s *Syncer) Explain(ctx context.Context, q Question) (*Explanation, error) 
 // explain explains a product on one channel.
 func (s *Syncer) explain(ctx context.Context, t *target, x *Explanation, stocks []channel.Stock, remembered bool) (*ChannelExplanation, error) {
 	c := &ChannelExplanation{Channel: t.name, Paused: t.pause.get()}
-	c.Down, c.DownErr = t.state.down()
+	var err error
+	if c.Down, c.DownErr, err = s.downOf(ctx, t); err != nil {
+		return nil, err
+	}
 	if x.Stock != nil {
 		c.Listings = s.listed(ctx, t, x.Stock, stocks)
 	}
@@ -214,7 +217,6 @@ func (s *Syncer) explain(ctx context.Context, t *target, x *Explanation, stocks 
 	if err := s.heldOf(ctx, t, c.Listings); err != nil {
 		return nil, err
 	}
-	var err error
 	for _, lane := range t.lanes() {
 		if c.Waiting, err = s.peek(ctx, lane, x.ProductID); err != nil || c.Waiting != nil {
 			break

@@ -163,3 +163,25 @@ func TestAStandbyExplainsADoubledSKU(t *testing.T) {
 		leader.stop()
 	})
 }
+
+// A replica that does not lead explains that a channel is down, as who leads sees it.
+func TestAStandbyExplainsThatAChannelIsDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, source := queuetest.NewServer(leaseTime), newStock(5)
+		c := &channeltest.Intercept{Channel: shop("a", 1), OnLevels: func(context.Context, channel.Reader, []string) ([]channel.Level, error) {
+			return nil, channel.ErrUnavailable
+		}}
+		cfg := syncer.Config{Source: source, Schedule: syncer.Never(), Targets: targets(c)}
+		leader := join(t, server, "leader", cfg, nil)
+		pass(5 * time.Second)
+		standby := join(t, server, "standby", cfg, nil)
+		require.NoError(t, standby.Notify(t.Context(), "p0"))
+		pass(time.Minute)
+		x, err := standby.Explain(t.Context(), syncer.Question{ProductID: "p0", Remembered: true})
+		require.NoError(t, err)
+		require.Error(t, x.Channels[0].DownErr)
+		assert.InDelta(t, time.Minute.Seconds(), time.Since(x.Channels[0].Down).Seconds(), 5)
+		standby.stop()
+		leader.stop()
+	})
+}

@@ -183,3 +183,12 @@ func TestAnUndoOfWhatWasOffSaleIsNoGain(t *testing.T) {
 	assert.Nil(t, r.Held)
 	shows(t, m, 100, 100, 100)
 }
+
+// Nor is a quantity below 0 written of what the source does not have.
+func TestALineOfNoProductWritesNothingBelowZero(t *testing.T) {
+	m := shop("a", 1)
+	s := configure(t, syncer.Config{Source: newStock(5), Targets: []syncer.Target{{Channel: m, Guard: unguarded}}})
+	_, err := s.Apply(t.Context(), &syncer.Plan{Lines: []syncer.Line{{Channel: "a", SKU: "SKU-0", Shown: new(100), Wanted: -3, Reason: syncer.ReasonOver}}})
+	require.NoError(t, err)
+	shows(t, m, 0)
+}

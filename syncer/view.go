@@ -70,3 +70,19 @@ func (s *Syncer) leadersView(ctx context.Context) (v view, err error) {
 	}
 	return v, json.Unmarshal(value, &v)
 }
+
+// downOf tells since when a channel is down and why, as who leads sees it. failed is
+// the queue's error.
+func (s *Syncer) downOf(ctx context.Context, t *target) (since time.Time, err, failed error) {
+	if s.knows() {
+		since, err = t.state.down()
+		return since, err, nil
+	}
+	v, failed := s.leadersView(ctx)
+	for _, c := range v.Channels {
+		if c.Channel == t.name {
+			since, err = c.DownSince, c.Err
+		}
+	}
+	return since, err, failed
+}
