@@ -92,6 +92,13 @@ func (q *torn) Ack(ctx context.Context, tasks ...Task) error {
 	return q.MemoryQueue.Ack(ctx, tasks...)
 }
 
+func (q *torn) Depth(ctx context.Context, lane string) (Depth, error) {
+	if err := q.err("Depth", lane); err != nil {
+		return Depth{}, err
+	}
+	return q.MemoryQueue.Depth(ctx, lane)
+}
+
 // A term begins when all that earlier ones have left was taken over, however long
 // that takes; one that ends before that has not begun.
 func TestATermBeginsWhenAllIsTakenOver(t *testing.T) {
@@ -216,4 +223,21 @@ func TestWhoLeadsAgainReadsWhatAnotherFound(t *testing.T) {
 	assert.NotNil(t, first.targets[0].keeper.trip)
 	assert.Len(t, first.targets[0].keeper.held, 1)
 	assert.True(t, first.doubled.has("a", "SKU"))
+}
+
+// What Health cannot find out is an error, and not a thing that is well.
+func TestHealthSaysWhatCannotBeRead(t *testing.T) {
+	for _, part := range []storePart{
+		{"Records", pauseSet}, {"Load", tripSet}, {"Load", pinSet}, {"Load", stateSet}, {"Depth", inboxLane}, {"Depth", orderLane}, {"Depth", "channel/a"},
+	} {
+		q := &torn{MemoryQueue: NewMemoryQueue()}
+		s, err := New(Config{Source: sevens(1), Queue: q, Targets: []Target{{Channel: channeltest.NewMemory("a")}}})
+		require.NoError(t, err)
+		_, err = s.Health(t.Context())
+		require.NoError(t, err)
+		s.targets[0].keeper.read = time.Time{} // as later
+		q.tear(part)
+		_, err = s.Health(t.Context())
+		require.ErrorContains(t, err, "bad sector", part)
+	}
 }
