@@ -212,10 +212,8 @@ func (f *finder) visit(n ast.Node) bool {
 			f.add(name.Pos(), name.End(), other, n, other)
 		}
 	case *ast.IfStmt:
-		f.condition(n.Cond)
-		if block, ok := n.Else.(*ast.BlockStmt); ok && len(block.List) > 1 { // a single one is dropped by itself
-			f.drop(block.List[0].Pos(), block.List[len(block.List)-1].End(), block, "no else")
-		}
+		f.branch(n)
+		return false
 	case *ast.ForStmt:
 		if n.Cond != nil {
 			f.condition(n.Cond)
@@ -239,6 +237,32 @@ func (f *finder) visit(n ast.Node) bool {
 		f.result(n)
 	}
 	return true
+}
+
+// branch visits an if. Its condition counts as a part of its first line: below a
+// function in what comes before the condition, only the body is known to be run.
+func (f *finder) branch(n *ast.IfStmt) {
+	outer := f.under
+	first := outer
+	if first == 0 {
+		first = f.fset.Position(n.Pos()).Line
+	}
+	f.under = first
+	f.condition(n.Cond)
+	f.under = outer
+	if block, ok := n.Else.(*ast.BlockStmt); ok && len(block.List) > 1 { // a single one is dropped by itself
+		f.drop(block.List[0].Pos(), block.List[len(block.List)-1].End(), block, "no else")
+	}
+	if n.Init != nil {
+		ast.Inspect(n.Init, f.visit)
+	}
+	f.under = first
+	ast.Inspect(n.Cond, f.visit)
+	f.under = outer
+	ast.Inspect(n.Body, f.visit)
+	if n.Else != nil {
+		ast.Inspect(n.Else, f.visit)
+	}
 }
 
 // cases visits a switch. Its conditions are looked at whichever of its cases is

@@ -131,3 +131,15 @@ func TestAcceptedMutationsExist(t *testing.T) {
 	}
 	assert.Empty(t, unused, "take them out of accepted.txt")
 }
+
+// A condition is run with the first line of its if, however many are between.
+func TestAConditionIsSeenWhereItsIfBegins(t *testing.T) {
+	const code = "package p\n\nfunc f() error {\n\tif err := do(func() error {\n\t\treturn g()\n\t}); err != nil {\n\t\treturn err\n\t}\n\treturn nil\n}\n"
+	found, err := mutationsIn("p.go", "p.go", []byte(code))
+	require.NoError(t, err)
+	seen := make(map[string][]int)
+	for _, m := range found {
+		seen[m.from] = []int{m.line, m.seen}
+	}
+	assert.Equal(t, map[string][]int{"err != nil": {6, 4}, "return g()": {5, 5}, "return err": {7, 7}}, seen)
+}
