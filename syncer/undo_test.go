@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/channel/channeltest"
 	"github.com/ecosire/stocksync/syncer"
 )
 
@@ -186,9 +187,11 @@ func TestAnUndoOfWhatWasOffSaleIsNoGain(t *testing.T) {
 
 // Nor is a quantity below 0 written of what the source does not have.
 func TestALineOfNoProductWritesNothingBelowZero(t *testing.T) {
-	m := shop("a", 1)
-	s := configure(t, syncer.Config{Source: newStock(5), Targets: []syncer.Target{{Channel: m, Guard: unguarded}}})
-	_, err := s.Apply(t.Context(), &syncer.Plan{Lines: []syncer.Line{{Channel: "a", SKU: "SKU-0", Shown: new(100), Wanted: -3, Reason: syncer.ReasonOver}}})
+	m := channeltest.NewMemory("a")
+	m.Set("GONE", 100)
+	s := configure(t, syncer.Config{Source: newStock(5), Targets: []syncer.Target{{Channel: m, Guard: unguarded,
+		Retire: func(string) bool { return true }}}})
+	_, err := s.Apply(t.Context(), &syncer.Plan{Lines: []syncer.Line{{Channel: "a", SKU: "GONE", Shown: new(100), Wanted: -3, Reason: syncer.ReasonOver}}})
 	require.NoError(t, err)
-	shows(t, m, 0)
+	assert.Zero(t, quantity(m, "GONE"))
 }
