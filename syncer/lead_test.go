@@ -2,6 +2,7 @@ package syncer_test
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -228,4 +229,48 @@ func TestWhatIsPendingIsSentOnce(t *testing.T) {
 			})
 		})
 	}
+}
+
+// limping is a shared queue of whose first term nothing can be leased, until that is
+// over.
+type limping struct {
+	*queuetest.Client
+	terms atomic.Int64
+}
+
+func (q *limping) Lead(ctx context.Context, self string) (syncer.Term, error) {
+	t, err := q.Client.Lead(ctx, self)
+	if err != nil || q.terms.Add(1) > 1 {
+		return t, err
+	}
+	time.AfterFunc(time.Minute, func() { _ = t.Resign(context.Background()) })
+	return limpingTerm{t}, nil
+}
+
+type limpingTerm struct{ syncer.Term }
+
+func (limpingTerm) Lease(context.Context, string, int) ([]syncer.Task, error) {
+	return nil, errors.New("out of connections")
+}
+
+// What was wrong with the queue in one term is not said of the next, which works.
+func TestTheQueuesTroubleEndsWithItsTerm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, m := &limping{Client: queuetest.NewServer(leaseTime).Open()}, shop("shop", 1)
+		s := configure(t, syncer.Config{Source: newStock(5), Queue: q, Targets: targets(m), Schedule: syncer.Never()})
+		stop := running(t, s)
+		pass(time.Second)
+		require.NoError(t, s.Notify(t.Context(), "p0"))
+		pass(30 * time.Second)
+		h, err := s.Health(t.Context())
+		require.NoError(t, err)
+		require.ErrorContains(t, h.QueueErr, "out of connections")
+		pass(2 * time.Minute)
+		shows(t, m, 5)
+		h, err = s.Health(t.Context())
+		require.NoError(t, err)
+		assert.NoError(t, h.QueueErr)
+		assert.Zero(t, h.QueueSince)
+		stop()
+	})
 }
