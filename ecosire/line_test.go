@@ -57,3 +57,28 @@ func TestAPageThatIsNeverAskedForLeavesTheLine(t *testing.T) {
 		}
 	})
 }
+
+// What waits for a moment that moves on does not ask for it again and again, without
+// a pause, until something is answered.
+func TestAMomentIsAsGoodAsNow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &minute{after: func(n int) time.Duration {
+			if n == 1 || n > 4 {
+				return 0
+			}
+			return 3*time.Second + 500*time.Microsecond
+		}}
+		c := scheduled(t, m, nil)
+		require.NoError(t, ask(t.Context(), c))
+		time.Sleep(60*time.Second + 500*time.Millisecond)
+		var wg sync.WaitGroup
+		for range 3 { // under way when the window ends: 57 of 60 are left
+			wg.Go(func() { assert.NoError(t, ask(t.Context(), c)) })
+		}
+		time.Sleep(3 * time.Second)
+		start := time.Now()
+		require.NoError(t, ask(channel.WithUrgency(t.Context(), channel.Soon), c))
+		assert.Less(t, time.Since(start), 100*time.Microsecond)
+		wg.Wait()
+	})
+}

@@ -48,6 +48,8 @@ const (
 	// company is how long after urgent work was let through more may follow: it
 	// comes of the same marks, and will share the read.
 	company = 50 * time.Millisecond
+	// soonEnough is how long nobody waits for the sake of urgent work.
+	soonEnough = time.Millisecond
 )
 
 // apart is the time between requests if that many of a full quota are spread over a
@@ -130,7 +132,10 @@ func (s *scheduler) when(me *place, now time.Time) time.Time {
 	// Urgent work that goes on had its last request a moment ago. If it then finds
 	// one less, none of its gaps may be too long up to the end of the window.
 	if next := s.last.Add(2 * each); at.After(s.last) && at.Before(next) {
-		return next
+		at = next
+	}
+	if at.After(now) && at.Sub(now) < soonEnough { // where no window has begun it moves on with now
+		return now
 	}
 	return at
 }
