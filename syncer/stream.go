@@ -31,6 +31,7 @@ type stream struct {
 
 	mu   sync.Mutex
 	came []item
+	left bool          // nobody wants more
 	over bool          // the source's iterator has ended
 	back func()        // what is to be done when it does, if it was left behind
 	more chan struct{} // has a token when something came, or it is over
@@ -107,10 +108,10 @@ func senseOf(s *channel.Stock) error {
 	return nil
 }
 
-// put hands an item over, when there is room.
+// put hands an item over, when there is room, or fails if nobody wants it.
 func (st *stream) put(ctx context.Context, it item) error {
 	st.mu.Lock()
-	for len(st.came) >= maxCame {
+	for len(st.came) >= maxCame && !st.left {
 		st.mu.Unlock()
 		select {
 		case <-st.room:
@@ -118,6 +119,10 @@ func (st *stream) put(ctx context.Context, it item) error {
 			return ctx.Err()
 		}
 		st.mu.Lock()
+	}
+	if st.left {
+		st.mu.Unlock()
+		return context.Canceled
 	}
 	st.came = append(st.came, it)
 	first := len(st.came) == 1
@@ -208,6 +213,9 @@ func (st *stream) fail(err error) (it *item, flushed, more bool) {
 // not end it does so, it is not asked again.
 func (st *stream) close() {
 	st.cancel()
+	st.mu.Lock()
+	st.left = true
+	st.mu.Unlock()
 	defer st.idle.Stop()
 	late := time.NewTimer(st.s.returning)
 	defer late.Stop()

@@ -224,3 +224,24 @@ func TestOnlyASilentSourceIsGivenUp(t *testing.T) {
 		})
 	}
 }
+
+// A source that heeds no context is done with the next thing that it yields, and can be
+// asked again.
+func TestASourceEndsWithWhatItYieldsTooLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		yielded := 0
+		s := readerOf(t, yields(func(_ context.Context, _ []string, yield func(channel.Stock, error) bool) {
+			for more := true; more && yielded < maxCame; yielded++ {
+				time.Sleep(20 * time.Second)
+				more = yield(channel.Stock{ProductID: "p", SKU: "SKU"}, nil)
+			}
+		}))
+		for range s.stock(t.Context(), nil) {
+			break
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		assert.Equal(t, 2, yielded)
+		assert.NoError(t, s.free(t.Context(), allStock))
+	})
+}
