@@ -96,3 +96,30 @@ func TestANarrowedLockKeepsWhatItWrites(t *testing.T) {
 }
 
 func hopeful() error { return nil }
+
+// Nor does an urgent lock wait for one that was narrowed to others by way of one that
+// yields.
+func TestAnUrgentLockDoesNotWaitForWhatWasNarrowed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newSKULocks()
+		first, err := l.lock(t.Context(), []string{"a", "b"}, yielding, hopeful)
+		assert.NoError(t, err)
+		var second *skuLock
+		go func() { second, _ = l.lock(t.Context(), []string{"a"}, yielding, hopeful) }()
+		synctest.Wait()
+		l.secure(first)
+		l.narrow(first, []string{"b"})
+		start := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		urgent, err := l.lock(ctx, []string{"a"}, urgently, hopeful)
+		if assert.NoError(t, err) {
+			l.unlock(urgent)
+		}
+		assert.Zero(t, time.Since(start))
+		l.unlock(first)
+		synctest.Wait()
+		assert.Equal(t, map[string]bool{"a": true}, l.secure(second))
+		l.unlock(second)
+	})
+}

@@ -3,6 +3,7 @@ package syncer
 import (
 	"context"
 	"hash/maphash"
+	"slices"
 	"sync"
 	"time"
 )
@@ -136,7 +137,9 @@ func (l *skuLocks) lock(ctx context.Context, skus []string, how manner, hopeless
 		before := p.last
 		for how == urgently && before != nil && before.yields {
 			before.lose(skus[i])
-			before = before.before[p]
+			if before = before.before[p]; before != nil && !slices.Contains(before.places, p) {
+				before = nil // it was narrowed to others since
+			}
 		}
 		if before != nil && before != me && !before.over {
 			// One with several of the same SKUs is counted as often: it is taken off
