@@ -1,7 +1,9 @@
 package syncer_test
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -78,11 +80,15 @@ func TestWhatIsMadeUpForIsNoTroubleAnyMore(t *testing.T) {
 				s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never(), Targets: []syncer.Target{target}})
 				r, err := s.Reconcile(t.Context())
 				require.ErrorIs(t, err, syncer.ErrNotCompared)
+				troubled := make(map[string]int)
 				for _, p := range r.Channels[0].Problems {
-					assert.NotEqual(t, what+"-0", p.SKU)
-					assert.NotEqual(t, "p0", p.ProductID)
+					troubled[strings.TrimPrefix(cmp.Or(p.SKU, p.ProductID), what+"-")]++
 				}
-				assert.Len(t, r.Channels[0].Problems, 2)
+				second := "2"
+				if what == "SKU" {
+					second = "p2" // which was not sent
+				}
+				assert.Equal(t, map[string]int{"1": 1, second: 1}, troubled)
 				assert.Equal(t, 2, r.Channels[0].Unclear+r.Channels[0].Failed)
 				n, _ := m.Quantity(what + "-0")
 				assert.Equal(t, 5, n)
@@ -129,4 +135,92 @@ func TestAProductOfBothDangersIsWrittenUnderBoth(t *testing.T) {
 	require.NoError(t, err)
 	c := r.Channels[0]
 	assert.Equal(t, []int{2, 2, 0}, []int{c.Checked, c.Updated, c.Held})
+}
+
+// Kits are compared again as often as products are, however often these were.
+func TestKitsAreComparedAgainAsOftenAsProducts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, m := newStock(5, 5), shop("a", 2)
+		m.Set("KIT", 6)
+		conflicts := map[string]int{"SKU-0": 3, "KIT": 1}
+		c := &channeltest.Intercept{Channel: m, OnPush: func(ctx context.Context, next channel.Channel, updates []channel.Update) error {
+			errs := make(channel.Errors)
+			for _, u := range updates {
+				if conflicts[u.SKU]--; conflicts[u.SKU] >= 0 {
+					errs[u.SKU] = channel.ErrConflict
+				}
+			}
+			if len(errs) > 0 {
+				return errs
+			}
+			return next.Push(ctx, updates)
+		}}
+		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never(), Targets: []syncer.Target{{Channel: c, Guard: unguarded,
+			Kits: kitList(kitOf("KIT", "p1"))}}})
+		r, err := s.Reconcile(t.Context())
+		require.NoError(t, err)
+		assert.Zero(t, r.Channels[0].Superseded)
+		n, _ := m.Quantity("KIT")
+		assert.Equal(t, 5, n)
+	})
+}
+
+// A write of which nothing is known is told of though its channel is paused before
+// it can be looked at again.
+func TestWhatIsUnclearWhenAChannelIsPausedIsToldOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := shop("a", 1)
+		var s *syncer.Syncer
+		c := &channeltest.Intercept{Channel: m, OnPush: func(context.Context, channel.Channel, []channel.Update) error {
+			assert.NoError(t, s.Pause(t.Context(), "a", "ann"))
+			return channel.ErrUnavailable
+		}}
+		s = unguardedly(t, syncer.Config{Source: newStock(5), Schedule: syncer.Never()}, c)
+		r, err := s.Reconcile(t.Context())
+		require.ErrorIs(t, err, channel.ErrUnavailable)
+		assert.True(t, r.Channels[0].Paused)
+		assert.Equal(t, 1, r.Channels[0].Unclear)
+	})
+}
+
+// A guard is not clear because a run was within the limits whose channel was paused
+// before all was written.
+func TestARunThatIsPausedAtItsEndClearsNoGuard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := syncer.NewMemoryQueue()
+		source, m, _, _ := tripped(t, q)
+		for i := range 47 {
+			source.put(fmt.Sprintf("p%d", i), fmt.Sprintf("SKU-%d", i), 10)
+		}
+		heeds := &heeding{stock: source}
+		s := configure(t, syncer.Config{Source: heeds, Queue: q, Schedule: syncer.Never()}, m)
+		heeds.asked = func() {
+			heeds.asked = func() {}
+			assert.NoError(t, s.Pause(t.Context(), "a", "ann"))
+		}
+		r, err := s.Reconcile(t.Context())
+		require.NoError(t, err)
+		assert.True(t, r.Channels[0].Paused)
+		held, err := s.Held(t.Context())
+		require.NoError(t, err)
+		require.Len(t, held, 1)
+		require.NoError(t, s.Resume(t.Context(), "a", "ann"))
+		_, err = s.Reconcile(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, 3, gone(m, 100))
+		held, err = s.Held(t.Context())
+		require.NoError(t, err)
+		assert.Empty(t, held)
+	})
+}
+
+// A run writes nothing while it cannot be known which channels are paused.
+func TestARunThatCannotKnowOfPausesWritesNothing(t *testing.T) {
+	m := shop("a", 1)
+	q := &unheard{MemoryQueue: syncer.NewMemoryQueue()}
+	s := unguardedly(t, syncer.Config{Source: newStock(5), Queue: q, Schedule: syncer.Never()}, m)
+	q.fails.Store(true)
+	_, err := s.Reconcile(t.Context())
+	require.ErrorContains(t, err, "which channels are paused")
+	shows(t, m, 100)
 }

@@ -214,26 +214,43 @@ func TestANightGoesOnAfterATakeover(t *testing.T) {
 	})
 }
 
+// A night goes on only soon, where the source finds its place again, and only for the
+// very channels that it was for: any other has compared nothing yet.
 func TestANightDoesNotGoOn(t *testing.T) {
 	for name, tt := range map[string]struct {
-		wait time.Duration
-		lost bool
-		from int
-	}{"that is old": {20 * time.Minute, false, 2}, "whose place is lost": {time.Minute, true, 3}} {
+		wait   time.Duration
+		lost   bool
+		from   int
+		before func(cfg *syncer.Config)
+		after  func(cfg *syncer.Config)
+	}{
+		"that is old":               {wait: 20 * time.Minute, from: 2},
+		"whose place is lost":       {wait: time.Minute, lost: true, from: 3},
+		"of a channel less":         {wait: time.Minute, from: 2, after: oneMore},
+		"of a channel more":         {wait: time.Minute, from: 2, before: oneMore},
+		"of another channel":        {wait: time.Minute, from: 2, before: func(cfg *syncer.Config) { cfg.Targets[0].Channel = shop("b", 1) }},
+		"of which nothing is known": {wait: time.Minute, from: 2, after: func(cfg *syncer.Config) { forgetPlace(t, cfg.Queue) }},
+	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				source, m := pagedSource(600)
 				source.lost = tt.lost
 				q := syncer.NewMemoryQueue()
 				var last *syncer.Report
-				cfg := syncer.Config{Source: source, Queue: q, Schedule: syncer.Daily(2, 0, time.UTC), ReconcileAtStart: true, Hooks: syncer.Hooks{
-					Reconciled: func(_ context.Context, r *syncer.Report, err error) { last = r },
-				}}
-				stop := running(t, configure(t, cfg, m))
+				config := func(change func(*syncer.Config)) syncer.Config {
+					cfg := syncer.Config{Source: source, Queue: q, Schedule: syncer.Daily(2, 0, time.UTC), ReconcileAtStart: true, Hooks: syncer.Hooks{
+						Reconciled: func(_ context.Context, r *syncer.Report, err error) { last = r },
+					}, Targets: []syncer.Target{{Channel: m, Guard: unguarded}}}
+					if change != nil {
+						change(&cfg)
+					}
+					return cfg
+				}
+				stop := running(t, configure(t, config(tt.before)))
 				pass(40 * time.Second)
 				stop()
 				time.Sleep(tt.wait)
-				stop = running(t, configure(t, cfg, m))
+				stop = running(t, configure(t, config(tt.after)))
 				pass(5 * time.Minute)
 				stop()
 				require.NotNil(t, last)
@@ -244,6 +261,50 @@ func TestANightDoesNotGoOn(t *testing.T) {
 			})
 		})
 	}
+}
+
+func oneMore(cfg *syncer.Config) {
+	cfg.Targets = append(cfg.Targets, syncer.Target{Channel: shop("b", 1)})
+}
+
+// forgetPlace makes the place of a run one that makes no sense.
+func forgetPlace(t *testing.T, q syncer.Queue) {
+	require.NoError(t, q.Save(context.Background(), "state", syncer.Record{Key: "checkpoint", Value: []byte("{")}))
+}
+
+// What a channel has missed when a night is cut off is compared when it goes on.
+func TestANightGoesOnWithWhatWasMissed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, m := pagedSource(600)
+		for i := range 600 {
+			m.Set(fmt.Sprintf("SKU-%d", i), 9)
+		}
+		q := syncer.NewMemoryQueue()
+		works := time.Now().Add(20 * time.Second)
+		var last *syncer.Report
+		cfg := syncer.Config{Source: source, Queue: q, Schedule: syncer.Daily(2, 0, time.UTC), ReconcileAtStart: true, Hooks: syncer.Hooks{
+			Reconciled: func(_ context.Context, r *syncer.Report, err error) { last = r },
+		}}
+		c := &channeltest.Intercept{Channel: m, OnLevels: func(ctx context.Context, next channel.Reader, skus []string) ([]channel.Level, error) {
+			if time.Now().Before(works) {
+				return nil, channel.ErrUnavailable
+			}
+			return next.Levels(ctx, skus)
+		}}
+		stop := running(t, configure(t, cfg, c))
+		pass(40 * time.Second)
+		stop()
+		stop = running(t, configure(t, cfg, c))
+		pass(5 * time.Minute)
+		stop()
+		require.NotNil(t, last)
+		assert.NotZero(t, last.Resumed)
+		assert.Equal(t, []int{600, 600}, []int{last.Channels[0].Checked, last.Channels[0].OnSale})
+		for i := range 600 {
+			n, _ := m.Quantity(fmt.Sprintf("SKU-%d", i))
+			require.Equal(t, 10, n)
+		}
+	})
 }
 
 // The hours are too short for the catalogue: the run rests, and goes on when

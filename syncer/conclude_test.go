@@ -33,7 +33,8 @@ func TestACatalogueThatHasShrunkIsTheMeasureAfterAWeek(t *testing.T) {
 			}
 		}
 		ends(100, nil)
-		ends(50, nil) // and that is what it has now
+		ends(50, nil)
+		ends(25, nil) // of the 50 that it has by now
 		ends(100, nil)
 		for range 7 {
 			ends(40, ErrShrunk)

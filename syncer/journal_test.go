@@ -287,6 +287,31 @@ func TestTheJournalIsBounded(t *testing.T) {
 	})
 }
 
+// What is too old for the journal is gone after the next run, though nothing new came.
+func TestARunForgetsOldEntries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := syncer.NewMemoryQueue()
+		s := configure(t, syncer.Config{Source: newStock(5), Queue: q, Schedule: syncer.Never(), Journal: time.Hour}, shop("a", 1))
+		entries := func() (keys []string) {
+			for rec, err := range q.Records(t.Context(), "journal", "") {
+				require.NoError(t, err)
+				keys = append(keys, rec.Key)
+			}
+			return keys
+		}
+		_, err := s.SyncProducts(t.Context(), "p0")
+		require.NoError(t, err)
+		old := entries()
+		require.NotEmpty(t, old)
+		time.Sleep(2 * time.Hour)
+		_, err = s.Reconcile(t.Context())
+		require.NoError(t, err)
+		for _, key := range entries() {
+			assert.NotContains(t, old, key)
+		}
+	})
+}
+
 func TestTroublesAreListedByReason(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, m := newStock(5, 6, 7, 8), shop("a", 2)

@@ -47,6 +47,27 @@ func TestMoreThanARunRemembersIsMissing(t *testing.T) {
 	require.ErrorContains(t, n.account.report.Err, "7 of these are more than a run remembers")
 }
 
+// A product is missed once, however many of its listings are compared again.
+func TestAProductIsMissedOnce(t *testing.T) {
+	for _, err := range []error{nil, channel.ErrUnavailable} {
+		n := aNight(t)
+		var missing []string
+		n.missing = &missing
+		o := &outcome{err: err}
+		for _, c := range []change{lostChange("b", "B"), lostChange("a", "A"), lostChange("b", "B-6")} {
+			if err == nil {
+				o.supersede([]want{c.want}, channel.ErrConflict)
+			} else {
+				o.fail([]want{c.want}, err)
+			}
+		}
+		n.add(t.Context(), deed{outcome: o})
+		assert.Equal(t, []string{"a", "b"}, slices.Collect(n.missed.all()))
+		assert.Equal(t, []string{"a", "b"}, missing)
+		assert.Zero(t, n.account.report.Checked)
+	}
+}
+
 // What is compared again is no longer aside, and all the rest is: the guard counts
 // what is too much to be listed, too.
 func TestOnlyWhatIsComparedAgainIsTakenBack(t *testing.T) {
