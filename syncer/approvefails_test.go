@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -359,25 +360,24 @@ func TestWhatIsApprovedAndCannotBeDoneYetStaysApproved(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				q := &unheard{MemoryQueue: syncer.NewMemoryQueue()}
 				source, m, first, h := tripped(t, q)
-				conflicts := 0
+				var conflicts atomic.Int64
 				c := &channeltest.Intercept{Channel: m, OnPush: func(ctx context.Context, next channel.Channel, updates []channel.Update) error {
-					if err := next.Push(ctx, updates[1:]); conflicts == 0 || err != nil {
+					if err := next.Push(ctx, updates[1:]); conflicts.Load() == 0 || err != nil {
 						return errors.Join(err, next.Push(ctx, updates[:1]))
 					}
-					conflicts--
+					conflicts.Add(-1)
 					return channel.Errors{updates[0].SKU: channel.ErrConflict}
 				}}
 				heeds := &heeding{stock: source}
 				s := configure(t, syncer.Config{Source: heeds, Queue: q, Schedule: syncer.Never()}, c)
 				heeds.asked = func() {
-					heeds.asked = func() {}
 					switch why {
 					case "down":
-						heeds.down = channel.ErrUnavailable
+						heeds.down.Store(true)
 					case "paused":
 						assert.NoError(t, s.Pause(t.Context(), "a", "ann"))
 					case "changing":
-						conflicts = 3
+						conflicts.Store(3)
 					}
 				}
 				require.NoError(t, first.Approve(t.Context(), syncer.Approval{Channel: "a", Who: "ann", Hash: h.Hash}))
@@ -392,7 +392,7 @@ func TestWhatIsApprovedAndCannotBeDoneYetStaysApproved(t *testing.T) {
 				require.NoError(t, err)
 				require.Len(t, held, 1)
 				assert.NotNil(t, held[0].Approved)
-				heeds.down = nil
+				heeds.down.Store(false)
 				if why == "paused" {
 					require.NoError(t, s.Resume(t.Context(), "a", "ann"))
 				}
@@ -419,20 +419,21 @@ func (q *unheard) Records(ctx context.Context, set, prefix string) iter.Seq2[syn
 	return q.MemoryQueue.Records(ctx, set, prefix)
 }
 
-// heeding tells when products are asked for by their ids, and answers nothing while
-// it is down.
+// heeding tells when products are first asked for by their ids, and answers nothing
+// while it is down.
 type heeding struct {
 	*stock
 	asked func()
-	down  error
+	once  sync.Once
+	down  atomic.Bool
 }
 
 func (a *heeding) Stock(ctx context.Context, ids ...string) iter.Seq2[channel.Stock, error] {
 	if len(ids) > 0 {
-		a.asked()
+		a.once.Do(a.asked)
 	}
-	if a.down != nil {
-		return func(yield func(channel.Stock, error) bool) { yield(channel.Stock{}, a.down) }
+	if a.down.Load() {
+		return func(yield func(channel.Stock, error) bool) { yield(channel.Stock{}, channel.ErrUnavailable) }
 	}
 	return a.stock.Stock(ctx, ids...)
 }

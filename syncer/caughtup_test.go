@@ -194,10 +194,7 @@ func TestARunThatIsPausedAtItsEndClearsNoGuard(t *testing.T) {
 		}
 		heeds := &heeding{stock: source}
 		s := configure(t, syncer.Config{Source: heeds, Queue: q, Schedule: syncer.Never()}, m)
-		heeds.asked = func() {
-			heeds.asked = func() {}
-			assert.NoError(t, s.Pause(t.Context(), "a", "ann"))
-		}
+		heeds.asked = func() { assert.NoError(t, s.Pause(t.Context(), "a", "ann")) }
 		r, err := s.Reconcile(t.Context())
 		require.NoError(t, err)
 		assert.True(t, r.Channels[0].Paused)
