@@ -302,9 +302,21 @@ func (a *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	a.client.sent.Add(1)
 	sent := time.Now()
+	told := false
+	after := func(resp *Response) {
+		told = true
+		if a.client.cfg.After != nil {
+			a.client.cfg.After(ctx, resp)
+		}
+	}
+	defer func() {
+		if !told { // the host's transport, or its answer's body, panics
+			after(nil)
+		}
+	}()
 	resp, err := a.next.RoundTrip(req)
 	if err != nil {
-		a.after(ctx, nil)
+		after(nil)
 		err = clean(helpful(err), message)
 		a.client.observe(ctx, req, sent, nil, err)
 		return nil, err
@@ -316,7 +328,7 @@ func (a *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
 		err = &fatalError{error: fmt.Errorf("the answer is larger than %d bytes", a.client.cfg.MaxBody)}
 	}
 	if err != nil {
-		a.after(ctx, nil)
+		after(nil)
 		a.client.observe(ctx, req, sent, nil, err)
 		return nil, err
 	}
@@ -327,7 +339,7 @@ func (a *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
 			slog.String("op", a.client.Message(req.Method+" "+path(req.URL))), slog.String("noise", message(noise)))
 	}
 	r := &Response{Sent: sent, Status: resp.StatusCode, Header: resp.Header, Body: body, message: message}
-	a.after(ctx, r)
+	after(r)
 	a.client.observe(ctx, req, sent, r, nil)
 	resp.Body = &answer{bytes.NewReader(body), r}
 	return resp, nil
@@ -367,12 +379,6 @@ func added(before, after http.Header) (secrets []string) {
 		}
 	}
 	return secrets
-}
-
-func (a *attempt) after(ctx context.Context, resp *Response) {
-	if a.client.cfg.After != nil {
-		a.client.cfg.After(ctx, resp)
-	}
 }
 
 func status(resp *Response) int {

@@ -245,3 +245,23 @@ func TestDescribe(t *testing.T) {
 		}
 	}
 }
+
+// What Before has reserved for an attempt is given back, whatever comes of it.
+func TestEachAttemptIsToldOfOnce(t *testing.T) {
+	panics := func(*http.Request) (*http.Response, error) { panic("the host's transport") }
+	for name, step := range map[string]roundTrip{"an answer": answers(200, "{}"), "none": fails(errDown), "a torn one": torn, "a panic": panics} {
+		t.Run(name, func(t *testing.T) {
+			hc, _ := script(step)
+			before, after := 0, 0
+			c := New(Config{Service: "test", Kind: errDown, HTTPClient: hc,
+				Before: func(context.Context) error { before++; return nil },
+				After:  func(context.Context, *Response) { after++ }})
+			func() {
+				defer func() { _ = recover() }()
+				_, _ = c.Do(t.Context(), Request{Method: http.MethodGet, URL: target})
+			}()
+			assert.Equal(t, 1, before)
+			assert.Equal(t, 1, after)
+		})
+	}
+}
