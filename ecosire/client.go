@@ -53,7 +53,8 @@ type Config struct {
 	Logger *slog.Logger
 	// Ceiling is how many of ECOSIRE's requests a minute the client may use at
 	// most, where other programs share the key; 0 means as many as ECOSIRE
-	// allows.
+	// allows. A minute is one of ECOSIRE's windows. One in which its clock is set
+	// looks like two.
 	Ceiling int
 	// Sole says that nothing else uses the key. Otherwise work on the whole
 	// catalogue leaves to the others what they were seen to use.
