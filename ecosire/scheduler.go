@@ -48,7 +48,7 @@ const (
 	// company is how long after urgent work was let through more may follow: it
 	// comes of the same marks, and will share the read.
 	company = 50 * time.Millisecond
-	// soonEnough is how long nobody waits for the sake of urgent work.
+	// soonEnough is a wait so short that it counts as none.
 	soonEnough = time.Millisecond
 )
 

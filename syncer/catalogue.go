@@ -220,8 +220,8 @@ func (d *doubled) forget() {
 	d.read, d.skus = false, nil
 }
 
-// keep keeps what a complete run has found, and forgets the rest, unless the run
-// resumed another one, and so has not read every product.
+// keep keeps what a complete run has found. It forgets the rest, unless the run
+// resumed an earlier one and so read only a part of the catalogue.
 func (d *doubled) keep(ctx context.Context, q Queue, whole bool) error {
 	d.mu.Lock()
 	var records []Record

@@ -271,7 +271,7 @@ func (e *entrance) resume(cp *checkpoint, nights []*night) {
 		e.accounts[i].report = *c.Report.short()
 		n.missed.add(c.Again...)
 		if n.t.Retire != nil {
-			e.accounts[i].report.Unlisted = "the run resumed one that was interrupted, so it has not read every product"
+			e.accounts[i].report.Unlisted = "the run resumed one that was interrupted, so it read only a part of the catalogue"
 		}
 	}
 	e.s.logger.LogAttrs(e.ctx, slog.LevelInfo, "the run goes on where another one was cut off", slog.String("from", cp.Run),

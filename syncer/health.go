@@ -143,8 +143,8 @@ func (h *ChannelHealth) UnmarshalJSON(data []byte) error {
 }
 
 // Health returns the state of the Syncer. It asks nobody but the queue, and is
-// cheap enough for a readiness probe, though a process that has not done anything yet
-// reads what is in flight once. The error is the queue's.
+// cheap enough for a readiness probe; the first call in a process also reads what is
+// in flight. The error is the queue's.
 func (s *Syncer) Health(ctx context.Context) (Health, error) {
 	h := Health{Running: s.running.Load(), Progress: s.lastProgress(), Quota: s.quotaOf(ctx, "", s.source)}
 	h.QueueSince, h.QueueErr = s.trouble.get()

@@ -12,15 +12,15 @@ import (
 // Hooks let a host count and trace what happens. Each may be nil. They are called
 // in line, by several goroutines at once, and should return soon: the work that one is
 // about waits for it, however long that takes. A panic in one is logged and does no
-// harm. The context is that of the work that a call is about. A
-// channel is given by its name.
+// harm. The context is that of the work that a call is about. A channel is given by
+// its name.
 //
 // A hook may ask the Syncer how things are, and may call Notify, Pin, Approve and
 // the like. What waits for work to be done, such as SyncProducts or Apply, belongs in
 // a goroutine of its own: Down, Up, Tripped, InFlight and Request may be called in the
 // middle of work on the same SKUs, which does not end before the hook returns. With
 // the hook's context SyncProducts, Apply and Reconcile fail there, after a second; with
-// another one they wait for themselves until that is done.
+// another context they wait for themselves until it is done.
 type Hooks struct {
 	// Work is called when a call or a turn of Run begins. The context that it
 	// returns becomes that of the work, and the function is called at its end.

@@ -8,10 +8,11 @@ import (
 )
 
 const (
-	// kitsCall is what a target's Kits is called where it has not returned.
+	// kitsCall names a call of a target's Kits that does not return.
 	kitsCall = "Kits"
-	// maxListing is how long it may take: what reads for several channels waits as long.
-	maxListing = 10 * time.Second
+	// maxAnswer is how long the host's own code, such as Kits or a Schedule, may take
+	// to answer: work on several channels waits for it.
+	maxAnswer = 10 * time.Second
 )
 
 // askKits calls the target's Kits. One that does not return is left behind: the
@@ -24,7 +25,7 @@ func (t *target) askKits(ctx context.Context, s *Syncer) ([]Listing, error) {
 	if call := t.calls.left(kitsCall); call != nil {
 		return nil, call.err()
 	}
-	return awaited(ctx, s, t, kitsCall, min(s.patience, maxListing), func(context.Context) ([]Listing, error) { return t.Kits(), nil })
+	return awaited(ctx, s, t, kitsCall, min(s.patience, maxAnswer), func(context.Context) ([]Listing, error) { return t.Kits(), nil })
 }
 
 // fetchFor reads products, and the other parts of their kits on the channels of some

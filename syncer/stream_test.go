@@ -48,8 +48,8 @@ func TestWhatOfAProductMakesSense(t *testing.T) {
 	}
 }
 
-// A quantity is as of the time that the source says, unless that is none or has not
-// come: whatever the one before it was.
+// A quantity is as of the time that the source gives. If it gives none, or one in the
+// future, another time counts, whatever the quantity before had.
 func TestEachQuantityIsAsOfATimeThatMakesSense(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()

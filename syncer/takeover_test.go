@@ -99,8 +99,8 @@ func (q *torn) Depth(ctx context.Context, lane string) (Depth, error) {
 	return q.MemoryQueue.Depth(ctx, lane)
 }
 
-// A term begins when all that earlier ones have left was taken over, however long
-// that takes; one that ends before that has not begun.
+// A term begins only when everything that earlier terms left was taken over, however
+// long that takes. One that ends sooner never began.
 func TestATermBeginsWhenAllIsTakenOver(t *testing.T) {
 	for _, part := range []storePart{
 		{"Load", stateSet}, {"Records", doubledSet}, {"Records", pauseSet}, {"Records", flightSet}, {"Load", windowSet}, {"Save", writingSet},

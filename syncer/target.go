@@ -42,8 +42,8 @@ type Target struct {
 	// called often, by several goroutines at once, and may return another list each
 	// time. A mark of a part is a mark of its kits. A kit shows how many can be made
 	// of what the Policy leaves of each part, and is an error if a part cannot be
-	// read. A call that has not returned after 10 seconds is left behind, and the
-	// channel is down until it returns: Health calls it Stuck.
+	// read. A call that takes longer than 10 seconds is left behind, and the channel is
+	// down until it returns: Health calls it Stuck.
 	Kits func() []Listing
 	// Retire, unless it is nil, makes reconciliations look for what the channel
 	// sells and the source does not have: the channel is listed ([channel.Lister]),

@@ -1,6 +1,6 @@
 // Package racetest makes tests smaller under the race detector, which takes ten
-// times as long and sees what happens side by side in small tests, too. Only tests
-// import it. It differs from testing.Short in that internal/mutate, which has no
+// times as long and sees what happens side by side in small tests, too. Only tests,
+// and kits of tests, import it. It differs from testing.Short in that internal/mutate, which has no
 // race detector, has tests of their full size.
 package racetest
 
