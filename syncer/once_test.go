@@ -106,9 +106,12 @@ func TestOnceEnds(t *testing.T) {
 		q := syncer.NewMemoryQueue()
 		cfg := syncer.Config{Source: source, Queue: q, ReconcileAtStart: true}
 		s := configure(t, cfg, m)
-		go func() { assert.ErrorIs(t, s.Run(t.Context()), syncer.ErrRunning) }()
 		ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
 		defer cancel()
+		go func() {
+			time.Sleep(time.Second)
+			assert.ErrorIs(t, s.Run(t.Context()), syncer.ErrRunning)
+		}()
 		require.ErrorIs(t, s.Once(ctx), context.DeadlineExceeded)
 		require.NoError(t, configure(t, cfg, m).Once(t.Context()), "it goes on where it was")
 		require.Len(t, source.from, 2)
