@@ -185,7 +185,7 @@ func New(cfg Config) (*Syncer, error) {
 		alarms:     alarms{mu: make(channelLock, 1)},
 		pauses:     pauses{mu: make(channelLock, 1), due: make(chan struct{}, 1)},
 		orderRate:  rate.NewLimiter(orderEvery, orderBurst),
-		findRate:   rate.NewLimiter(findEvery, findBurst),
+		findRate:   rate.NewLimiter(rate.Every(findEvery), findBurst),
 	}
 	s.returning = min(maxReturning, max(0, s.grace)/4)
 	if s.patience < 0 {

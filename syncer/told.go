@@ -10,8 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/internal/logs"
 	"github.com/ecosire/stocksync/internal/text"
@@ -30,11 +28,8 @@ const skuLane = "inbox/skus"
 // skuKey names an SKU of a channel in that lane.
 func skuKey(channel, sku string) string { return channel + "\x00" + sku }
 
-// maxToldSKU bounds an SKU that a delivery names, and maxTold their number.
-const (
-	maxToldSKU = 1000
-	maxTold    = 1000
-)
+// maxToldSKU bounds an SKU that a delivery names.
+const maxToldSKU = 1000
 
 // ChannelHandler returns the handler for the webhooks of a target's channel, to
 // be mounted under any path of any mux. It authenticates a delivery with
@@ -111,7 +106,6 @@ func (s *Syncer) hear(w http.ResponseWriter, r *http.Request, t *target, receive
 
 // tell marks what a channel told of.
 func (s *Syncer) tell(ctx context.Context, t *target, event channel.Event) error {
-	event.SKUs = event.SKUs[:min(len(event.SKUs), maxTold)]
 	ids := slices.Clone(event.ProductIDs)
 	var marks []Mark
 	t.hearing.told()
@@ -197,9 +191,8 @@ func (l *ledger) shows(channel, productID, sku string) (quantity int, known bool
 }
 
 // How the products of SKUs are found that the index does not have.
-var findEvery = rate.Every(15 * time.Second)
-
 const (
+	findEvery = 15 * time.Second
 	findBurst = 4
 	// findBatch is the number of SKUs that are looked up in a turn.
 	findBatch = 200
@@ -292,7 +285,7 @@ func (s *Syncer) findSKU(ctx context.Context, t *target, kits []Listing, sku str
 	}
 	if r := s.findRate.Reserve(); r.Delay() > 0 {
 		r.Cancel()
-		return nil, time.Duration(float64(time.Second) / float64(findEvery)), nil
+		return nil, findEvery, nil
 	}
 	ids, err = s.search(ctx, sku)
 	if errors.Is(err, channel.ErrInvalid) || errors.Is(err, channel.ErrIncomplete) { // it will not get better soon

@@ -234,7 +234,8 @@ func TestAnUnknownSKUIsSearchedFor(t *testing.T) {
 func TestASKUWaitsForTheCatalogue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, a := newStock(5, 6), shop("a", 2)
-		s := unguardedly(t, syncer.Config{Source: source}, gossip{Memory: a})
+		logger, nobodys := saying("a channel told of an SKU that no product has")
+		s := unguardedly(t, syncer.Config{Source: source, Logger: logger}, gossip{Memory: a})
 		h := handler(t, s, "a")
 		defer running(t, s)()
 		assert.Equal(t, 202, tells(t, h, sold("SKU-1")))
@@ -244,9 +245,11 @@ func TestASKUWaitsForTheCatalogue(t *testing.T) {
 		asked := source.asked()
 		pass(2 * time.Minute)
 		assert.Equal(t, asked+1, source.asked())
+		assert.Zero(t, nobodys())
 		assert.Equal(t, 202, tells(t, h, sold("nobody's")))
 		pass(2 * time.Minute)
 		assert.Equal(t, asked+1, source.asked(), "nothing is read for it")
+		assert.Equal(t, 1, nobodys(), "and it waits no longer")
 	})
 }
 
