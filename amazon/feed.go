@@ -60,6 +60,24 @@ type state struct {
 	Tries int       `json:"tries,omitempty"` // failures in a row
 }
 
+// reckon makes times that were read ones of this process, which stay as far away if
+// the clock is set. If it was set back already nothing was done later than now, and
+// nothing is to be done later than wait from now.
+func (s *state) reckon(now time.Time, wait time.Duration) {
+	for _, t := range []*time.Time{&s.Added, &s.Tried, &s.Taken, &s.Next} {
+		if t.IsZero() {
+			continue
+		}
+		ahead := t.Sub(now)
+		if t == &s.Next {
+			ahead = min(ahead, wait)
+		} else {
+			ahead = min(ahead, 0)
+		}
+		*t = now.Add(ahead)
+	}
+}
+
 // An entry is an update in a feed. A negative quantity takes it out again.
 type entry struct {
 	SKU      string `json:"s"`
@@ -154,6 +172,7 @@ func (f *feeds) load(ctx context.Context) error {
 		if !slices.Contains([]phase{gathering, creating, sent, stuck, landing, released}, s.Phase) {
 			return fmt.Errorf("a feed is %q, which this version does not know: a newer one has worked with it; go back to that until no feed is under way", text.Clean(string(s.Phase)))
 		}
+		s.reckon(time.Now(), max(stuckPoll, f.ch.lag))
 		n := newFeed(s)
 		if k := slices.IndexFunc(f.list, func(o *feed) bool { return o.ID == s.ID }); k >= 0 {
 			n.changed = f.list[k].changed

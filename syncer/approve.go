@@ -28,10 +28,30 @@ type Approval struct {
 	// UpTo covers up to that many products of the channel instead, in what is
 	// held now, or else in the next run over the catalogue.
 	UpTo int `json:"upTo,omitempty"`
-	// At is when the approval was given; zero means now.
+	// At is when the approval was given; zero means now. One that was given more than
+	// an hour from now, as after a clock was set back, is not valid.
 	At time.Time `json:"at"`
 	// Expires is when it stops being valid; zero means a day after At.
 	Expires time.Time `json:"expires"`
+}
+
+// maxGivenAhead is how far ahead of this one the clock of whoever approved may be. If
+// this one was set back by days since, an approval would last for as much longer.
+const maxGivenAhead = time.Hour
+
+// valid goes by the time of day, since other processes approve, too.
+func (a *Approval) valid() bool {
+	now := time.Now().Round(0)
+	return a.At.Before(now.Add(maxGivenAhead)) && now.Before(a.Expires)
+}
+
+// decode reads a held line without an approval that is not valid any more.
+func (l *heldLine) decode(value []byte) error {
+	err := json.Unmarshal(value, l)
+	if l.Approved != nil && !l.Approved.valid() {
+		l.Approved = nil
+	}
+	return err
 }
 
 // approvalRecord is how the store keeps an approval. Used ones are kept for a
@@ -70,8 +90,8 @@ func (s *Syncer) Approve(ctx context.Context, a Approval) error {
 		return errors.New("syncer: Approve: Who is empty: an approval has a name")
 	case (a.Hash == "") == (a.UpTo <= 0):
 		return errors.New("syncer: Approve: give either the Hash of what was shown, or UpTo")
-	case !time.Now().Before(a.Expires):
-		return errors.New("syncer: Approve: the approval has expired")
+	case !a.valid():
+		return errors.New("syncer: Approve: the approval has expired, or At is in the future")
 	}
 	t := s.targets[i]
 	if t.quiet() {
@@ -194,7 +214,7 @@ func (s *Syncer) executeOn(ctx context.Context, t *target) error {
 	open := 0
 	var who []string
 	for _, l := range lines {
-		if l.Approved == nil || time.Now().After(l.Approved.Expires) {
+		if l.Approved == nil {
 			open++
 			continue
 		}
@@ -257,7 +277,7 @@ func (s *Syncer) covered(ctx context.Context, t *target, products int) bool {
 			return false
 		}
 		var a approvalRecord
-		if json.Unmarshal(rec.Value, &a) != nil || a.Channel != t.name || a.Used || a.UpTo < products || time.Now().After(a.Expires) {
+		if json.Unmarshal(rec.Value, &a) != nil || a.Channel != t.name || a.Used || a.UpTo < products || !a.valid() {
 			continue
 		}
 		a.Used = true

@@ -389,7 +389,7 @@ func (s *Syncer) heldOf(ctx context.Context, t *target, listings []ListingExplan
 			return err
 		}
 		var line heldLine
-		if value == nil || json.Unmarshal(value, &line) != nil {
+		if value == nil || line.decode(value) != nil {
 			continue
 		}
 		listings[i].Held, listings[i].Approved, listings[i].Trip = &line.Line, line.Approved, trip

@@ -169,7 +169,7 @@ type heldLine struct {
 // heldLine is what a record says. One that makes no sense is a line that is nobody's,
 // so that it hides no other, and is gone once somebody approves or the guard is clear.
 func (t *target) heldLine(rec Record) (l heldLine) {
-	if json.Unmarshal(rec.Value, &l) != nil || l.SKU != rec.Key || l.Channel != t.name {
+	if l.decode(rec.Value) != nil || l.SKU != rec.Key || l.Channel != t.name {
 		return heldLine{Line: Line{Channel: t.name, SKU: rec.Key, Reason: ReasonHeld}}
 	}
 	return l
@@ -212,7 +212,7 @@ func (t *target) holdLocked(ctx context.Context, s *Syncer, trip *Trip, lines []
 		if known { // an approval of the very same line stays
 			if old, err := s.on(ctx).Load(ctx, heldSet+t.name, l.SKU); err == nil && old != nil {
 				var before heldLine
-				if json.Unmarshal(old, &before) == nil && before.same(l) {
+				if before.decode(old) == nil && before.same(l) {
 					line.Approved = before.Approved
 				}
 			}
@@ -413,7 +413,7 @@ func (s *Syncer) holding(ctx context.Context, t *target) (*Holding, []heldLine, 
 		if l.SoldOut {
 			h.SoldOut++
 		}
-		if l.Approved != nil && time.Now().Before(l.Approved.Expires) {
+		if l.Approved != nil {
 			approved++
 			h.Approved = l.Approved
 		}
