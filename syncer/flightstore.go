@@ -113,14 +113,12 @@ func (l *ledger) restore(rec Record, generation uint32, at map[int]int) {
 		now := time.Now()
 		f.Entries = slices.DeleteFunc(f.Entries, func(s sale) bool { return s.Units <= 0 || !slices.Contains(l.names, s.Channel) })
 		for i := range f.Entries {
-			if e := &f.Entries[i]; e.Since.After(now) { // by another clock
-				e.Since = now
-			}
+			e := &f.Entries[i]
+			e.Since = now.Add(min(0, e.Since.Sub(now))) // reckoned from now, since clocks are set
 		}
 		for i := range f.Edits {
-			if e := &f.Edits[i]; e.Till.Sub(now) > l.settle {
-				e.Till = now.Add(l.settle)
-			}
+			e := &f.Edits[i]
+			e.Till = now.Add(min(e.Till.Sub(now), l.settle))
 		}
 		f.Unseen = slices.DeleteFunc(f.Unseen, func(name string) bool { return !slices.Contains(l.names, name) })
 		if f.Early = max(0, f.Early); len(f.Unseen) == 0 {

@@ -59,7 +59,9 @@ func (s *Syncer) recallPending(ctx context.Context) error {
 			}
 			read = append(read, Record{Key: rec.Key})
 			var w pendingWrite
-			if json.Unmarshal(rec.Value, &w) == nil && w.Quantity >= 0 && !w.Wrote.After(time.Now()) {
+			now := time.Now()
+			if json.Unmarshal(rec.Value, &w) == nil && w.Quantity >= 0 && !w.Wrote.After(now) {
+				w.Wrote = now.Add(w.Wrote.Sub(now)) // which stays as long ago if the clock is set
 				t.memory.recallPending(rec.Key, w)
 			}
 		}

@@ -129,7 +129,9 @@ func (s *Syncer) keepSchedule(accept, work context.Context, t *tenure) {
 		return
 	}
 	o := onceOf(accept)
+	looked := time.Now()
 	for retry := retryReconcile; ; {
+		due, looked = s.sooner(accept, due, looked, time.Now()), time.Now()
 		if !due.IsZero() && s.owesRun() { // a channel was resumed that runs have passed by
 			due = time.Now()
 		}
@@ -180,6 +182,18 @@ func (s *Syncer) keepSchedule(accept, work context.Context, t *tenure) {
 		}
 		s.tellRun(accept, r, err, due)
 	}
+}
+
+// sooner is when the next run is due, if the clock was set back since it was looked
+// at: what was worked out before may be years away.
+func (s *Syncer) sooner(ctx context.Context, due, looked, now time.Time) time.Time {
+	if now = now.Round(0); due.IsZero() || !now.Before(looked.Round(0)) {
+		return due
+	}
+	if next := s.after(ctx, now); !next.IsZero() && next.Before(due.Round(0)) {
+		return next
+	}
+	return due
 }
 
 // firstDue is when the first run is due after a start. That may have passed: a

@@ -25,7 +25,8 @@ type stream struct {
 	idle   *time.Timer
 	began  time.Time
 	ended  bool
-	sane   time.Time // the AsOf of the last item
+	said   time.Time // the AsOf of the last item, as the source said it
+	sane   time.Time // and as it counts
 	have   []item    // that next gives away, from at on
 	at     int
 
@@ -196,9 +197,11 @@ func (st *stream) next(flush <-chan time.Time) (it *item, flushed, more bool) {
 	it = &st.have[st.at]
 	st.at++
 	st.ended = it.err != nil
-	if it.err == nil && (it.stock.AsOf != st.sane || st.sane.IsZero()) { // those of one page have one
-		it.stock.AsOf = st.s.sane(st.ctx, it.stock, st.began)
-		st.sane = it.stock.AsOf
+	if it.err == nil {
+		if it.stock.AsOf != st.said || st.sane.IsZero() { // those of one page have one
+			st.said, st.sane = it.stock.AsOf, st.s.sane(st.ctx, it.stock, st.began)
+		}
+		it.stock.AsOf = st.sane
 	}
 	return it, false, true
 }
@@ -235,17 +238,26 @@ func (st *stream) close() {
 }
 
 // sane is a stock's AsOf: when its reading began if the source does not say,
-// and now if it says a time that has not come.
+// and now if it says a time that has not come. It is reckoned from now, so that
+// times stay in order if the clock is set: a source may know none but the time of day.
 func (s *Syncer) sane(ctx context.Context, stock channel.Stock, began time.Time) time.Time {
 	if stock.AsOf.IsZero() {
 		return began
 	}
-	if now := time.Now(); stock.AsOf.After(now) {
+	now := time.Now()
+	if stock.AsOf.After(now) {
 		s.once.warn(about(ctx, "", stock.ProductID, stock.SKU), s, "the source's quantities are as of a time in the future; now counts instead",
 			slog.Time("asOf", stock.AsOf))
 		return now
 	}
-	return stock.AsOf
+	if stock.AsOf != stock.AsOf.Round(0) { // it has a monotonic reading
+		return stock.AsOf
+	}
+	asOf := now.Add(stock.AsOf.Sub(now))
+	if asOf.Before(began) && !stock.AsOf.Before(began) { // the two clocks do not run at quite the same speed
+		return began
+	}
+	return asOf
 }
 
 // stock is the whole answer of the source about some products, with what is
