@@ -1,6 +1,7 @@
 package syncer_test
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"testing"
@@ -69,4 +70,38 @@ func TestAnApprovalOutlivesNoClock(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A stoppedQueue gives all marks one time in the future, as one does whose server's
+// clock was set back: a mark is newer than all that came before it.
+type stoppedQueue struct {
+	*syncer.MemoryQueue
+	at time.Time
+}
+
+func (q *stoppedQueue) Lease(ctx context.Context, lane string, n int) ([]syncer.Task, error) {
+	tasks, err := q.MemoryQueue.Lease(ctx, lane, n)
+	for i := range tasks {
+		q.at = q.at.Add(1)
+		tasks[i].Last = q.at
+	}
+	return tasks, err
+}
+
+// What is sold out within weeks is no danger, though all of it was marked at one time.
+func TestAWindowOutlivesAClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, m := catalogue(100)
+		q := &stoppedQueue{syncer.NewMemoryQueue(), time.Now().Add(365 * 24 * time.Hour)}
+		s := configure(t, syncer.Config{Source: source, Queue: q, Schedule: syncer.Never()}, m)
+		_, err := s.Reconcile(t.Context())
+		require.NoError(t, err)
+		defer running(t, s)()
+		for i := range 20 {
+			source.put(fmt.Sprintf("p%d", i), fmt.Sprintf("SKU-%d", i), 0)
+			require.NoError(t, s.Notify(t.Context(), fmt.Sprintf("p%d", i)))
+			pass(time.Hour)
+		}
+		assert.Equal(t, 20, gone(m, 100))
+	})
 }

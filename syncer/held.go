@@ -339,9 +339,9 @@ func (p *pass) realtimeGate(ctx context.Context, marked map[string]time.Time) ga
 			if onSale < 0 {
 				onSale = assumedOnSale
 			}
-			at, ok := marked[c.stock.ProductID]
-			if !ok {
-				at = time.Now()
+			at := time.Now()
+			if of, ok := marked[c.stock.ProductID]; ok && of.Before(at) { // a queue's clock may stand where it was set back
+				at = of
 			}
 			limit := p.t.Guard.limit(d, onSale)
 			id := c.key()

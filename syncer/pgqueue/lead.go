@@ -53,8 +53,13 @@ func (q *Queue) ask(ctx context.Context) (s state, ok bool, err error) {
 	defer cancel()
 	var length, since, renewed int64
 	err = again(ctx, func() error {
-		return q.pool.QueryRow(ctx, q.statements["leader"], q.options.Queue).
-			Scan(&s.term, &s.holder, &s.name, &s.renewals, &s.resigned, &length, &since, &renewed)
+		sent, server := time.Now(), time.Time{}
+		err := q.pool.QueryRow(ctx, q.statements["leader"], q.options.Queue).
+			Scan(&s.term, &s.holder, &s.name, &s.renewals, &s.resigned, &length, &since, &renewed, &server)
+		if err == nil { // who leads learns of a clock that is set as it renews
+			q.clock.observe(sent, server, time.Since(sent))
+		}
+		return err
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return state{}, false, nil
@@ -71,7 +76,7 @@ func (q *Queue) Leader(ctx context.Context) (syncer.LeaderInfo, error) {
 	switch {
 	case err != nil:
 		return syncer.LeaderInfo{}, failed("leader", err)
-	case !ok || s.resigned || s.renewed > s.length+margin(s.length):
+	case !ok || s.resigned || s.renewed.Abs() > s.length+margin(s.length): // or renewed before the clock was set back
 		return syncer.LeaderInfo{}, failed("leader", syncer.ErrNoLeader)
 	}
 	now := time.Now()
@@ -207,6 +212,9 @@ func (c *candidate) take(ctx context.Context, s state) (*term, error) {
 		t.end(nil)
 		t.running.Wait()
 		return nil, err // it finds itself leading, and takes the lead anew
+	}
+	if back := -s.renewed; back > maxSkew { // the last leader was alive in the future
+		t.running.Go(func() { t.setBack(back) })
 	}
 	return t, nil
 }

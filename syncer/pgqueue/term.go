@@ -190,6 +190,7 @@ func (t *term) renewed(sent instant) bool {
 func (t *term) tend() {
 	var first instant // when the renewal under way was sent first
 	wait, failed := t.length/5, false
+	var shown struct{ server, sent time.Time } // by the last answer
 	for number := int64(1); ; {
 		if sleep(t.life, wait) != nil {
 			return
@@ -220,6 +221,10 @@ func (t *term) tend() {
 				return
 			}
 			t.clock.observe(sent, server, took)
+			if back := shown.server.Add(sent.Sub(shown.sent)).Sub(server); !shown.sent.IsZero() && back > maxSkew {
+				t.running.Go(func() { t.setBack(back) })
+			}
+			shown.server, shown.sent = server, sent
 			wait = max(0, t.length/5-first.elapsed())
 			number, first, failed = number+1, instant{}, false
 		}
@@ -231,6 +236,20 @@ func (t *term) renew(number int64, timeout time.Duration) (server time.Time, err
 	defer cancel()
 	err = t.pool.QueryRow(ctx, t.statements["renew"], t.options.Queue, t.holder, number).Scan(&server)
 	return server, err
+}
+
+// setBack heeds that the server's clock was set back: what was put back would wait
+// for it.
+func (t *term) setBack(by time.Duration) {
+	t.logger.Warn("the server's clock was set back; what is to be tried again waits no longer for it", slog.Duration("by", by.Round(time.Second)))
+	for {
+		err := t.work(t.life, func(ctx context.Context) error {
+			return one(t.pool.Query(ctx, t.statements["back"], planned, t.options.Queue, t.holder, by.Microseconds()))
+		})
+		if err == nil || errors.Is(err, syncer.ErrDeposed) || sleep(t.life, t.length/5) != nil {
+			return
+		}
+	}
 }
 
 // work calls f, which does something under the term, and fails with
