@@ -106,11 +106,9 @@ func (c *crew) serveChannel(t *target, urgent, quiet *stockReader) {
 func (c *crew) eventWorker(t *target, lane string, r *stockReader, do func([]Task) time.Duration) *worker {
 	s, fed := c.s, false
 	pace := func(ctx context.Context, waiting int) error {
-		if waiting >= backlogSize+batchSize && r.feeds(t) {
+		fed = s.pacer != nil && waiting == 0 && r.ahead(t, lane)
+		if fed || waiting >= backlogSize+batchSize && r.feeds(t) {
 			return nil // what its next turn needs is read
-		}
-		if fed = s.pacer != nil && waiting == 0 && r.ahead(t, lane); fed {
-			return nil
 		}
 		return s.pace(ctx)
 	}
@@ -164,7 +162,7 @@ type worker struct {
 const nothingDue = 10 * time.Millisecond
 
 func (w *worker) run(ctx context.Context) {
-	for full := false; ; {
+	for full := false; ctx.Err() == nil; {
 		w.s.alarms.lanes.waiting(w.lane, true)
 		err := w.s.insist(ctx, "Wait", func() error { return w.s.on(ctx).Wait(ctx, w.lane) })
 		if err == nil && w.open != nil {
@@ -178,7 +176,7 @@ func (w *worker) run(ctx context.Context) {
 		if full { // more is waiting already
 			d, _ := w.s.queue.Depth(ctx, w.lane) // if that fails Lease says so
 			waiting = d.Tasks
-		} else if w.gather > 0 && sleep(ctx, w.gather) != nil {
+		} else if sleep(ctx, w.gather) != nil {
 			return
 		}
 		if w.pace != nil && w.pace(ctx, waiting) != nil {
@@ -198,20 +196,13 @@ func (w *worker) run(ctx context.Context) {
 		}
 		full = len(tasks) == n
 		w.s.alarms.lanes.leased(w.lane, tasks)
+		wait := nothingDue
 		if len(tasks) > 0 {
 			onceOf(ctx).works(1)
+			wait = w.do(tasks)
+			onceOf(ctx).works(-1)
 		}
-		if len(tasks) == 0 {
-			if sleep(ctx, nothingDue) != nil {
-				return
-			}
-			continue
-		}
-		wait := w.do(tasks)
-		onceOf(ctx).works(-1)
-		if sleep(ctx, wait) != nil {
-			return
-		}
+		_ = sleep(ctx, wait)
 	}
 }
 

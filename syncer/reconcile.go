@@ -79,13 +79,12 @@ func (s *Syncer) reconcile(ctx, reading context.Context) (r *Report, complete bo
 	}
 	defer s.reconciling.Store(false)
 	e := s.begin(channel.WithUrgency(ctx, channel.Background), WorkReconcile)
-	ctx = e.ctx
-	failed := s.ready(ctx)
+	failed := s.ready(e.ctx)
 	if failed != nil {
 		r, err := e.end(failed)
 		return r, false, err
 	}
-	s.recollect(ctx)
+	s.recollect(e.ctx)
 	e.ctx = s.expecting(e.ctx)
 	ctx = e.ctx
 	preloaded := s.preload(ctx)
@@ -294,17 +293,12 @@ func (s *Syncer) waitingSince(ctx context.Context) (since time.Time, err error) 
 		return since, nil
 	}
 	since = time.Now()
-	if value, err = since.MarshalText(); err != nil {
-		return since, err
-	}
+	value, _ = since.MarshalText() // no year has five digits
 	return since, s.on(ctx).Save(ctx, stateSet, Record{waitingName, value})
 }
 
 func (s *Syncer) remember(ctx context.Context, run reconciled) error {
-	value, err := json.Marshal(run)
-	if err != nil {
-		return err
-	}
+	value, _ := json.Marshal(run) // numbers and times
 	return s.on(ctx).Save(ctx, stateSet, Record{reconciledName, value})
 }
 

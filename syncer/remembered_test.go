@@ -1,0 +1,124 @@
+package syncer_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/channel/channeltest"
+	"github.com/ecosire/stocksync/syncer"
+)
+
+// snag is a queue that fails once for each of some calls, such as "Load waiting".
+type snag struct {
+	*syncer.MemoryQueue
+	mu    sync.Mutex
+	calls map[string]bool
+}
+
+var errSnag = errors.New("connection reset")
+
+func (q *snag) at(call string) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.calls[call] {
+		return nil
+	}
+	delete(q.calls, call)
+	return errSnag
+}
+
+func (q *snag) Load(ctx context.Context, set, key string) ([]byte, error) {
+	if err := q.at("Load " + key); err != nil {
+		return nil, err
+	}
+	return q.MemoryQueue.Load(ctx, set, key)
+}
+
+func (q *snag) Save(ctx context.Context, set string, records ...syncer.Record) error {
+	for _, r := range records {
+		if err := q.at("Save " + r.Key); err != nil {
+			return err
+		}
+	}
+	return q.MemoryQueue.Save(ctx, set, records...)
+}
+
+// Since when the first run is waited for is known after a restart, though the queue
+// failed when it was to be kept, or asked for.
+func TestSinceWhenTheFirstRunIsWaitedForIsNotForgotten(t *testing.T) {
+	for _, call := range []string{"", "Save waiting", "Load waiting"} {
+		synctest.Test(t, func(t *testing.T) { // from midnight on
+			source, m := catalogue(1)
+			q := &snag{MemoryQueue: syncer.NewMemoryQueue(), calls: map[string]bool{call: call == "Save waiting"}}
+			assert.Empty(t, scheduled(t, syncer.Config{Queue: q}, source, m, time.Hour))
+			time.Sleep(2 * time.Hour) // 2:00 has passed by
+			q.calls = map[string]bool{call: true}
+			assert.Len(t, scheduled(t, syncer.Config{Queue: q}, source, m, time.Minute), 1, "%q fails", call)
+		})
+	}
+}
+
+// A run that cannot be remembered says so.
+func TestARunThatCannotBeRememberedSaysSo(t *testing.T) {
+	source, m := catalogue(1)
+	q := &snag{MemoryQueue: syncer.NewMemoryQueue(), calls: map[string]bool{"Save reconciled": true}}
+	s := configure(t, syncer.Config{Source: source, Queue: q}, m)
+	_, err := s.Reconcile(t.Context())
+	require.ErrorIs(t, err, errSnag)
+	_, err = s.Reconcile(t.Context())
+	require.NoError(t, err)
+}
+
+// foresees is a channel that prepares for as many products as it is to expect.
+type foresees struct {
+	*channeltest.Memory
+	expected []int
+}
+
+func (f *foresees) Preload(ctx context.Context) error {
+	f.expected = append(f.expected, channel.Expected(ctx))
+	return nil
+}
+
+// A channel is told how many products the last run had.
+func TestAChannelKnowsHowManyProductsToExpect(t *testing.T) {
+	source, m := catalogue(3)
+	f := &foresees{Memory: m}
+	s := configure(t, syncer.Config{Source: source}, f)
+	for range 2 {
+		_, err := s.Reconcile(t.Context())
+		require.NoError(t, err)
+	}
+	assert.Equal(t, []int{0, 3}, f.expected)
+}
+
+// Once a run has read all of the catalogue, an SKU that is not in it is nobody's.
+// Until then it waits.
+func TestAnSKUWaitsForTheFirstRunOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, m := catalogue(1)
+		q := syncer.NewMemoryQueue()
+		s := configure(t, syncer.Config{Source: source, Queue: q, Schedule: syncer.Never()}, gossip{Memory: m})
+		defer running(t, s)()
+		require.Equal(t, 202, tells(t, handler(t, s, "a"), sold("nobody's")))
+		waiting := func() int {
+			d, err := q.Depth(t.Context(), "inbox/skus")
+			require.NoError(t, err)
+			return d.Tasks
+		}
+		pass(5 * time.Minute)
+		assert.Equal(t, 1, waiting())
+		_, err := s.Reconcile(t.Context())
+		require.NoError(t, err)
+		pass(2 * time.Minute)
+		assert.Zero(t, waiting())
+	})
+}
