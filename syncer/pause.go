@@ -1,7 +1,6 @@
 package syncer
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -267,9 +266,8 @@ func (s *Syncer) heedLocked(ctx context.Context) error {
 		} else if name, ok := strings.CutPrefix(rec.Key, pausedKey); ok {
 			p := new(Pause)
 			if json.Unmarshal(rec.Value, p) != nil { // what is not known to be wanted is not done
-				p = &Pause{Who: "an unreadable record"}
+				p = &Pause{Channel: name, Who: "an unreadable record", Since: time.Now()}
 			}
-			p.Channel, p.Since = name, cmp.Or(p.Since, time.Now())
 			found[name] = p
 		}
 	}
