@@ -239,10 +239,8 @@ func (j *job) leftOut(ctx context.Context, stock *channel.Stock) bool {
 	if j.t.Filter == nil || j.undo || stock.ProductID == "" {
 		return false
 	}
-	keep := true // a panic is the pass's to report
-	subject := func(ctx context.Context) context.Context { return about(ctx, j.t.name, stock.ProductID, stock.SKU) }
-	_ = j.s.safelyOn(ctx, "a target's Filter", subject, func() error { keep = j.t.Filter(*stock); return nil })
-	return !keep
+	keep, err := consult(ctx, j.s, j.t, question{"a target's Filter", stock.ProductID, stock.SKU}, func() (bool, error) { return j.t.Filter(*stock), nil })
+	return err == nil && !keep // an error is the pass's to report
 }
 
 // putBack makes the channel show no quantity for SKUs again, if it can.

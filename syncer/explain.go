@@ -254,16 +254,14 @@ func (s *Syncer) listed(ctx context.Context, t *target, stock *channel.Stock, st
 	p := &pass{s: s, t: t, purpose: surveying, reread: s.readNow(t)}
 	out := new(outcome)
 	wants := p.want(ctx, stocks, out)
-	var steps []Step
 	for i := range stocks {
 		if stocks[i].ProductID == stock.ProductID {
 			stock = &stocks[i] // less what is in flight
 		}
 	}
-	subject := func(ctx context.Context) context.Context { return about(ctx, t.name, stock.ProductID, stock.SKU) }
-	_ = s.safelyOn(ctx, "a target's Policy", subject, func() error {
-		steps, _ = t.Policy.Explain(*stock) // what a step does not know is the listing's error
-		return nil
+	steps, _ := consult(ctx, s, t, question{"a target's Policy", stock.ProductID, stock.SKU}, func() ([]Step, error) {
+		steps, _ := t.Policy.Explain(*stock) // what a step does not know is the listing's error
+		return steps, nil
 	})
 	var all []ListingExplanation
 	add := func(w *want, err error) {
@@ -278,7 +276,7 @@ func (s *Syncer) listed(ctx context.Context, t *target, stock *channel.Stock, st
 		}
 		if err == nil {
 			l.Wanted = new(w.quantity)
-			l.Observed = p.observes(ctx, &change{want: *w})
+			l.Observed, _ = p.observes(ctx, &change{want: *w})
 		}
 		all = append(all, l)
 	}

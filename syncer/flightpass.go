@@ -169,13 +169,10 @@ func (p *pass) bookings(ctx context.Context, wants []want) map[string]booking {
 			before := *s
 			before.OnHand, before.Reserved, before.Available = pos.available+pos.reserved, pos.reserved, pos.available
 			before.Warehouses = nil
-			subject := func(ctx context.Context) context.Context { return about(ctx, "", s.ProductID, s.SKU) }
-			_ = p.s.safelyOn(ctx, "Config.Booked", subject, func() error {
-				if n := l.booked(before, *s); sound(n) {
-					booked[s.ProductID] = booking{pos.available, pos.reserved, n}
-				}
-				return nil
-			})
+			n, err := consult(ctx, p.s, p.t, question{"Config.Booked", s.ProductID, s.SKU}, func() (int, error) { return l.booked(before, *s), nil })
+			if err == nil && sound(n) {
+				booked[s.ProductID] = booking{pos.available, pos.reserved, n}
+			}
 		}
 	}
 	return booked
@@ -329,12 +326,8 @@ func (p *pass) requote(ctx context.Context, w *want, o lowering) error {
 	quantity := -1
 	for i, s := range of {
 		less := takeOff(s, o.units[i])
-		n := 0
-		subject := func(ctx context.Context) context.Context { return about(ctx, p.t.name, s.ProductID, s.SKU) }
-		if err := p.s.safelyOn(ctx, "a target's Policy", subject, func() (err error) {
-			n, err = p.t.Policy.Quantity(*less)
-			return heeded(err)
-		}); err != nil {
+		n, err := p.t.quantityOf(ctx, p.s, *less)
+		if err != nil {
 			if w.isKit() {
 				err = fmt.Errorf("part %s of the kit: %w", s.ProductID, err)
 			}

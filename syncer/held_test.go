@@ -67,6 +67,33 @@ func TestHeldSaysWhatAndWhy(t *testing.T) {
 	}
 }
 
+// A guard that holds nothing any more says so, and an approval ends what it has
+// tripped over.
+func TestAGuardThatHoldsNothingAnyMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, _, s := hundred(t, syncer.NewMemoryQueue())
+		require.ErrorIs(t, imported(t, source, s, 15, 0), syncer.ErrHeld)
+		held, err := s.Held(t.Context())
+		require.NoError(t, err)
+		for _, l := range held[0].Lines { // the source was wrong, and is mended
+			source.put(l.ProductID, l.SKU, 10)
+			_, err := s.SyncProducts(t.Context(), l.ProductID)
+			require.NoError(t, err)
+		}
+		held, err = s.Held(t.Context())
+		require.NoError(t, err)
+		require.Len(t, held, 1)
+		assert.Empty(t, held[0].Lines)
+		assert.Contains(t, held[0].String(), "Nothing is held any more")
+		assert.NotContains(t, held[0].String(), "0 lines")
+		require.NoError(t, s.Approve(t.Context(), syncer.Approval{Channel: held[0].Channel, Who: "ann", Hash: held[0].Hash}))
+		require.NoError(t, s.Once(t.Context()))
+		held, err = s.Held(t.Context())
+		require.NoError(t, err)
+		assert.Empty(t, held)
+	})
+}
+
 // The limits in real time are for each window.
 func TestTheGuardsWindow(t *testing.T) {
 	for _, tt := range []struct {

@@ -10,17 +10,19 @@ import (
 )
 
 // Hooks let a host count and trace what happens. Each may be nil. They are called
-// in line, by several goroutines at once, and should return soon: the work that one is
-// about waits for it, however long that takes. A panic in one is logged and does no
-// harm. The context is that of the work that a call is about. A channel is given by
-// its name.
+// one after the other for the same work, by several goroutines at once, and should return
+// soon: the work that one is about waits for it. A panic in one is logged and does no
+// harm. A call that has not returned for a minute is left behind: the work goes on, and
+// until the call returns that hook is not called again; the log tells how many calls it
+// has missed. The context is that of the work that a call is about. A channel is given
+// by its name.
 //
 // A hook may ask the Syncer how things are, and may call Notify, Pin, Approve and
 // the like. What waits for work to be done, such as SyncProducts or Apply, belongs in
 // a goroutine of its own: Down, Up, Tripped, InFlight and Request may be called in the
 // middle of work on the same SKUs, which does not end before the hook returns. With
 // the hook's context SyncProducts, Apply and Reconcile fail there, after a second; with
-// another context they wait for themselves until it is done.
+// another context they wait for themselves until the hook is left behind.
 type Hooks struct {
 	// Work is called when a call or a turn of Run begins. The context that it
 	// returns becomes that of the work, and the function is called at its end.
@@ -183,116 +185,119 @@ func (h *Hooks) work(ctx context.Context, s *Syncer, w Work) (context.Context, f
 	if h.Work == nil {
 		return ctx, func(WorkDone) {}
 	}
-	inner, end := ctx, (func(WorkDone))(nil)
-	s.hook(ctx, w.Channel, "", "", func() { inner, end = h.Work(ctx, w) })
-	if inner == nil {
-		inner = ctx
+	type begun struct {
+		ctx context.Context
+		end func(WorkDone)
 	}
-	return inner, func(d WorkDone) {
-		if end != nil {
-			s.hook(ctx, w.Channel, "", "", func() { end(d) })
+	b := hooked(ctx, s, "Hooks.Work", w.Channel, "", "", func() (b begun) { b.ctx, b.end = h.Work(ctx, w); return })
+	if b.ctx == nil {
+		b.ctx = ctx
+	}
+	return b.ctx, func(d WorkDone) {
+		if b.end != nil {
+			s.hook(ctx, "Hooks.Work, the end", w.Channel, "", "", func() { b.end(d) })
 		}
 	}
 }
 
 func (h *Hooks) received(ctx context.Context, s *Syncer, e channel.Event) {
 	if h.Received != nil {
-		s.hook(ctx, "", "", "", func() { h.Received(ctx, e) })
+		s.hook(ctx, "Hooks.Received", "", "", "", func() { h.Received(ctx, e) })
 	}
 }
 
 func (h *Hooks) marked(ctx context.Context, s *Syncer, ids []string) {
 	if h.Marked != nil {
-		s.hook(ctx, "", "", "", func() { h.Marked(ctx, ids) })
+		s.hook(ctx, "Hooks.Marked", "", "", "", func() { h.Marked(ctx, ids) })
 	}
 }
 
 func (h *Hooks) pushed(ctx context.Context, s *Syncer, p Pushed) {
 	if h.Pushed != nil {
-		s.hook(ctx, p.Channel, "", "", func() { h.Pushed(ctx, p) })
+		s.hook(ctx, "Hooks.Pushed", p.Channel, "", "", func() { h.Pushed(ctx, p) })
 	}
 }
 
 func (h *Hooks) retry(ctx context.Context, s *Syncer, r Retry) {
 	if h.Retry != nil {
-		s.hook(ctx, r.Channel, "", "", func() { h.Retry(ctx, r) })
+		s.hook(ctx, "Hooks.Retry", r.Channel, "", "", func() { h.Retry(ctx, r) })
 	}
 }
 
 func (h *Hooks) gaveUp(ctx context.Context, s *Syncer, p Problem) {
 	if h.GaveUp != nil {
-		s.hook(ctx, p.Channel, p.ProductID, p.SKU, func() { h.GaveUp(ctx, p) })
+		s.hook(ctx, "Hooks.GaveUp", p.Channel, p.ProductID, p.SKU, func() { h.GaveUp(ctx, p) })
 	}
 }
 
 func (h *Hooks) down(ctx context.Context, s *Syncer, channel string, err error) {
 	if h.Down != nil {
-		s.midwayHook(ctx, channel, "", "", func(ctx context.Context) { h.Down(ctx, channel, err) })
+		s.midwayHook(ctx, "Hooks.Down", channel, "", "", func(ctx context.Context) { h.Down(ctx, channel, err) })
 	}
 }
 
 func (h *Hooks) up(ctx context.Context, s *Syncer, channel string, after time.Duration) {
 	if h.Up != nil {
-		s.midwayHook(ctx, channel, "", "", func(ctx context.Context) { h.Up(ctx, channel, after) })
+		s.midwayHook(ctx, "Hooks.Up", channel, "", "", func(ctx context.Context) { h.Up(ctx, channel, after) })
 	}
 }
 
 func (h *Hooks) paused(ctx context.Context, s *Syncer, p Pause) {
 	if h.Paused != nil {
-		s.hook(ctx, p.Channel, "", "", func() { h.Paused(ctx, p) })
+		s.hook(ctx, "Hooks.Paused", p.Channel, "", "", func() { h.Paused(ctx, p) })
 	}
 }
 
 func (h *Hooks) resumed(ctx context.Context, s *Syncer, channel string, after time.Duration) {
 	if h.Resumed != nil {
-		s.hook(ctx, channel, "", "", func() { h.Resumed(ctx, channel, after) })
+		s.hook(ctx, "Hooks.Resumed", channel, "", "", func() { h.Resumed(ctx, channel, after) })
 	}
 }
 
 func (h *Hooks) tripped(ctx context.Context, s *Syncer, channel string, t Trip) {
 	if h.Tripped != nil {
-		s.midwayHook(ctx, channel, "", "", func(ctx context.Context) { h.Tripped(ctx, channel, t) })
+		s.midwayHook(ctx, "Hooks.Tripped", channel, "", "", func(ctx context.Context) { h.Tripped(ctx, channel, t) })
 	}
 }
 
 func (h *Hooks) inFlight(ctx context.Context, s *Syncer, f FlightEvent) {
 	if h.InFlight != nil {
-		s.midwayHook(ctx, f.Channel, f.ProductID, f.SKU, func(ctx context.Context) { h.InFlight(ctx, f) })
+		s.midwayHook(ctx, "Hooks.InFlight", f.Channel, f.ProductID, f.SKU, func(ctx context.Context) { h.InFlight(ctx, f) })
 	}
 }
 
 func (h *Hooks) changed(ctx context.Context, s *Syncer, channel string, c Change) {
 	if h.Changed != nil {
-		s.hook(ctx, channel, c.ProductID, c.SKU, func() { h.Changed(ctx, channel, c) })
+		s.hook(ctx, "Hooks.Changed", channel, c.ProductID, c.SKU, func() { h.Changed(ctx, channel, c) })
 	}
 }
 
 func (h *Hooks) observed(ctx context.Context, s *Syncer, channel string, c Change) {
 	if h.Observed != nil {
-		s.hook(ctx, channel, c.ProductID, c.SKU, func() { h.Observed(ctx, channel, c) })
+		s.hook(ctx, "Hooks.Observed", channel, c.ProductID, c.SKU, func() { h.Observed(ctx, channel, c) })
 	}
 }
 
 func (h *Hooks) alarm(ctx context.Context, s *Syncer, a Alarm) {
 	if h.Alarm != nil {
-		s.hook(ctx, a.Channel, "", "", func() { h.Alarm(ctx, a) })
+		s.hook(ctx, "Hooks.Alarm", a.Channel, "", "", func() { h.Alarm(ctx, a) })
 	}
 }
 
 func (h *Hooks) reconciled(ctx context.Context, s *Syncer, r *Report, err error) {
 	if h.Reconciled != nil {
-		s.hook(ctx, "", "", "", func() { h.Reconciled(ctx, r, err) })
+		s.hook(ctx, "Hooks.Reconciled", "", "", "", func() { h.Reconciled(ctx, r, err) })
 	}
 }
 
 func (h *Hooks) leading(ctx context.Context, s *Syncer, l LeaderInfo) {
 	if h.Leading != nil {
-		s.hook(ctx, "", "", "", func() { h.Leading(ctx, l) })
+		s.hook(ctx, "Hooks.Leading", "", "", "", func() { h.Leading(ctx, l) })
 	}
 }
 
 func (h *Hooks) deposed(ctx context.Context, s *Syncer, term uint64, lost bool) {
 	if h.Deposed != nil {
-		s.hook(ctx, "", "", "", func() { h.Deposed(ctx, term, lost) })
+		s.hook(ctx, "Hooks.Deposed", "", "", "", func() { h.Deposed(ctx, term, lost) })
 	}
 }

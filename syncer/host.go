@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ecosire/stocksync/channel"
@@ -89,10 +90,46 @@ func (s *Syncer) tame(ctx context.Context, what string, err error) error {
 
 var errNobodys = errors.New("matches nothing")
 
-// hook calls one of the host's hooks, which may be about a product on a channel.
-func (s *Syncer) hook(ctx context.Context, name, productID, sku string, f func()) {
+// maxHook is how long a call of a hook may take: long enough to write to a database.
+const maxHook = time.Minute
+
+// hooked calls one of the host's hooks, which may be about a product on a channel.
+// One that does not return is left behind. Until it does it is not called again: it
+// would wait for the same, and is to be called in order.
+func hooked[T any](ctx context.Context, s *Syncer, what, name, productID, sku string, f func() T) (none T) {
+	if call := s.hung.left(what); call != nil {
+		call.missed.Add(1)
+		return none
+	}
 	subject := func(ctx context.Context) context.Context { return about(ctx, name, productID, sku) }
-	_ = s.safelyOn(ctx, "a hook", subject, func() error { f(); return nil })
+	began := time.Now()
+	inner, cancel := context.WithTimeout(context.WithoutCancel(ctx), maxHook)
+	defer cancel()
+	answer := new(T)
+	returned, err := await(inner, 0, func() error {
+		return s.safelyOn(ctx, "a hook", subject, func() error { *answer = f(); return nil })
+	}, func() func() { return s.leaveHook(subject(ctx), what, began) })
+	if !returned || err != nil {
+		return none
+	}
+	return *answer
+}
+
+// hook is hooked for those that answer nothing.
+func (s *Syncer) hook(ctx context.Context, what, name, productID, sku string, f func()) {
+	hooked(ctx, s, what, name, productID, sku, func() (none struct{}) { f(); return })
+}
+
+func (s *Syncer) leaveHook(ctx context.Context, what string, began time.Time) (back func()) {
+	s.logger.LogAttrs(ctx, slog.LevelError, "a hook does not return and is left behind; it is not called again until it does",
+		slog.String("op", what), slog.Duration("after", time.Since(began)))
+	end := s.hung.leave(what, began)
+	call := s.hung.left(what)
+	return func() {
+		end()
+		s.logger.LogAttrs(ctx, slog.LevelWarn, "a hook that was left behind has returned", slog.String("op", what),
+			slog.Duration("after", time.Since(began)), slog.Int64("missed", call.missed.Load()))
+	}
 }
 
 // await calls f and waits for it: until it returns, or has not returned for
@@ -141,6 +178,8 @@ type stuckCall struct {
 	since time.Time
 	done  chan struct{} // closed when it returns at last
 	ends  []func()      // what is to be done then
+	// missed is how many calls of a hook were not made meanwhile.
+	missed atomic.Int64
 }
 
 // calls are the calls that have been left behind. Of what holds the same thing
@@ -162,6 +201,13 @@ func (c *calls) left(ops ...string) *stuckCall {
 		}
 	}
 	return oldest
+}
+
+// count is how many there are.
+func (c *calls) count() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.stuck)
 }
 
 // leave records that a call is left behind. The function that it returns is to

@@ -2,18 +2,12 @@ package syncer
 
 import (
 	"context"
-	"time"
 
 	"github.com/ecosire/stocksync/channel"
 )
 
-const (
-	// kitsCall names a call of a target's Kits that does not return.
-	kitsCall = "Kits"
-	// maxAnswer is how long the host's own code, such as Kits or a Schedule, may take
-	// to answer: work on several channels waits for it.
-	maxAnswer = 10 * time.Second
-)
+// kitsCall names a call of a target's Kits that does not return.
+const kitsCall = "Kits"
 
 // askKits calls the target's Kits. One that does not return is left behind: the
 // channel is down until it does, as with a call of the channel's own, and those of
@@ -25,7 +19,7 @@ func (t *target) askKits(ctx context.Context, s *Syncer) ([]Listing, error) {
 	if call := t.calls.left(kitsCall); call != nil {
 		return nil, call.err()
 	}
-	return awaited(ctx, s, t, kitsCall, min(s.patience, maxAnswer), func(context.Context) ([]Listing, error) { return t.Kits(), nil })
+	return awaited(ctx, s, t, kitsCall, s.soonAnswered(), func(context.Context) ([]Listing, error) { return t.Kits(), nil })
 }
 
 // fetchFor reads products, and the other parts of their kits on the channels of some

@@ -144,31 +144,37 @@ func TestAPartOfAnotherChannelsKitIsReadOnce(t *testing.T) {
 	})
 }
 
-// A policy that hangs holds up its channel alone, and an alarm tells of it.
+// A policy that hangs for more than two products puts its channel down, which raises an
+// alarm, and one for fewer is told among the troubles.
 func TestAPolicyThatHangsRaisesAnAlarm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		source, a, b, h, rings := newStock(10), shop("a", 1), shop("b", 1), newHanging(), new(bell)
+		source, a, b, h, rings := newStock(10, 20, 30), shop("a", 3), shop("b", 3), newHanging(), new(bell)
 		policy := syncer.Custom("mine", func(s channel.Stock) (int, error) { h.wait(); return s.Available, nil })
 		s := configure(t, syncer.Config{Source: source, Schedule: syncer.Never(), Hooks: rings.hooks(), Targets: []syncer.Target{
 			{Channel: a, Guard: unguarded}, {Channel: b, Guard: unguarded, Policy: policy},
 		}})
 		defer running(t, s)()
 		release := h.hang()
-		for n := range 10 {
-			source.put("p0", "SKU-0", n)
-			require.NoError(t, s.Notify(t.Context(), "p0"))
-			pass(3 * time.Minute)
-			shows(t, a, n)
-			shows(t, b, 100)
+		require.NoError(t, s.Notify(t.Context(), "p0"))
+		pass(10 * time.Minute)
+		assert.Empty(t, rings.heard())
+		var troubles []string
+		for one, err := range s.Troubles(t.Context()) {
+			require.NoError(t, err)
+			troubles = append(troubles, one.Channel+" "+one.ProductID+" "+one.Err.Error())
 		}
+		require.Len(t, troubles, 1)
+		assert.Regexp(t, "^b p0 .*did not return", troubles[0])
+
+		require.NoError(t, s.Notify(t.Context(), "p1", "p2"))
+		pass(30 * time.Minute)
+		shows(t, a, 10, 20, 30)
+		shows(t, b, 100, 100, 100)
 		assert.Equal(t, []string{string(syncer.QueueOld)}, rings.heard())
 		assert.Equal(t, "b", rings.last().Channel)
-		health, err := s.Health(t.Context())
-		require.NoError(t, err)
-		assert.GreaterOrEqual(t, time.Since(health.Channels[1].Oldest), 25*time.Minute)
 		release()
 		pass(2 * time.Minute)
-		shows(t, b, 9)
+		shows(t, b, 10, 20, 30)
 		assert.Equal(t, []string{string(syncer.QueueOld), "-" + string(syncer.QueueOld)}, rings.heard())
 	})
 }

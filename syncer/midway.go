@@ -31,13 +31,13 @@ func (s *Syncer) inPass(ctx context.Context) context.Context {
 }
 
 // midwayHook is hook for those that may be called in the middle of a pass.
-func (s *Syncer) midwayHook(ctx context.Context, name, productID, sku string, f func(context.Context)) {
+func (s *Syncer) midwayHook(ctx context.Context, what, name, productID, sku string, f func(context.Context)) {
 	if ctx.Value(passKey{}) == s {
 		m := &midway{s, make(chan struct{})}
 		defer close(m.returned)
 		ctx = context.WithValue(ctx, midwayKey{}, m)
 	}
-	s.hook(ctx, name, productID, sku, func() { f(ctx) })
+	s.hook(ctx, what, name, productID, sku, func() { f(ctx) })
 }
 
 // notMidway returns an error if ctx is that of a hook that a pass waits for: what

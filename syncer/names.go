@@ -95,8 +95,9 @@ func (n *names) claim(ctx context.Context, stock *channel.Stock) (taken map[int]
 		out := new(outcome)
 		if stock.Err == nil {
 			p := &pass{s: n.s, t: t, purpose: surveying}
-			subject := func(ctx context.Context) context.Context { return about(ctx, t.name, stock.ProductID, stock.SKU) }
-			_ = n.s.safelyOn(ctx, "a target's Filter, Listings or Policy", subject, func() error { wants = p.listings(&own, nil, out); return nil }) // the pass says so, too
+			if a, err := t.answerOf(ctx, n.s, own); err == nil { // else the pass says so, too
+				wants = p.listings(&own, a, nil, out)
+			}
 		}
 		for i := range wants {
 			if err := claim(wants[i].sku); err != nil {
@@ -117,16 +118,11 @@ func (n *names) claim(ctx context.Context, stock *channel.Stock) (taken map[int]
 func (n *names) spare(ctx context.Context, i int, stock *channel.Stock) error {
 	skus := []string{stock.SKU}
 	if t := n.s.targets[i]; t.Listings != nil {
-		known := false
-		subject := func(ctx context.Context) context.Context { return about(ctx, t.name, stock.ProductID, stock.SKU) }
-		_ = n.s.safelyOn(ctx, "a target's Listings", subject, func() error {
-			for _, l := range t.Listings(*stock) {
-				skus = append(skus, l.SKU)
-			}
-			known = len(skus) > 1 || stock.Err == nil
-			return nil
-		})
-		n.blind[i] = n.blind[i] || !known
+		listings, err := t.listingsOf(ctx, n.s, *stock)
+		for _, l := range listings {
+			skus = append(skus, l.SKU)
+		}
+		n.blind[i] = n.blind[i] || err != nil || len(listings) == 0 && stock.Err != nil
 	}
 	for _, sku := range skus {
 		if strings.TrimSpace(sku) == "" {

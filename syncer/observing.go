@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/internal/text"
 )
 
@@ -26,30 +27,30 @@ var ErrObserving = errors.New("the channel is only observed, and nothing is writ
 func (t *target) quiet() bool { return t.Observe && t.Pilot == nil }
 
 // observes reports whether a change is only observed: the products that it
-// rests on must all be piloted. stocks are those of the pass.
-func (p *pass) observes(ctx context.Context, c *change) bool {
+// rests on must all be piloted. stocks are those of the pass. The error is the
+// Pilot's, which does not say.
+func (p *pass) observes(ctx context.Context, c *change) (bool, error) {
 	t := p.t
 	switch {
 	case !t.Observe:
-		return false
+		return false, nil
 	case t.Pilot == nil, c.stock.ProductID == "": // of what is retired nobody can ask
-		return true
+		return true, nil
 	case p.fixed != nil && t.isKit(ctx, p.s, c.sku): // its parts are not known here
-		return true
+		return true, nil
 	}
-	return slices.ContainsFunc(c.products(), func(id string) bool {
-		piloted := false // of a product that was not read, and by a Pilot that panics
-		for i := range p.stocks {
-			stock := &p.stocks[i]
-			if stock.ProductID != id {
-				continue
-			}
-			subject := func(ctx context.Context) context.Context { return about(ctx, t.name, id, stock.SKU) }
-			_ = p.s.safelyOn(ctx, "a target's Pilot", subject, func() error { piloted = t.Pilot(*stock); return nil })
-			break
+	for _, id := range c.products() {
+		i := slices.IndexFunc(p.stocks, func(s channel.Stock) bool { return s.ProductID == id })
+		if i < 0 { // it was not read
+			return true, nil
 		}
-		return !piloted
-	})
+		stock := p.stocks[i]
+		piloted, err := consult(ctx, p.s, t, question{"a target's Pilot", id, stock.SKU}, func() (bool, error) { return t.Pilot(stock), nil })
+		if err != nil || !piloted {
+			return true, err
+		}
+	}
+	return false, nil
 }
 
 // sayObserved says that a channel is only observed: nobody shall wonder why.
@@ -71,9 +72,13 @@ func (p *pass) observe(ctx context.Context, changes []change, out *outcome) []ch
 		return changes
 	}
 	return slices.DeleteFunc(changes, func(c change) bool {
+		observing, err := p.observes(ctx, &c)
 		switch r := (result{want: c.want, seen: c.seen, state: observed}); {
-		case !p.observes(ctx, &c):
+		case !observing:
 			return false
+		case err != nil:
+			r.state, r.err, r.unsent = failed, err, true
+			out.add(r)
 		case p.purpose == applying:
 			r.state, r.err = failed, ErrObserving
 			out.add(r)

@@ -244,13 +244,13 @@ func TestPilot(t *testing.T) {
 	}
 	s := configure(t, syncer.Config{Source: source, Targets: []syncer.Target{target}})
 	r, err := s.Reconcile(t.Context())
-	require.NoError(t, err)
+	require.ErrorContains(t, err, "a target's Pilot panicked: p5")
 	shows(t, m, 7, 7, 10, 10, 10, 10)
 	for sku, want := range map[string]int{"PACK": 3, "KIT": 7, "KIT-2": 100, "GONE": 3} {
 		n, _ := m.Quantity(sku)
 		assert.Equal(t, want, n, sku)
 	}
-	assert.Equal(t, []int{4, 6}, []int{r.Channels[0].Updated, r.Channels[0].Observed})
+	assert.Equal(t, []int{4, 5, 1}, []int{r.Channels[0].Updated, r.Channels[0].Observed, r.Channels[0].Failed})
 
 	plan, err := s.Plan(t.Context())
 	require.NoError(t, err)

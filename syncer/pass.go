@@ -348,19 +348,13 @@ func (p *pass) claims(ctx context.Context, productID, sku string) bool {
 		return false
 	}
 	stocks, err := p.reread(ctx, []string{productID})
-	return err == nil && slices.ContainsFunc(stocks, func(s channel.Stock) (has bool) {
-		_ = p.s.safely(about(ctx, p.t.name, s.ProductID, s.SKU), "a target's Filter, Listings or Policy", func() error {
-			has = s.Err == nil && slices.Contains(p.skusOf(s), sku)
-			return nil
-		})
-		return has
+	return err == nil && slices.ContainsFunc(stocks, func(s channel.Stock) bool {
+		a, err := p.t.answerOf(ctx, p.s, s)
+		if err != nil {
+			return errors.Is(err, errStuck) // as far as is known
+		}
+		return s.Err == nil && slices.Contains(skusOf(p.listings(&s, a, nil, new(outcome))), sku)
 	})
-}
-
-// skusOf returns the SKUs under which the target shows a product.
-func (p *pass) skusOf(s channel.Stock) []string {
-	out := new(outcome)
-	return skusOf(p.listings(&s, nil, out))
 }
 
 func productsOf(wants []want) []string {

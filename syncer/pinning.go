@@ -108,17 +108,12 @@ func (p *pass) partsOf(ctx context.Context, w *want) []Part {
 		return own
 	}
 	if p.t.Listings != nil {
-		subject := func(ctx context.Context) context.Context {
-			return about(ctx, p.t.name, w.stock.ProductID, w.stock.SKU)
-		}
-		_ = p.s.safelyOn(ctx, "a target's Listings", subject, func() error {
-			for _, l := range p.t.Listings(*w.stock) {
-				if l.SKU == w.sku && len(l.Parts) == 1 {
-					own = l.Parts
-				}
+		listings, _ := p.t.listingsOf(ctx, p.s, *w.stock)
+		for _, l := range listings {
+			if l.SKU == w.sku && len(l.Parts) == 1 {
+				own = l.Parts
 			}
-			return nil
-		})
+		}
 	}
 	for _, k := range p.t.kits(ctx, p.s) {
 		if k.SKU == w.sku {

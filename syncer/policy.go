@@ -26,6 +26,7 @@ type Policy struct {
 	steps      []step
 	warehouses []string // that In names
 	total      bool     // a step uses the quantities of all warehouses together
+	foreign    bool     // a step is the host's own
 	err        error    // of a step that makes no sense
 }
 
@@ -90,12 +91,12 @@ func In(warehouses ...string) Policy {
 // Custom is a policy of the host's own, as one step with a name. An error
 // means that the quantity is not known: it is a problem of that product, which
 // is changed nowhere, and never a zero. So is a number of 2⁵³ or more, either way. It
-// is called for each product, and must return at once; see [Target].
+// is called for each product, and should return at once; see [Target].
 func Custom(name string, quantity func(channel.Stock) (int, error)) Policy {
 	if quantity == nil {
 		return Policy{}.wrong(fmt.Errorf("the step %q has no function", name))
 	}
-	return Policy{total: true}.add(name, func(s channel.Stock, _ int) (int, error) { return quantity(s) })
+	return Policy{total: true, foreign: true}.add(name, func(s channel.Stock, _ int) (int, error) { return quantity(s) })
 }
 
 // Then adds a step of the host's own, which is given what the steps before it
@@ -107,7 +108,7 @@ func (p Policy) Then(name string, quantity func(s channel.Stock, before int) (in
 		return p.wrong(fmt.Errorf("the step %q has no function", name))
 	}
 	p = p.orDefault()
-	p.total = true
+	p.total, p.foreign = true, true
 	return p.add(name, quantity)
 }
 

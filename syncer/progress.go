@@ -96,7 +96,7 @@ func (p *progress) tell(change func(*Progress)) {
 	if p.s.hooks.Progress == nil {
 		return
 	}
-	p.s.hook(p.ctx, "", "", "", func() { p.s.hooks.Progress(p.ctx, told) })
+	p.s.hook(p.ctx, "Hooks.Progress", "", "", "", func() { p.s.hooks.Progress(p.ctx, told) })
 }
 
 // show has Health tell the progress, and returns a copy.

@@ -142,13 +142,12 @@ func (t *target) unclaimed(ctx context.Context, s *Syncer, skus []string) []stri
 }
 
 // retires reports whether the host wants an SKU set to 0.
-func (t *target) retires(ctx context.Context, s *Syncer, sku string) (yes bool) {
+func (t *target) retires(ctx context.Context, s *Syncer, sku string) bool {
 	if t.Retire == nil {
 		return false
 	}
-	subject := func(ctx context.Context) context.Context { return about(ctx, t.name, "", sku) }
-	_ = s.safelyOn(ctx, "a target's Retire", subject, func() error { yes = t.Retire(sku); return nil })
-	return yes
+	yes, err := consult(ctx, s, t, question{"a target's Retire", "", sku}, func() (bool, error) { return t.Retire(sku), nil })
+	return yes && err == nil
 }
 
 // retire looks for what is retired, when everything was compared, and puts aside

@@ -105,7 +105,7 @@ const maxYear = 9999
 // after is the schedule's next time after t, or zero. A schedule that panics, does not
 // return, or names a time that is not after t, has none for an hour.
 func (s *Syncer) after(ctx context.Context, t time.Time) time.Time {
-	next, err := bounded(ctx, s, "Config.Schedule", min(s.patience, maxAnswer), func(context.Context) (time.Time, error) { return s.schedule.Next(t), nil })
+	next, err := bounded(ctx, s, "Config.Schedule", s.soonAnswered(), func(context.Context) (time.Time, error) { return s.schedule.Next(t), nil })
 	if err != nil {
 		return time.Now().Add(time.Hour)
 	}

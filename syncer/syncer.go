@@ -104,9 +104,8 @@ type Config struct {
 	// Available or the rise of Reserved, whichever is more. Set it if the source
 	// sells by itself, too, and you can tell those sales apart: otherwise they end
 	// what is in flight too early, and it is sold twice. before has no Warehouses.
-	// Booked may be called by several goroutines at once. It must return at once, and
-	// wait for nothing: while it hangs nothing is done for the channels that wait
-	// for it; see [Target].
+	// Booked may be called by several goroutines at once, and should return at once: a
+	// call that does not is left behind, like those of a [Target]'s functions.
 	Booked func(before, after channel.Stock) int
 	// Hooks are called as things happen.
 	Hooks Hooks
@@ -145,6 +144,7 @@ type Syncer struct {
 	approvals   chan struct{} // has a token when something was approved here
 	once        logOnce
 	calls       calls // of the source, and others that only read, which have not returned
+	hung        calls // of hooks, likewise
 	orderRate   *rate.Limiter
 	findRate    *rate.Limiter // of searches for SKUs that channels told of
 	index       skuIndex

@@ -19,13 +19,11 @@ import (
 // A Target is a channel, and what it should show of the stock. Its functions may be
 // called by several goroutines at once.
 //
-// They must return at once, and wait for nothing, such as a database: they are called
-// for each product, too often to be watched. While a call of one hangs, nothing is done
-// for its channel, and what is under way there does not end: a call such as
-// SyncProducts, even if its context is done, a run over the catalogue, which all
-// channels are in, and Run. The events of other channels go on. What is marked grows
-// old, which Health tells, and raises the alarm [QueueOld] for the channel. Only a call
-// of Kits is left behind; see there.
+// They are called for each product and should return at once. A call that takes longer
+// than 10 seconds, such as one that waits for a database, is left behind: the product
+// fails, and is tried again, but not asked about until that call returns. When this
+// has happened for a third product the channel is down until a call returns, and
+// Health calls it Stuck. Other channels go on in any case.
 type Target struct {
 	// Channel is required.
 	Channel channel.Channel
@@ -42,8 +40,8 @@ type Target struct {
 	// called often, by several goroutines at once, and may return another list each
 	// time. A mark of a part is a mark of its kits. A kit shows how many can be made
 	// of what the Policy leaves of each part, and is an error if a part cannot be
-	// read. A call that takes longer than 10 seconds is left behind, and the channel is
-	// down until it returns: Health calls it Stuck.
+	// read. If a single call takes longer than 10 seconds the channel is down until it
+	// returns.
 	Kits func() []Listing
 	// Retire, unless it is nil, makes reconciliations look for what the channel
 	// sells and the source does not have: the channel is listed ([channel.Lister]),
@@ -89,6 +87,7 @@ type target struct {
 	compares bool
 	locks    *skuLocks
 	calls    calls // of the channel that have not returned
+	asked    calls // of the host's functions about products, likewise
 	// recollected says that what a [channel.Keeper] had kept was looked for, and
 	// keptAt is when it was kept last; only a reconciliation uses that.
 	recollected atomic.Bool

@@ -28,7 +28,7 @@ func (s *Syncer) reporting(ctx context.Context, name string) context.Context {
 	}
 	ctx = context.WithValue(ctx, reportingKey{}, true)
 	return channel.WithRequests(ctx, func(ctx context.Context, r channel.Request) {
-		s.midwayHook(ctx, name, "", "", func(ctx context.Context) { s.hooks.Request(ctx, name, r) })
+		s.midwayHook(ctx, "Hooks.Request", name, "", "", func(ctx context.Context) { s.hooks.Request(ctx, name, r) })
 	})
 }
 
@@ -38,14 +38,18 @@ func (h *Hooks) delivered(s *Syncer, r *http.Request) (*http.Request, func(statu
 	if h.Delivery == nil {
 		return r, func(int) {}
 	}
-	ctx, end := r.Context(), (func(int))(nil)
-	s.hook(ctx, "", "", "", func() { ctx, end = h.Delivery(r.Context(), r) })
-	if ctx == nil {
-		ctx = r.Context()
+	type begun struct {
+		ctx context.Context
+		end func(status int)
 	}
-	return r.WithContext(ctx), func(status int) {
-		if end != nil {
-			s.hook(ctx, "", "", "", func() { end(status) })
+	ctx := r.Context()
+	b := hooked(ctx, s, "Hooks.Delivery", "", "", "", func() (b begun) { b.ctx, b.end = h.Delivery(ctx, r); return })
+	if b.ctx == nil {
+		b.ctx = ctx
+	}
+	return r.WithContext(b.ctx), func(status int) {
+		if b.end != nil {
+			s.hook(b.ctx, "Hooks.Delivery, the end", "", "", "", func() { b.end(status) })
 		}
 	}
 }
@@ -54,7 +58,7 @@ func (h *Hooks) delivered(s *Syncer, r *http.Request) (*http.Request, func(statu
 func (s *Syncer) trace(ctx context.Context) string {
 	trace := traceOf(ctx)
 	if trace == "" && s.hooks.Trace != nil {
-		s.hook(ctx, "", "", "", func() { trace = s.hooks.Trace(ctx) })
+		trace = hooked(ctx, s, "Hooks.Trace", "", "", "", func() string { return s.hooks.Trace(ctx) })
 	}
 	return trace
 }
@@ -72,7 +76,7 @@ func (s *Syncer) tellHealth(ctx context.Context) (wait func()) {
 
 func (s *Syncer) healthOver(ctx context.Context) {
 	tell := func(h Health, err error) {
-		s.hook(ctx, "", "", "", func() { s.hooks.Health(ctx, h, err) })
+		s.hook(ctx, "Hooks.Health", "", "", "", func() { s.hooks.Health(ctx, h, err) })
 	}
 	for {
 		h, err := s.Health(ctx)

@@ -185,13 +185,8 @@ func (s *Syncer) shown(ctx context.Context, t *target, stock *channel.Stock) boo
 	if !t.plain() {
 		return false
 	}
-	n, err := 0, error(nil)
-	subject := func(ctx context.Context) context.Context { return about(ctx, t.name, stock.ProductID, stock.SKU) }
-	less := takeOff(stock, s.ledger.inFlight(stock.ProductID))
-	if s.safelyOn(ctx, "a target's Policy", subject, func() error { n, err = t.Policy.Quantity(*less); return err }) != nil {
-		return false
-	}
-	return t.memory.shows(stock.SKU, n)
+	n, err := t.quantityOf(ctx, s, *takeOff(stock, s.ledger.inFlight(stock.ProductID)))
+	return err == nil && t.memory.shows(stock.SKU, n)
 }
 
 // worst is, for each product, the result of the listing that fared worst.

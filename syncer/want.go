@@ -75,21 +75,19 @@ func (p *pass) want(ctx context.Context, stocks []channel.Stock, out *outcome) [
 	}
 	from := len(out.results)
 	wants := p.room.takeWants(len(stocks))
-	for i := 0; i < len(stocks) && p.kitting != kitsAlone; i++ { // again after a product that made the host's code panic
-		subject := func(ctx context.Context) context.Context {
-			return about(ctx, p.t.name, stocks[i].ProductID, stocks[i].SKU)
-		}
-		if err := p.s.safelyOn(ctx, "a target's Filter, Listings or Policy", subject, func() error {
-			for ; i < len(stocks); i++ {
-				wants = p.listings(&stocks[i], wants, out)
+	if p.kitting != kitsAlone {
+		if err := p.t.answersOf(ctx, p.s, stocks, func(s *channel.Stock, a answer, err error) {
+			if err != nil {
+				out.add(unsaid(s, err))
+				return
 			}
-			return nil
+			wants = p.listings(s, a, wants, out)
 		}); err != nil {
-			out.add(result{want: want{sku: stocks[i].SKU, stock: &stocks[i], asOf: stocks[i].AsOf}, state: failed, err: err})
+			return p.speechless(ctx, stocks, err, out, from)
 		}
 	}
 	if p.kitting != withoutKits && p.t.Kits != nil {
-		wants = p.kits(ctx, stocks, wants, out)
+		wants = p.kits(ctx, stocks, wants, out, from)
 	}
 
 	if p.expect != nil && p.t.Kits != nil {
@@ -151,20 +149,36 @@ func claimed(wants []want) map[string]int {
 	return nil
 }
 
+// unsaid is what comes of a product of which the host's functions do not say what it
+// should be.
+func unsaid(s *channel.Stock, err error) result {
+	return result{want: want{sku: s.SKU, stock: s, asOf: s.AsOf}, state: failed, err: err}
+}
+
+// speechless ends a pass whose target's functions do not answer: that is the
+// channel's trouble.
+func (p *pass) speechless(ctx context.Context, stocks []channel.Stock, err error, out *outcome, from int) []want {
+	p.broken(ctx, out, err, false)
+	out.results = out.results[:from]
+	for i := range stocks {
+		r := unsaid(&stocks[i], err)
+		r.unsent = true
+		out.add(r)
+	}
+	return nil
+}
+
 // listings appends what the channel should show of one product.
-func (p *pass) listings(s *channel.Stock, wants []want, out *outcome) []want {
-	t := p.t
-	if t.Filter != nil && !t.Filter(*s) {
+func (p *pass) listings(s *channel.Stock, a answer, wants []want, out *outcome) []want {
+	if !a.keep {
 		return wants
 	}
-	n, err := t.Policy.Quantity(*s)
-	_ = heeded(err)
-	err = cmp.Or(s.Err, err)
-	if t.Listings == nil {
-		return p.listing(Listing{SKU: s.SKU}, s, n, err, wants, out)
+	err := cmp.Or(s.Err, a.err)
+	if p.t.Listings == nil {
+		return p.listing(Listing{SKU: s.SKU}, s, a.quantity, err, wants, out)
 	}
-	for _, l := range t.Listings(*s) {
-		wants = p.listing(l, s, n, err, wants, out)
+	for _, l := range a.listings {
+		wants = p.listing(l, s, a.quantity, err, wants, out)
 	}
 	return wants
 }
@@ -196,24 +210,18 @@ func (p *pass) listing(l Listing, s *channel.Stock, n int, err error, wants []wa
 // kits appends the kits that the pass is about: those that were chosen, or that
 // have a part among the stocks. A part that comes along for the sake of another
 // kit brings none of its own.
-func (p *pass) kits(ctx context.Context, stocks []channel.Stock, wants []want, out *outcome) []want {
+func (p *pass) kits(ctx context.Context, stocks []channel.Stock, wants []want, out *outcome, from int) []want {
 	chosen := p.chosen
 	if chosen == nil {
 		chosen = withPart(idsOfStocks(stocks))
 	}
 	kits, _, err := p.t.kitList(ctx, p.s)
 	if errors.Is(err, errStuck) || isContext(ctx, err) { // the channel's trouble
-		p.broken(ctx, out, err, false)
-		for i := range stocks {
-			s := &stocks[i]
-			out.add(result{want: want{sku: s.SKU, stock: s, asOf: s.AsOf}, state: failed, err: err, unsent: true})
-		}
-		return nil
+		return p.speechless(ctx, stocks, err, out, from)
 	}
 	if err != nil { // any of the products may be in a kit
 		for i := range stocks {
-			s := &stocks[i]
-			out.add(result{want: want{sku: s.SKU, stock: s, asOf: s.AsOf}, state: failed, err: err})
+			out.add(unsaid(&stocks[i], err))
 		}
 		return wants
 	}
@@ -244,9 +252,7 @@ func (p *pass) kits(ctx context.Context, stocks []channel.Stock, wants []want, o
 			if w.asOf.IsZero() || s.AsOf.Before(w.asOf) {
 				w.asOf = s.AsOf
 			}
-			var n int
-			subject := func(ctx context.Context) context.Context { return about(ctx, p.t.name, s.ProductID, s.SKU) }
-			unknown := p.s.safelyOn(ctx, "a target's Policy", subject, func() (err error) { n, err = p.t.Policy.Quantity(*s); return heeded(err) })
+			n, unknown := p.t.quantityOf(ctx, p.s, *s)
 			if unknown = cmp.Or(s.Err, unknown); unknown != nil {
 				err = cmp.Or(err, fmt.Errorf("part %s of the kit: %w", part.ProductID, unknown))
 				continue

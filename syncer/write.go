@@ -93,7 +93,7 @@ func (w *writing) push(ctx context.Context, some []change) error {
 		updates[i] = channel.Update{SKU: c.sku, Quantity: c.quantity, Seen: c.seen, AsOf: c.asOf}
 	}
 	t := w.p.t
-	if t.Observe && slices.ContainsFunc(some, func(c change) bool { return w.p.observes(ctx, &c) }) {
+	if t.Observe && slices.ContainsFunc(some, func(c change) bool { observes, _ := w.p.observes(ctx, &c); return observes }) {
 		return unsent{ErrObserving} // pass.observe has taken them out; this is for one that gets past it
 	}
 	of := ctx

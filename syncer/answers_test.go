@@ -1,0 +1,244 @@
+package syncer_test
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/syncer"
+)
+
+// hangsFor makes a function of a host's hang for some products, or all.
+type hangsFor struct {
+	*hanging
+	ids []string
+}
+
+func (h hangsFor) at(id string) {
+	for _, one := range h.ids {
+		if one == id || one == "all" {
+			h.wait()
+		}
+	}
+}
+
+// askedOf are targets with one function each that may hang.
+func askedOf(h hangsFor) map[string]syncer.Target {
+	return map[string]syncer.Target{
+		"Filter":   {Filter: func(s channel.Stock) bool { h.at(s.ProductID); return true }},
+		"Listings": {Listings: func(s channel.Stock) []syncer.Listing { h.at(s.ProductID); return []syncer.Listing{{SKU: s.SKU}} }},
+		"Custom":   {Policy: syncer.Custom("mine", func(s channel.Stock) (int, error) { h.at(s.ProductID); return s.Available, nil })},
+		"Then":     {Policy: syncer.Available().Then("mine", func(s channel.Stock, n int) (int, error) { h.at(s.ProductID); return n, nil })},
+		"Pilot":    {Observe: true, Pilot: func(s channel.Stock) bool { h.at(s.ProductID); return true }},
+	}
+}
+
+// A function that hangs about one product is that product's trouble: all others are
+// shown, by events and by runs, and it is when the function returns.
+func TestWhatHangsAboutAProductHoldsUpThatProductAlone(t *testing.T) {
+	for name := range askedOf(hangsFor{}) {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				source, a, b, h := newStock(1, 2, 3), shop("a", 3), shop("b", 3), hangsFor{newHanging(), []string{"p1"}}
+				target := askedOf(h)[name]
+				target.Channel, target.Guard = b, unguarded
+				s := unguardedly(t, syncer.Config{Source: source, Schedule: syncer.Never(), Targets: []syncer.Target{{Channel: a, Guard: unguarded}, target}})
+				release := h.hang()
+
+				began := time.Now()
+				r, err := s.Reconcile(t.Context())
+				require.Error(t, err)
+				assert.Less(t, time.Since(began), 2*time.Minute)
+				assert.Equal(t, 3, r.Channels[0].Updated)
+				assert.Equal(t, 2, r.Channels[1].Updated, "%+v", r.Channels[1])
+				shows(t, a, 1, 2, 3)
+				shows(t, b, 1, 100, 3)
+
+				stop := running(t, s)
+				for i := range 3 {
+					source.put("p0", "SKU-0", 10+i)
+					source.put("p1", "SKU-1", 20+i)
+					require.NoError(t, s.Notify(t.Context(), "p0", "p1"))
+					pass(time.Minute)
+					shows(t, a, 10+i, 20+i, 3)
+					shows(t, b, 10+i, 100, 3)
+				}
+				health, err := s.Health(t.Context())
+				require.NoError(t, err)
+				assert.Empty(t, health.Channels[1].Stuck)
+				assert.True(t, health.Channels[1].DownSince.IsZero())
+				began = time.Now()
+				stop()
+				assert.Less(t, time.Since(began), 30*time.Second)
+
+				release()
+				stop = running(t, s)
+				require.NoError(t, s.Notify(t.Context(), "p1"))
+				pass(time.Minute)
+				shows(t, b, 12, 22, 3)
+				stop()
+			})
+		})
+	}
+}
+
+// A function that hangs about everything puts its channel down, as a call of the
+// channel's own does; the other channels go on, and nothing waits.
+func TestWhatHangsAboutAllProductsPutsItsChannelDown(t *testing.T) {
+	for name := range askedOf(hangsFor{}) {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const n = 30
+				source, a, b, h := newStock(make([]int, n)...), shop("a", n), shop("b", n), hangsFor{newHanging(), []string{"all"}}
+				target := askedOf(h)[name]
+				target.Channel, target.Guard = b, unguarded
+				s := unguardedly(t, syncer.Config{Source: source, Schedule: syncer.Never(), Targets: []syncer.Target{{Channel: a, Guard: unguarded}, target}})
+				release := h.hang()
+				within := func(d time.Duration, do func()) {
+					began := time.Now()
+					do()
+					assert.Less(t, time.Since(began), d)
+				}
+				within(15*time.Minute, func() { // as with any channel that is down
+					r, err := s.Reconcile(t.Context())
+					require.Error(t, err)
+					assert.Equal(t, n, r.Channels[0].Updated)
+					assert.Zero(t, r.Channels[1].Updated)
+				})
+				shows(t, a, 0, 0, 0)
+				shows(t, b, 100, 100, 100)
+				health, err := s.Health(t.Context())
+				require.NoError(t, err)
+				assert.Equal(t, "Filter, Listings or Policy", health.Channels[1].Stuck)
+				within(10*time.Second, func() {
+					_, err := s.SyncProducts(t.Context(), "p0")
+					require.ErrorIs(t, err, channel.ErrUnavailable)
+				})
+				within(time.Minute, func() {
+					_, err := s.Plan(t.Context())
+					if name != "Pilot" { // which no plan asks
+						require.Error(t, err)
+					}
+				})
+				within(time.Minute, func() {
+					_, err := s.Explain(t.Context(), syncer.Question{ProductID: "p0"})
+					require.NoError(t, err)
+				})
+				stop := running(t, s)
+				source.put("p0", "SKU-0", 7)
+				require.NoError(t, s.Notify(t.Context(), "p0"))
+				pass(3 * time.Second)
+				shows(t, a, 7, 0)
+				pass(time.Hour)
+				release()
+				pass(time.Minute)
+				shows(t, b, 7, 100)
+				assert.True(t, drained(t, s))
+				health, err = s.Health(t.Context())
+				require.NoError(t, err)
+				assert.Empty(t, health.Channels[1].Stuck)
+				assert.True(t, health.Channels[1].DownSince.IsZero())
+				within(30*time.Second, stop)
+			})
+		})
+	}
+}
+
+// What is answered too late is nobody's, and what is asked about others meanwhile is
+// right.
+func TestALateAnswerIsNobodys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, a := newStock(1, 2, 3), shop("a", 3)
+		var asked atomic.Bool
+		policy := syncer.Custom("slow", func(s channel.Stock) (int, error) {
+			if s.ProductID == "p0" && !asked.Swap(true) {
+				time.Sleep(30 * time.Second)
+				return 99, errors.New("too late")
+			}
+			return s.Available, nil
+		})
+		s := unguardedly(t, syncer.Config{Source: source, Schedule: syncer.Never(), Targets: []syncer.Target{{Channel: a, Guard: unguarded, Policy: policy}}})
+		r, err := s.SyncProducts(t.Context(), "p0", "p1", "p2")
+		require.ErrorContains(t, err, "did not return in time")
+		assert.Equal(t, []int{2, 1}, []int{r.Channels[0].Updated, r.Channels[0].Failed})
+		shows(t, a, 100, 2, 3)
+		pass(time.Minute)
+		shows(t, a, 100, 2, 3)
+		_, err = s.SyncProducts(t.Context(), "p0", "p1", "p2")
+		require.NoError(t, err)
+		shows(t, a, 1, 2, 3)
+	})
+}
+
+// Retire that hangs retires nothing, and the run ends.
+func TestRetireThatHangsRetiresNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, a, h := newStock(1, 2), shop("a", 6), newHanging()
+		s := unguardedly(t, syncer.Config{Source: source, Schedule: syncer.Never(), Targets: []syncer.Target{{Channel: a, Guard: unguarded, Retire: func(sku string) bool { h.wait(); return true }}}})
+		release := h.hang()
+		began := time.Now()
+		_, err := s.Reconcile(t.Context())
+		require.NoError(t, err)
+		assert.Less(t, time.Since(began), 2*time.Minute)
+		shows(t, a, 1, 2, 100, 100, 100, 100)
+		release()
+		pass(time.Minute)
+		_, err = s.Reconcile(t.Context())
+		require.NoError(t, err)
+		shows(t, a, 1, 2, 0, 0, 0, 0)
+	})
+}
+
+// Whichever hook hangs, quantities are shown, within about a minute, and Run ends. The
+// others are called meanwhile.
+func TestAHookThatHangsHoldsUpNothing(t *testing.T) {
+	kind := reflect.TypeFor[syncer.Hooks]()
+	for i := range kind.NumField() {
+		if kind.Field(i).Type.Kind() != reflect.Func {
+			continue
+		}
+		t.Run(kind.Field(i).Name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				source, a, h := newStock(1, 2), shop("a", 2), newHanging()
+				var hooks syncer.Hooks
+				f := reflect.ValueOf(&hooks).Elem().Field(i)
+				var called atomic.Int32
+				f.Set(reflect.MakeFunc(f.Type(), func([]reflect.Value) (none []reflect.Value) {
+					called.Add(1)
+					h.wait()
+					for i := range f.Type().NumOut() {
+						none = append(none, reflect.Zero(f.Type().Out(i)))
+					}
+					return none
+				}))
+				s := unguardedly(t, syncer.Config{Source: source, Schedule: syncer.Never(), Hooks: hooks}, a)
+				release := h.hang()
+				ctx, cancel := context.WithCancel(t.Context())
+				done := make(chan error, 1)
+				go func() { done <- s.Run(ctx) }()
+				for n := range 10 {
+					source.put("p0", "SKU-0", n)
+					require.NoError(t, s.Notify(t.Context(), "p0"))
+					pass(3 * time.Minute)
+					shows(t, a, n)
+				}
+				_, err := s.Reconcile(t.Context())
+				require.NoError(t, err)
+				assert.LessOrEqual(t, called.Load(), int32(4), "it is not called while it hangs")
+				cancel()
+				pass(5 * time.Minute)
+				require.Len(t, done, 1, "Run ends")
+				release()
+				require.NoError(t, <-done)
+			})
+		})
+	}
+}
