@@ -101,10 +101,7 @@ func (s *Syncer) knows() bool {
 
 // processName is the name by which a process is known if its host gives none.
 func processName() string {
-	host, err := os.Hostname()
-	if err != nil {
-		host = "process"
-	}
+	host, _ := os.Hostname() // the number may do
 	return fmt.Sprintf("%s-%d", host, os.Getpid())
 }
 
@@ -141,7 +138,6 @@ func (s *Syncer) resign(ctx context.Context, t *tenure) {
 		return
 	}
 	s.rank.set(RoleStandby, nil)
-	s.next.Store(nil)
 	lost := t.deposed.Load() || t.Left() <= 0
 	if lost {
 		s.logger.LogAttrs(ctx, slog.LevelWarn, "leads no longer", slog.String("name", s.name), slog.Uint64("term", t.Number()))
@@ -174,27 +170,18 @@ func (s *Syncer) serve(ctx context.Context, t *tenure) {
 	work, over := context.WithCancel(context.WithValue(context.WithoutCancel(ctx), tenureKey{}, t))
 	t.over = over
 	accept, stop := context.WithCancel(work)
-	ended := make(chan struct{})
-	var watching sync.WaitGroup
-	watching.Go(func() {
+	defer over()
+	lost := t.Done()
+	go func() {
 		select {
-		case <-t.Done():
-			over()
-		case <-ended:
+		case <-ctx.Done():
+			stop()
+			// Calls have a moment to return after their context is done.
+			_ = sleepOr(work, s.grace-2*s.returning, lost)
+		case <-lost:
+		case <-work.Done():
 		}
-	})
-	graceEnds := context.AfterFunc(ctx, func() {
-		stop()
-		// Calls have a moment to return after their context is done.
-		timer := time.AfterFunc(s.grace-2*s.returning, over)
-		context.AfterFunc(work, func() { timer.Stop() })
-	})
-	defer func() {
-		graceEnds()
 		over()
-		stop()
-		close(ended)
-		watching.Wait()
 	}()
 	if s.prepareTerm(accept, t) == nil {
 		s.labour(accept, work, t)

@@ -80,12 +80,52 @@ func TestTermsThatEndAtOnce(t *testing.T) {
 	for _, left := range []time.Duration{0, leaseTime} {
 		synctest.Test(t, func(t *testing.T) {
 			q := &fleeting{Client: queuetest.NewServer(leaseTime).Open(), left: left}
-			running(t, configure(t, syncer.Config{Source: newStock(1), Queue: q, Targets: targets(shop("shop", 1)), Schedule: syncer.Never()}))
+			s := configure(t, syncer.Config{Source: newStock(1), Queue: q, Targets: targets(shop("shop", 1)), Schedule: syncer.Never()})
+			running(t, s)
 			pass(10 * time.Minute)
+			h, err := s.Health(t.Context())
+			require.NoError(t, err)
+			assert.Equal(t, syncer.RoleStandby, h.Role, "until the next begins")
 			assert.LessOrEqual(t, q.leds.Load(), int64(40), "of terms that claim %v", left)
 			assert.GreaterOrEqual(t, q.leds.Load(), int64(20))
 		})
 	}
+}
+
+// severed is a queue that is cut off as its first term begins.
+type severed struct {
+	*queuetest.Client
+	mend func()
+}
+
+func (q *severed) Lead(ctx context.Context, self string) (syncer.Term, error) {
+	t, err := q.Client.Lead(ctx, self)
+	if q.mend == nil {
+		q.mend = q.Client.Cut()
+	}
+	return t, err
+}
+
+// A term that is over before all is taken over from the last one ends as any other.
+func TestATermThatIsOverBeforeItsWorkBegins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, events := &severed{Client: queuetest.NewServer(leaseTime).Open()}, new(ledgerOfTerms)
+		logger, lost := saying("leads no longer")
+		s := configure(t, syncer.Config{Source: newStock(1), Queue: q, Name: "a", Targets: targets(shop("shop", 1)), Schedule: syncer.Never(), Logger: logger,
+			Hooks: syncer.Hooks{
+				Leading: func(_ context.Context, l syncer.LeaderInfo) { events.add("leads term %d", l.Number) },
+				Deposed: func(_ context.Context, term uint64, lost bool) { events.add("ends term %d, lost %v", term, lost) },
+			}})
+		stop := running(t, s)
+		pass(2 * leaseTime)
+		assert.Equal(t, []string{"leads term 1", "ends term 1, lost true"}, events.all())
+		assert.Equal(t, 1, lost())
+		q.mend()
+		pass(2 * leaseTime)
+		stop()
+		assert.Equal(t, []string{"leads term 2", "ends term 2, lost false"}, events.all()[2:])
+		assert.Equal(t, 1, lost())
+	})
 }
 
 // A carrier is a channel that takes what is written in a file, which is done

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/channel/channeltest"
 )
 
@@ -208,7 +209,15 @@ func TestWhoLeadsAgainReadsWhatAnotherFound(t *testing.T) {
 		return s
 	}
 	first, second := process(), process()
+	learn := func(s *Syncer, id string) {
+		s.index.learn(s.targets[0], []want{{sku: "SKU", stock: &channel.Stock{ProductID: id}}})
+	}
+	learn(first, "0")
+	learn(second, "1")
+	second.keepIndex(t.Context())
+	trouble := Trouble{Channel: "a", ProductID: "1", Err: channel.ErrInvalid}
 	for _, s := range []*Syncer{first, second} {
+		s.targets[0].troubles.cleared(t.Context(), s, s.targets[0], nil)
 		require.NoError(t, s.targets[0].loadGuard(t.Context(), s))
 		require.NoError(t, s.doubled.load(t.Context(), s.queue))
 	}
@@ -217,7 +226,16 @@ func TestWhoLeadsAgainReadsWhatAnotherFound(t *testing.T) {
 	require.NoError(t, q.Save(t.Context(), tripSet, Record{"a", []byte(`{"trip":{"channel":"a"}}`)}))
 	require.NoError(t, q.Save(t.Context(), heldSet+"a", Record{"SKU", []byte(`{}`)}))
 
+	second.targets[0].troubles.note(t.Context(), second, []Trouble{trouble}, false)
+
 	first.forget()
+	first.recollectIndex(t.Context())
+	id, _ := first.index.product(first.targets[0], "SKU")
+	assert.Equal(t, "1", id)
+	first.targets[0].troubles.cleared(t.Context(), first, first.targets[0], []result{{state: agreed, want: want{stock: &channel.Stock{ProductID: "1"}}}})
+	for rec, err := range q.Records(t.Context(), troubleSet+"a", "") {
+		t.Error("it is over", rec, err)
+	}
 	require.NoError(t, first.targets[0].loadGuard(t.Context(), first))
 	require.NoError(t, first.doubled.load(t.Context(), first.queue))
 	assert.NotNil(t, first.targets[0].keeper.trip)
@@ -240,4 +258,21 @@ func TestHealthSaysWhatCannotBeRead(t *testing.T) {
 		_, err = s.Health(t.Context())
 		require.ErrorContains(t, err, "bad sector", part)
 	}
+}
+
+// A run that this process owed when it led last was made by another one, unless the store
+// says that it is owed.
+func TestARunThatWasOwedInAnEarlierTerm(t *testing.T) {
+	s, ctx, term := adopted(t, NewMemoryQueue(), "a")
+	owes := func() bool {
+		require.NoError(t, s.prepareTerm(ctx, term))
+		return s.owesRun()
+	}
+	s.oweRun()
+	assert.False(t, owes())
+	require.NoError(t, s.queue.Save(t.Context(), pauseSet, Record{passedKey + "a", []byte("now")}))
+	assert.True(t, owes())
+	assert.True(t, owes(), "the one before was not made")
+	require.NoError(t, s.queue.Save(t.Context(), pauseSet, Record{Key: passedKey + "a"}))
+	assert.False(t, owes())
 }
