@@ -3,7 +3,9 @@ package syncer_test
 import (
 	"context"
 	"errors"
+	"iter"
 	"reflect"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -13,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/channel/channeltest"
 	"github.com/ecosire/stocksync/syncer"
 )
 
@@ -240,5 +243,42 @@ func TestAHookThatHangsHoldsUpNothing(t *testing.T) {
 				require.NoError(t, <-done)
 			})
 		})
+	}
+}
+
+// Code of the host's that ends its goroutine, as a test's FailNow does in a fake, is an
+// error of that call. What was read until then is no whole catalogue.
+func TestACallThatEndsItsGoroutineIsAnError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, m := newStock(1, 2), shop("a", 2)
+		for name, cfg := range map[string]syncer.Config{
+			"source": {Source: exiting{source}, Targets: targets(m)},
+			"push": {Source: source, Targets: targets(&channeltest.Intercept{Channel: m, OnPush: func(context.Context, channel.Channel, []channel.Update) error {
+				runtime.Goexit()
+				return nil
+			}})},
+			"policy": {Source: source, Targets: []syncer.Target{{Channel: m, Policy: syncer.Custom("mine", func(channel.Stock) (int, error) {
+				runtime.Goexit()
+				return 0, nil
+			})}}},
+		} {
+			cfg.Schedule = syncer.Never()
+			s := unguardedly(t, cfg)
+			began := time.Now()
+			_, err := s.Reconcile(t.Context())
+			require.ErrorContains(t, err, "ended its goroutine", name)
+			assert.Less(t, time.Since(began), 15*time.Minute, name)
+			shows(t, m, 100, 100)
+		}
+	})
+}
+
+// An exiting source ends its goroutine after the first product.
+type exiting struct{ *stock }
+
+func (e exiting) Stock(ctx context.Context, ids ...string) iter.Seq2[channel.Stock, error] {
+	return func(yield func(channel.Stock, error) bool) {
+		yield(channel.Stock{ProductID: "p0", SKU: "SKU-0", Available: 100, OnHand: 100, AsOf: time.Now()}, nil)
+		runtime.Goexit()
 	}
 }

@@ -140,14 +140,17 @@ func await(ctx context.Context, late time.Duration, f func() error, abandon func
 	var back func()
 	done := make(chan error, 1)
 	go func() { // ends with the call
-		err := f()
-		mu.Lock()
-		done <- err
-		end := back
-		mu.Unlock()
-		if end != nil {
-			end()
-		}
+		err := errExited
+		defer func() {
+			mu.Lock()
+			done <- err
+			end := back
+			mu.Unlock()
+			if end != nil {
+				end()
+			}
+		}()
+		err = f()
 	}()
 	select {
 	case err := <-done:
@@ -248,6 +251,9 @@ func (c *calls) whenReturned(f func()) {
 func (c *stuckCall) err() error {
 	return fmt.Errorf("%w: %s has not returned since %s", errStuck, c.op, c.since.Format(time.RFC3339))
 }
+
+// errExited: a call has ended its goroutine instead of returning.
+var errExited = errors.New("the call ended its goroutine, as runtime.Goexit and a test's FailNow do")
 
 // An unsent error says that a call was not even made.
 type unsent struct{ error }

@@ -76,7 +76,13 @@ func (s *Syncer) open(ctx context.Context, ids ...string) *stream {
 	}
 	go func() { // ends when the source's iterator does, or with the next thing that it yields after close
 		defer st.end()
-		err := s.safely(inner, "the source", func() error {
+		err := errExited
+		defer func() {
+			if err != nil {
+				_ = st.put(inner, item{err: err})
+			}
+		}()
+		err = s.safely(inner, "the source", func() error {
 			for stock, err := range s.reads(inner, ids) {
 				_ = heeded(err)
 				stock.Err = cmp.Or(stock.Err, senseOf(&stock))
@@ -89,9 +95,6 @@ func (s *Syncer) open(ctx context.Context, ids ...string) *stream {
 			}
 			return nil
 		})
-		if err != nil {
-			_ = st.put(inner, item{err: err})
-		}
 	}()
 	return st
 }
