@@ -1,6 +1,7 @@
 package syncer
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -59,7 +60,7 @@ func consult[T any](ctx context.Context, s *Syncer, t *target, q question, f fun
 		return s.safelyOn(ctx, q.what, q.subject(t), func() (err error) { *answer, err = f(); return heeded(err) })
 	}, func() func() { return t.unanswered(ctx, s, q, began) })
 	if !returned {
-		return none, leftErr(ctx, q)
+		return none, cmp.Or(t.answers(q), errStuck) // or it has just returned
 	}
 	return *answer, err
 }
@@ -179,8 +180,8 @@ func (t *target) answersOf(ctx context.Context, s *Syncer, stocks []channel.Stoc
 	return nil
 }
 
-// answersFrom is answersOf until a call panics or is left behind: that is the one
-// about the product next.
+// answersFrom is answersOf until a call panics, which is the error, or is left behind:
+// that is the one about the product next.
 func (t *target) answersFrom(ctx context.Context, s *Syncer, stocks []channel.Stock, from int, take func(*channel.Stock, answer, error)) (next int, err error) {
 	var mu sync.Mutex // of these, and of what take has
 	next, left, since := from, false, time.Now()
@@ -203,7 +204,7 @@ func (t *target) answersFrom(ctx context.Context, s *Syncer, stocks []channel.St
 	watch := time.AfterFunc(soon, cancel)
 	defer watch.Stop()
 
-	returned, err := await(inner, s.lateAnswer(), func() error {
+	_, err = await(inner, s.lateAnswer(), func() error {
 		return s.safelyOn(ctx, answerWhat, func(ctx context.Context) context.Context { return about().subject(t)(ctx) }, func() error {
 			for i := from; i < len(stocks); i++ {
 				if err := t.answers(question{answerWhat, stocks[i].ProductID, stocks[i].SKU}); err != nil {
@@ -222,18 +223,7 @@ func (t *target) answersFrom(ctx context.Context, s *Syncer, stocks []channel.St
 		left = true
 		return t.unanswered(ctx, s, about(), since)
 	})
-	if !returned {
-		err = leftErr(ctx, about())
-	}
 	return next, err
-}
-
-// leftErr is why the answer to a question is not known, whose call was left behind.
-func leftErr(ctx context.Context, q question) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return fmt.Errorf("%w: %s", errStuck, q.op())
 }
 
 // listingsOf asks the target's Listings about one product.

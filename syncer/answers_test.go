@@ -1,9 +1,11 @@
 package syncer_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"iter"
+	"log/slog"
 	"reflect"
 	"runtime"
 	"sync/atomic"
@@ -155,43 +157,129 @@ func TestWhatHangsAboutAllProductsPutsItsChannelDown(t *testing.T) {
 	}
 }
 
-// What is answered too late is nobody's, and what is asked about others meanwhile is
-// right.
+// What is answered too late is nobody's, even while the pass goes on, and the others are
+// asked once.
 func TestALateAnswerIsNobodys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		source, a := newStock(1, 2, 3), shop("a", 3)
-		var asked atomic.Bool
+		source, m := newStock(1, 2, 3), shop("a", 3)
+		var asked atomic.Int32
 		policy := syncer.Custom("slow", func(s channel.Stock) (int, error) {
-			if s.ProductID == "p0" && !asked.Swap(true) {
+			if asked.Add(1); s.ProductID == "p0" {
 				time.Sleep(30 * time.Second)
 				return 99, errors.New("too late")
 			}
 			return s.Available, nil
 		})
+		a := &channeltest.Intercept{Channel: m, OnLevels: func(ctx context.Context, next channel.Reader, skus []string) ([]channel.Level, error) {
+			time.Sleep(30 * time.Second)
+			return next.Levels(ctx, skus)
+		}}
 		s := unguardedly(t, syncer.Config{Source: source, Schedule: syncer.Never(), Targets: []syncer.Target{{Channel: a, Guard: unguarded, Policy: policy}}})
 		r, err := s.SyncProducts(t.Context(), "p0", "p1", "p2")
 		require.ErrorContains(t, err, "did not return in time")
 		assert.Equal(t, []int{2, 1}, []int{r.Channels[0].Updated, r.Channels[0].Failed})
-		shows(t, a, 100, 2, 3)
+		assert.Equal(t, int32(3), asked.Load())
+		shows(t, m, 100, 2, 3)
 		pass(time.Minute)
-		shows(t, a, 100, 2, 3)
-		_, err = s.SyncProducts(t.Context(), "p0", "p1", "p2")
-		require.NoError(t, err)
-		shows(t, a, 1, 2, 3)
+		shows(t, m, 100, 2, 3)
 	})
 }
 
-// Retire that hangs retires nothing, and the run ends.
+// Functions that take their time are left alone as long as they answer.
+func TestSlowAnswersAreAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, m := newStock(make([]int, 30)...), shop("a", 30)
+		slow := syncer.Custom("slow", func(s channel.Stock) (int, error) { time.Sleep(time.Second); return 7, nil })
+		s := unguardedly(t, syncer.Config{Source: source, Schedule: syncer.Never(), Targets: []syncer.Target{{Channel: m, Guard: unguarded, Policy: slow}}})
+		r, err := s.Reconcile(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, 30, r.Channels[0].Updated)
+	})
+}
+
+// A call whose caller has gone is left behind soon, and fast ones are not.
+func TestNobodyWaitsForAnAnswerWhoHasGone(t *testing.T) {
+	for _, grace := range []time.Duration{0, -1} {
+		synctest.Test(t, func(t *testing.T) {
+			source, m, h := newStock(1, 2), shop("a", 2), hangsFor{newHanging(), []string{"p0"}}
+			target := askedOf(h)["Custom"]
+			target.Channel, target.Guard = m, unguarded
+			var log bytes.Buffer
+			s := unguardedly(t, syncer.Config{Source: source, Schedule: syncer.Never(), Grace: grace, Logger: slog.New(slog.NewTextHandler(&log, nil)), Targets: []syncer.Target{target}})
+			gone, cancel := context.WithCancel(t.Context())
+			cancel()
+			_, _ = s.SyncProducts(gone, "p0", "p1")
+			synctest.Wait()
+			assert.NotContains(t, log.String(), "a call about a product does not return")
+
+			release := h.hang()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			began := time.Now()
+			_, err := s.SyncProducts(ctx, "p0", "p1")
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			assert.Less(t, time.Since(began), 5*time.Second)
+			release()
+		})
+	}
+}
+
+// A kit that has a part whose policy hangs shows what it did, however often it is tried.
+func TestAKitWithAPartThatHangsIsNotChanged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, m, h := newStock(1, 2), shop("a", 2), hangsFor{newHanging(), []string{"p1"}}
+		m.Set("KIT", 50)
+		target := askedOf(h)["Custom"]
+		target.Channel, target.Guard, target.Kits = m, unguarded, func() []syncer.Listing { return []syncer.Listing{kitOf("KIT", "p0", "p1")} }
+		s := unguardedly(t, syncer.Config{Source: source, Schedule: syncer.Never(), Targets: []syncer.Target{target}})
+		release := h.hang()
+		for range 3 {
+			_, err := s.SyncProducts(t.Context(), "p0")
+			require.ErrorContains(t, err, "return")
+			shows(t, m, 1, 100)
+			assert.Equal(t, 50, quantity(m, "KIT"))
+		}
+		release()
+		pass(time.Second)
+		_, err := s.SyncProducts(t.Context(), "p0")
+		require.NoError(t, err)
+		assert.Equal(t, 1, quantity(m, "KIT"))
+	})
+}
+
+// Nothing else is asked of a product that the Filter leaves out.
+func TestWhatIsLeftOutIsNotAskedAbout(t *testing.T) {
+	source, m := newStock(1, 2), shop("a", 2)
+	s := unguardedly(t, syncer.Config{Source: source, Schedule: syncer.Never(), Targets: []syncer.Target{{Channel: m, Guard: unguarded,
+		Filter: func(s channel.Stock) bool { return s.ProductID != "p0" },
+		Policy: syncer.Custom("mine", func(s channel.Stock) (int, error) {
+			if s.ProductID == "p0" {
+				panic("nobody is to ask")
+			}
+			return s.Available, nil
+		})}}})
+	_, err := s.Reconcile(t.Context())
+	require.NoError(t, err)
+	shows(t, m, 100, 2)
+}
+
+// Retire that hangs about one SKU does not retire that, and the run ends.
 func TestRetireThatHangsRetiresNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, a, h := newStock(1, 2), shop("a", 6), newHanging()
-		s := unguardedly(t, syncer.Config{Source: source, Schedule: syncer.Never(), Targets: []syncer.Target{{Channel: a, Guard: unguarded, Retire: func(sku string) bool { h.wait(); return true }}}})
+		retire := func(sku string) bool {
+			if sku == "SKU-2" {
+				h.wait()
+			}
+			return true
+		}
+		s := unguardedly(t, syncer.Config{Source: source, Schedule: syncer.Never(), Targets: []syncer.Target{{Channel: a, Guard: unguarded, Retire: retire}}})
 		release := h.hang()
 		began := time.Now()
 		_, err := s.Reconcile(t.Context())
 		require.NoError(t, err)
 		assert.Less(t, time.Since(began), 2*time.Minute)
-		shows(t, a, 1, 2, 100, 100, 100, 100)
+		shows(t, a, 1, 2, 100, 0, 0, 0)
 		release()
 		pass(time.Minute)
 		_, err = s.Reconcile(t.Context())
