@@ -370,3 +370,35 @@ func (e exiting) Stock(ctx context.Context, ids ...string) iter.Seq2[channel.Sto
 		runtime.Goexit()
 	}
 }
+
+// When a run ends is not worth waiting for.
+func TestASourceThatHangsForTheTimeLeftHoldsUpNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, m := pagedSource(2500)
+		h := newHanging()
+		s := unguardedly(t, syncer.Config{Source: reckoning{source, h}, Schedule: syncer.Never(), Targets: targets(m)})
+		_, err := s.Reconcile(t.Context()) // and there is a number of products
+		require.NoError(t, err)
+		quick := timed(func() { _, err = s.Reconcile(t.Context()) })
+		require.NoError(t, err)
+		release := h.hang()
+		slow := timed(func() { _, err = s.Reconcile(t.Context()) })
+		require.NoError(t, err)
+		assert.Less(t, slow-quick, 10*time.Second)
+		release()
+	})
+}
+
+// reckoning is a source that knows its quota.
+type reckoning struct {
+	channel.Source
+	*hanging
+}
+
+func (r reckoning) ReadingTime(context.Context, int) time.Duration { r.wait(); return time.Minute }
+
+func timed(do func()) time.Duration {
+	began := time.Now()
+	do()
+	return time.Since(began)
+}

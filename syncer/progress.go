@@ -72,11 +72,14 @@ func (p *progress) read(ctx context.Context, products int) {
 	}
 	p.tell(func(q *Progress) {
 		q.Read, q.Ends = products, time.Time{}
-		if e, ok := channel.As[estimator](p.s.source); ok && q.Total > products {
-			_ = p.s.safely(ctx, "the source: ReadingTime", func() error {
-				q.Ends = time.Now().Add(e.ReadingTime(p.s.need.in(ctx), q.Total-products))
-				return nil
+		if e, ok := channel.As[estimator](p.s.source); ok && q.Total > products && p.s.calls.left("the source: ReadingTime") == nil {
+			left := q.Total - products
+			takes, err := bounded(ctx, p.s, "the source: ReadingTime", maxCounting, func(ctx context.Context) (time.Duration, error) {
+				return e.ReadingTime(p.s.need.in(ctx), left), nil
 			})
+			if err == nil {
+				q.Ends = time.Now().Add(takes)
+			}
 		}
 	})
 }
