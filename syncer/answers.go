@@ -220,7 +220,9 @@ func (t *target) answersFrom(ctx context.Context, s *Syncer, stocks []channel.St
 	}, func() (back func()) {
 		mu.Lock()
 		defer mu.Unlock()
-		left = true
+		if left = true; next == len(stocks) { // the last one has just been answered
+			return func() {}
+		}
 		return t.unanswered(ctx, s, about(), since)
 	})
 	return next, err

@@ -18,6 +18,7 @@ import (
 
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/channel/channeltest"
+	"github.com/ecosire/stocksync/internal/racetest"
 	"github.com/ecosire/stocksync/syncer"
 )
 
@@ -55,7 +56,9 @@ func TestWhatHangsAboutAProductHoldsUpThatProductAlone(t *testing.T) {
 				source, a, b, h := newStock(1, 2, 3), shop("a", 3), shop("b", 3), hangsFor{newHanging(), []string{"p1"}}
 				target := askedOf(h)[name]
 				target.Channel, target.Guard = b, unguarded
-				s := unguardedly(t, syncer.Config{Source: source, Schedule: syncer.Never(), Targets: []syncer.Target{{Channel: a, Guard: unguarded}, target}})
+				var log bytes.Buffer
+				s := unguardedly(t, syncer.Config{Source: source, Schedule: syncer.Never(), Logger: slog.New(slog.NewTextHandler(&log, nil)),
+					Targets: []syncer.Target{{Channel: a, Guard: unguarded}, target}})
 				release := h.hang()
 
 				began := time.Now()
@@ -83,6 +86,7 @@ func TestWhatHangsAboutAProductHoldsUpThatProductAlone(t *testing.T) {
 				began = time.Now()
 				stop()
 				assert.Less(t, time.Since(began), 30*time.Second)
+				assert.Contains(t, log.String(), "Run ends, and leaves a call behind")
 
 				release()
 				stop = running(t, s)
@@ -183,6 +187,22 @@ func TestALateAnswerIsNobodys(t *testing.T) {
 		pass(time.Minute)
 		shows(t, m, 100, 2, 3)
 	})
+}
+
+// An answer that comes just as nobody waits any longer does no harm.
+func TestAnAnswerAtTheLastMoment(t *testing.T) {
+	for range racetest.Size(300, 30) {
+		synctest.Test(t, func(t *testing.T) {
+			source, m := newStock(1), shop("a", 1)
+			slow := syncer.Custom("slow", func(s channel.Stock) (int, error) { time.Sleep(12 * time.Second); return s.Available, nil })
+			s := unguardedly(t, syncer.Config{Source: source, Schedule: syncer.Never(), Targets: []syncer.Target{{Channel: m, Guard: unguarded, Policy: slow}}})
+			if _, err := s.SyncProducts(t.Context(), "p0"); err == nil {
+				shows(t, m, 1)
+			} else {
+				shows(t, m, 100)
+			}
+		})
+	}
 }
 
 // Functions that take their time are left alone as long as they answer.

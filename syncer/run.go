@@ -1,6 +1,7 @@
 package syncer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -80,7 +81,7 @@ func (s *Syncer) Run(ctx context.Context) error {
 		failures++
 	}
 	for _, t := range s.targets {
-		if stuck := t.calls.left(); stuck != nil {
+		if stuck := cmp.Or(t.calls.left(), t.asked.left()); stuck != nil {
 			s.logger.ErrorContext(ctx, "Run ends, and leaves a call behind that has not returned",
 				slog.String("channel", t.name), slog.String("op", stuck.op), slog.Time("since", stuck.since))
 		}
