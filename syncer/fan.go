@@ -102,12 +102,9 @@ func (g *group) read(ctx context.Context, fetch fetch, ids []string, unread func
 // no quantity.
 func (g *group) recalled(ctx context.Context, stock channel.Stock) (added bool) {
 	if g.pins == nil {
-		pins, err := g.s.pinned(ctx)
-		if err != nil {
+		var err error
+		if g.pins, err = g.s.pinned(ctx); err != nil {
 			return false
-		}
-		if g.pins = pins; pins == nil {
-			g.pins = map[string][]Pin{}
 		}
 	}
 	if !toZero(g.pins[stock.ProductID]) {

@@ -5,6 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -105,4 +109,76 @@ func TestHealthGoesThroughJSON(t *testing.T) {
 		assert.ErrorContains(t, is.Channels[0].Err, "key expired")
 		assert.Equal(t, []any{since, since, "Levels"}, []any{is.QueueSince, is.Channels[0].DownSince, is.Channels[0].Stuck})
 	}
+}
+
+// frail is a queue of which one call fails, and that knows what it was asked.
+type frail struct {
+	*syncer.MemoryQueue
+	asked map[string]bool
+	fails string
+}
+
+func (q *frail) ask(call ...string) error {
+	name := strings.Join(call, " ")
+	q.asked[name] = true
+	if name == q.fails {
+		return errSnag
+	}
+	return nil
+}
+
+func (q *frail) Load(ctx context.Context, set, key string) ([]byte, error) {
+	if err := q.ask("Load", set, key); err != nil {
+		return nil, err
+	}
+	return q.MemoryQueue.Load(ctx, set, key)
+}
+
+func (q *frail) Records(ctx context.Context, set, from string) iter.Seq2[syncer.Record, error] {
+	if err := q.ask("Records", set); err != nil {
+		return func(yield func(syncer.Record, error) bool) { yield(syncer.Record{}, err) }
+	}
+	return q.MemoryQueue.Records(ctx, set, from)
+}
+
+func (q *frail) Depth(ctx context.Context, lane string) (syncer.Depth, error) {
+	d, _ := q.MemoryQueue.Depth(ctx, lane)
+	return d, q.ask("Depth", lane)
+}
+
+// Whatever a queue cannot tell, Health says so.
+func TestHealthSaysWhatTheQueueCannotTell(t *testing.T) {
+	q := &frail{syncer.NewMemoryQueue(), map[string]bool{}, ""}
+	health := func() error {
+		_, err := configure(t, syncer.Config{Source: newStock(1), Queue: q}, shop("a", 1), shop("b", 1)).Health(t.Context())
+		return err
+	}
+	require.NoError(t, health())
+	calls := slices.Sorted(maps.Keys(q.asked))
+	assert.Subset(t, calls, []string{"Records alarms", "Depth inbox", "Depth orders", "Depth channel/b", "Load state reconciled"})
+	for _, call := range calls {
+		q.fails = call
+		require.ErrorIs(t, health(), errSnag, call)
+	}
+}
+
+// A guard that has tripped is in Health, with what it holds, and what is pinned.
+func TestHealthHasWhatIsHeldAndPinned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, m := catalogue(170)
+		s := configure(t, syncer.Config{Source: source}, m, shop("b", 0))
+		for i := range 110 {
+			require.NoError(t, s.Pin(t.Context(), syncer.Pin{ProductID: fmt.Sprint("p", i), Quantity: 10, Who: "Ana", Why: "few"}))
+		}
+		for i := 110; i < 170; i++ {
+			source.put(fmt.Sprint("p", i), fmt.Sprint("SKU-", i), 0)
+		}
+		_, err := s.Reconcile(t.Context())
+		require.ErrorIs(t, err, syncer.ErrHeld)
+		h, err := s.Health(t.Context())
+		require.NoError(t, err)
+		require.NotNil(t, h.Channels[0].Guard)
+		assert.Nil(t, h.Channels[1].Guard)
+		assert.Equal(t, []int{60, 0, 110, 100}, []int{h.Channels[0].Held, h.Channels[1].Held, h.Pinned, len(h.Pins)})
+	})
 }

@@ -237,8 +237,7 @@ func (h *hostQueue) Records(ctx context.Context, set, from string) iter.Seq2[Rec
 				}
 			}
 			if err != nil {
-				yield(Record{}, err)
-				return
+				yield(Record{}, err) // behind a page that is not full
 			}
 			if more = len(records) == page; more {
 				from = records[page-1].Key + "\x00" // the next possible key

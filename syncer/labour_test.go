@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecosire/stocksync/channel"
+	"github.com/ecosire/stocksync/channel/channeltest"
 	"github.com/ecosire/stocksync/syncer"
 )
 
@@ -48,14 +50,41 @@ func (q willing) Lease(ctx context.Context, lane string, n int) ([]syncer.Task, 
 
 // Once it is to end, Run takes nothing more, whatever its queue would give.
 func TestRunTakesNothingMoreWhenItIsToEnd(t *testing.T) {
+	for _, cfg := range []syncer.Config{
+		{Source: newStock(5), Gather: 10 * time.Second},
+		{Source: spent{newStock(5)}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			m := shop("a", 1)
+			cfg.Queue = willing{syncer.NewMemoryQueue()}
+			s := unguardedly(t, cfg, m)
+			stop := running(t, s)
+			require.NoError(t, s.Notify(t.Context(), "p0"))
+			pass(5 * time.Second)
+			stop()
+			shows(t, m, 100)
+			assert.False(t, drained(t, s))
+		})
+	}
+}
+
+// spent is a source that has nothing left of its quota.
+type spent struct{ *stock }
+
+func (spent) Pace(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+
+// A product that fails again and again waits to be tried again, and is no old queue.
+func TestAProductThatWaitsIsNoAlarm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := shop("a", 1)
-		s := unguardedly(t, syncer.Config{Source: newStock(5), Queue: willing{syncer.NewMemoryQueue()}, Gather: 10 * time.Second}, m)
-		stop := running(t, s)
+		var b bell
+		odd := &channeltest.Intercept{Channel: shop("a", 1), OnPush: func(context.Context, channel.Channel, []channel.Update) error {
+			return channel.Errors{"SKU-0": channel.ErrNotApplied}
+		}}
+		s := unguardedly(t, syncer.Config{Source: newStock(5), Hooks: b.hooks(), Schedule: syncer.Never()}, odd)
+		defer running(t, s)()
 		require.NoError(t, s.Notify(t.Context(), "p0"))
-		pass(5 * time.Second)
-		stop()
-		shows(t, m, 100)
+		pass(3 * time.Hour)
+		assert.Empty(t, b.heard())
 		assert.False(t, drained(t, s))
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -82,18 +83,23 @@ func TestWhichTurnsWaitForThePace(t *testing.T) {
 // A source that cannot tell its pace is read all the same, and a worker that is to
 // end does not wait for it.
 func TestAPaceThatFailsStopsNothing(t *testing.T) {
-	source := &metered{err: errors.New("no answer")}
-	var log bytes.Buffer
-	w, _, _ := turns(t, source, slog.New(slog.NewTextHandler(&log, nil)))
-	require.NoError(t, w.pace(t.Context(), 0))
-	assert.Regexp(t, `cannot pace its reads.*no answer`, log.String())
-	log.Reset()
-	source.err = nil
-	require.NoError(t, w.pace(t.Context(), 0))
-	ctx, cancel := context.WithCancel(t.Context())
+	over, cancel := context.WithCancel(t.Context())
 	cancel()
-	require.ErrorIs(t, w.pace(ctx, 0), context.Canceled)
-	assert.Empty(t, log.String())
+	for _, test := range []struct {
+		ctx       context.Context
+		err, want error
+		logs      bool
+	}{
+		{t.Context(), nil, nil, false},
+		{t.Context(), errors.New("no answer"), nil, true},
+		{over, nil, context.Canceled, false},
+		{over, context.Canceled, context.Canceled, false},
+	} {
+		var log bytes.Buffer
+		w, _, _ := turns(t, &metered{err: test.err}, slog.New(slog.NewTextHandler(&log, nil)))
+		require.ErrorIs(t, w.pace(test.ctx, 0), test.want)
+		assert.Equal(t, test.logs, strings.Contains(log.String(), "cannot pace its reads"))
+	}
 }
 
 // A channel for which another one has read does not wait for it, spinning, when

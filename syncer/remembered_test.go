@@ -66,6 +66,17 @@ func TestSinceWhenTheFirstRunIsWaitedForIsNotForgotten(t *testing.T) {
 	}
 }
 
+// A run that is over is not made once more because the queue failed when it was asked.
+func TestWhatWasRunIsNotForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, m := catalogue(1)
+		q := &snag{MemoryQueue: syncer.NewMemoryQueue()}
+		require.Len(t, scheduled(t, syncer.Config{Queue: q}, source, m, 3*time.Hour), 1)
+		q.calls = map[string]bool{"Load reconciled": true}
+		assert.Empty(t, scheduled(t, syncer.Config{Queue: q}, source, m, time.Hour))
+	})
+}
+
 // A run that cannot be remembered says so.
 func TestARunThatCannotBeRememberedSaysSo(t *testing.T) {
 	source, m := catalogue(1)
@@ -77,27 +88,40 @@ func TestARunThatCannotBeRememberedSaysSo(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// foresees is a channel that prepares for as many products as it is to expect.
+// foresees is a channel that takes its time to prepare for as many products as it is
+// to expect.
 type foresees struct {
 	*channeltest.Memory
 	expected []int
+	began    time.Time
+	waited   []time.Duration
 }
 
 func (f *foresees) Preload(ctx context.Context) error {
-	f.expected = append(f.expected, channel.Expected(ctx))
+	f.expected, f.began = append(f.expected, channel.Expected(ctx)), time.Now()
+	time.Sleep(time.Minute)
 	return nil
 }
 
-// A channel is told how many products the last run had.
-func TestAChannelKnowsHowManyProductsToExpect(t *testing.T) {
-	source, m := catalogue(3)
-	f := &foresees{Memory: m}
-	s := configure(t, syncer.Config{Source: source}, f)
-	for range 2 {
-		_, err := s.Reconcile(t.Context())
-		require.NoError(t, err)
-	}
-	assert.Equal(t, []int{0, 3}, f.expected)
+func (f *foresees) Levels(ctx context.Context, skus []string) ([]channel.Level, error) {
+	f.waited = append(f.waited, time.Since(f.began))
+	return f.Memory.Levels(ctx, skus)
+}
+
+// A channel is told how many products the last run had, and asked for nothing before
+// it has prepared.
+func TestAChannelPreparesForWhatIsToBeExpected(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, m := catalogue(3)
+		f := &foresees{Memory: m}
+		s := configure(t, syncer.Config{Source: source}, f)
+		for range 2 {
+			_, err := s.Reconcile(t.Context())
+			require.NoError(t, err)
+		}
+		assert.Equal(t, []int{0, 3}, f.expected)
+		assert.Equal(t, []time.Duration{time.Minute, time.Minute}, f.waited)
+	})
 }
 
 // Once a run has read all of the catalogue, an SKU that is not in it is nobody's.

@@ -124,13 +124,8 @@ func (s *Syncer) after(ctx context.Context, t time.Time) time.Time {
 // missed while nobody ran or the last leader died. One at a time: what becomes
 // due during a run is made up after it.
 func (s *Syncer) keepSchedule(accept, work context.Context, t *tenure) {
-	due, err := s.firstDue(accept, t)
-	if err != nil {
-		return
-	}
-	o := onceOf(accept)
-	looked := time.Now()
-	for retry := retryReconcile; ; {
+	due, looked, o := s.firstDue(accept, t), time.Now(), onceOf(accept)
+	for retry := retryReconcile; accept.Err() == nil; {
 		due, looked = s.sooner(accept, due, looked, time.Now()), time.Now()
 		if !due.IsZero() && s.owesRun() { // a channel was resumed that runs have passed by
 			due = time.Now()
@@ -144,13 +139,10 @@ func (s *Syncer) keepSchedule(accept, work context.Context, t *tenure) {
 			o.did("schedule", nil)
 		}
 		if due.IsZero() {
-			<-accept.Done()
 			return
 		}
 		if wait := nap(due); wait > 0 {
-			if s.sleepUnlessOwed(accept, wait) != nil {
-				return
-			}
+			_ = s.sleepUnlessOwed(accept, wait)
 			continue
 		}
 		// A reconciliation is long, and can be cut off anywhere: only what it has
@@ -197,24 +189,20 @@ func (s *Syncer) sooner(ctx context.Context, due, looked, now time.Time) time.Ti
 }
 
 // firstDue is when the first run is due after a start. That may have passed: a
-// run may have been missed, or cut off.
-func (s *Syncer) firstDue(accept context.Context, t *tenure) (due time.Time, err error) {
+// run may have been missed, or cut off. It means nothing once accept is done.
+func (s *Syncer) firstDue(accept context.Context, t *tenure) (due time.Time) {
 	var last reconciled
-	if err := s.insist(accept, "Load", func() (err error) {
+	_ = s.insist(accept, "Load", func() (err error) {
 		if last, err = s.recall(accept); errors.Is(err, errSenseless) { // the next complete run replaces it
 			err = nil
 		}
 		return err
-	}); err != nil {
-		return due, err
-	}
+	})
 	due = s.after(accept, time.Now())
 	since := last.At
 	o := onceOf(accept)
 	if (t.shared || o != nil || !s.forgets()) && since.IsZero() { // the first run may be missed, too: its leader may have died
-		if err := s.insist(accept, "Load, Save", func() (err error) { since, err = s.waitingSince(accept); return err }); err != nil {
-			return due, err
-		}
+		_ = s.insist(accept, "Load, Save", func() (err error) { since, err = s.waitingSince(accept); return err })
 	}
 	if !since.IsZero() {
 		if missed := s.after(accept, since); !missed.IsZero() {
@@ -230,7 +218,7 @@ func (s *Syncer) firstDue(accept context.Context, t *tenure) (due time.Time, err
 	if o != nil {
 		due = s.notBefore(accept, due)
 	}
-	return due, nil
+	return due
 }
 
 // tellRun tells the host, and the log, of a run, and when the next one is due.

@@ -1,7 +1,10 @@
 package syncer_test
 
 import (
+	"bytes"
 	"context"
+	"fmt"
+	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -74,6 +77,39 @@ func TestAFailedRunIsTriedAgain(t *testing.T) {
 	})
 }
 
+// A run that failed is not tried later than the schedule would have it made anyway.
+func TestAFailedRunDelaysNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, m := catalogue(1)
+		source.fail = channel.ErrUnavailable
+		assert.Len(t, scheduled(t, syncer.Config{Schedule: often(5 * time.Minute)}, source, m, 31*time.Minute), 6)
+	})
+}
+
+// A run that is due while a call makes one is tried again when that is over.
+func TestARunThatIsDueDuringACallIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, m := catalogue(1)
+		slow := &slowToRead{m, 20 * time.Minute}
+		var ended []string
+		var log bytes.Buffer
+		cfg := syncer.Config{Source: source, Patience: time.Hour, Logger: slog.New(slog.NewTextHandler(&log, nil))}
+		cfg.Hooks.Reconciled = func(_ context.Context, r *syncer.Report, err error) {
+			ended = append(ended, fmt.Sprint(time.Now().UTC().Format("15:04 "), r != nil, " ", err))
+		}
+		s := configure(t, cfg, slow)
+		stop := running(t, s)
+		pass(105 * time.Minute)
+		_, err := s.Reconcile(t.Context()) // from 1:45 to 2:05
+		require.NoError(t, err)
+		pass(time.Hour)
+		stop()
+		assert.Equal(t, []string{"02:00 false " + syncer.ErrReconciling.Error(), "02:30 true <nil>"}, ended)
+		assert.Contains(t, log.String(), "msg=reconciliation err=")
+		assert.NotContains(t, log.String(), "rests")
+	})
+}
+
 func TestARunWithAChannelDownIsTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, m := catalogue(1)
@@ -117,6 +153,30 @@ func TestJitter(t *testing.T) {
 	}
 	assert.Greater(t, late, 50)
 	assert.True(t, syncer.Jitter(syncer.Never(), time.Hour).Next(from).IsZero())
+	for _, none := range []time.Duration{0, -time.Hour} {
+		assert.Equal(t, base.Next(from), syncer.Jitter(base, none).Next(from))
+	}
+}
+
+// often is every so often.
+type often time.Duration
+
+func (o often) Next(t time.Time) time.Time { return t.Truncate(time.Duration(o)).Add(time.Duration(o)) }
+
+// Once stands back from a reconciliation that failed, and from no other.
+func TestOnceReconcilesAsOftenAsItIsDue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, m := catalogue(1)
+		q, runs := syncer.NewMemoryQueue(), 0
+		cfg := syncer.Config{Source: source, Queue: q, Schedule: often(5 * time.Minute), Hooks: syncer.Hooks{
+			Reconciled: func(context.Context, *syncer.Report, error) { runs++ },
+		}}
+		for range 3 {
+			require.NoError(t, configure(t, cfg, m).Once(t.Context()))
+			time.Sleep(6 * time.Minute)
+		}
+		assert.Equal(t, 2, runs)
+	})
 }
 
 func TestDaylightSaving(t *testing.T) {
