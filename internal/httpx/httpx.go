@@ -315,6 +315,9 @@ func (a *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 	}()
 	resp, err := a.next.RoundTrip(req)
+	if err == nil && resp == nil {
+		err = errors.New("the transport returned neither an answer nor an error")
+	}
 	if err != nil {
 		after(nil)
 		err = clean(helpful(err), message)
@@ -322,8 +325,11 @@ func (a *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	a.client.clock.note(resp.Header, sent, time.Now())
-	body, err := readAll(io.LimitReader(resp.Body, a.client.cfg.MaxBody+1))
-	resp.Body.Close()
+	var body []byte
+	if resp.Body != nil { // a host's transport may leave it out
+		body, err = readAll(io.LimitReader(timely{ctx, resp.Body}, a.client.cfg.MaxBody+1))
+		resp.Body.Close()
+	}
 	if err == nil && int64(len(body)) > a.client.cfg.MaxBody {
 		err = &fatalError{error: fmt.Errorf("the answer is larger than %d bytes", a.client.cfg.MaxBody)}
 	}
@@ -343,6 +349,20 @@ func (a *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
 	a.client.observe(ctx, req, sent, r, nil)
 	resp.Body = &answer{bytes.NewReader(body), r}
 	return resp, nil
+}
+
+// A timely reader ends with its context, also where a host's transport gives a body
+// that never ends and knows no context.
+type timely struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (t timely) Read(p []byte) (int, error) {
+	if err := t.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return t.Reader.Read(p)
 }
 
 // buffers are for answers of unknown length, most of which are about as long as

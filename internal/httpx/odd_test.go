@@ -1,0 +1,73 @@
+package httpx
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// An endless body comes byte by byte, whatever becomes of the request.
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) {
+	time.Sleep(time.Second)
+	p[0] = ' '
+	return 1, nil
+}
+
+// What a host's transport answers that net/http's own does not.
+func TestOddTransports(t *testing.T) {
+	odd := errors.New("both")
+	for name, x := range map[string]struct {
+		step roundTrip
+		says string // the error, or "" if there is an answer
+	}{
+		"neither answer nor error": {func(*http.Request) (*http.Response, error) { return nil, nil }, "neither an answer nor an error"},
+		"answer and error": {func(*http.Request) (*http.Response, error) {
+			resp, _ := answers(200, "{}")(nil)
+			return resp, odd
+		}, "both"},
+		"no body": {func(*http.Request) (*http.Response, error) { return &http.Response{StatusCode: 204}, nil }, ""},
+		"no end": {func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 200, Body: io.NopCloser(endless{})}, nil
+		}, "deadline exceeded"},
+		"no status": {func(*http.Request) (*http.Response, error) { return &http.Response{}, nil }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				hc, n := script(x.step)
+				hc.Timeout = time.Minute
+				c := New(Config{Service: "svc", HTTPClient: hc})
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				resp, err := c.Do(ctx, Request{Method: http.MethodGet, URL: target, Repeat: true})
+				require.NoError(t, ctx.Err())
+				if x.says == "" {
+					require.NoError(t, err)
+					assert.Empty(t, resp.Body)
+					return
+				}
+				require.ErrorContains(t, err, x.says)
+				assert.Equal(t, 5, *n, "it may be a broken connection")
+			})
+		})
+	}
+}
+
+// A date is reckoned by the clock of whoever wrote it.
+func TestRetryAfterADateByAnotherClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, skew := range []time.Duration{0, -50 * time.Hour, 50 * time.Hour} {
+			theirs := time.Now().Add(skew).UTC()
+			h := http.Header{"Date": {theirs.Format(http.TimeFormat)}, "Retry-After": {theirs.Add(7 * time.Second).Format(http.TimeFormat)}}
+			assert.Equal(t, 7*time.Second, RetryAfter(h), "%v", skew)
+		}
+	})
+}
