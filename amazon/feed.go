@@ -115,13 +115,13 @@ type feeds struct {
 
 func newFeeds(ch *Channel, cfg ChannelConfig) *feeds {
 	f := &feeds{
-		ch: ch, from: cfg.FeedFrom, limit: cfg.FeedLimit, store: cfg.Store, turn: make(chan struct{}, 1), resuming: make(chan struct{}, 1),
+		ch: ch, from: cfg.FeedFrom, limit: cfg.FeedLimit, store: calm{cfg.Store}, turn: make(chan struct{}, 1), resuming: make(chan struct{}, 1),
 		idle: cfg.FeedFrom == 0 && cfg.Store == nil,
 	}
 	if f.limit == 0 {
 		f.limit = DefaultFeedLimit
 	}
-	if f.store == nil {
+	if cfg.Store == nil {
 		f.store = new(memory)
 	}
 	return f

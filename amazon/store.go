@@ -3,6 +3,7 @@ package amazon
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"sync"
 )
 
@@ -22,6 +23,26 @@ type Store interface {
 	Load(ctx context.Context, name string) ([]byte, error)
 	// Save keeps a copy of a value under a name. nil removes it.
 	Save(ctx context.Context, name string, value []byte) error
+}
+
+// calm is the host's store, whose panics are errors: a feed must not stay locked for
+// one.
+type calm struct{ Store }
+
+func (c calm) Load(ctx context.Context, name string) (value []byte, err error) {
+	defer recovered(&err)
+	return c.Store.Load(ctx, name)
+}
+
+func (c calm) Save(ctx context.Context, name string, value []byte) (err error) {
+	defer recovered(&err)
+	return c.Store.Save(ctx, name, value)
+}
+
+func recovered(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("the store panicked: %v", p)
+	}
 }
 
 // memory is a Store that is lost with the process.

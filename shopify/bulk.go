@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -221,7 +222,13 @@ func repeatableDownload(err error) bool {
 	return broke || errors.Is(err, channel.ErrIncomplete)
 }
 
-func (d *download) fetch(ctx context.Context, done *bulkOperation) error {
+func (d *download) fetch(ctx context.Context, done *bulkOperation) (err error) {
+	defer func() { // of the host's transport; what it says may be the address, which is a credential
+		if recover() != nil {
+			d.logger.LogAttrs(ctx, slog.LevelError, "recovered from a panic", slog.String("shop", d.shop), slog.String("op", downloadName), slog.String("stack", string(debug.Stack())))
+			err = unusable(downloadName, "the host's transport panicked")
+		}
+	}()
 	u, err := url.Parse(done.url)
 	if err != nil || u.Hostname() == "" || u.User != nil || u.Scheme != "https" && !(u.Scheme == "http" && httpx.Loopback(u)) {
 		return unusable(downloadName, "its address is not an https URL")
@@ -252,6 +259,8 @@ func (d *download) fetch(ctx context.Context, done *bulkOperation) error {
 		stalled.Reset(time.Minute)
 		cut := err != nil // the line does not end: it may be half of one
 		switch {
+		case ctx.Err() != nil: // a body of the host's transport may know no context
+			return d.broken(ctx, u, ctx.Err())
 		case err == nil || errors.Is(err, io.EOF):
 		case errors.Is(err, bufio.ErrBufferFull):
 			return unusable(downloadName, "a line is too long")

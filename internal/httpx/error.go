@@ -1,11 +1,14 @@
 package httpx
 
 import (
+	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/url"
+	"runtime/debug"
 )
 
 // An Error says that a request got no usable answer. It names the method, the
@@ -29,6 +32,16 @@ func (c *Client) fail(r Request, err error) error {
 		Service: c.cfg.Service, Op: c.Message(r.Method + " " + Endpoint(r.URL)), Kind: c.cfg.Kind,
 		Unsent: unsent(err), Err: clean(explain(err), c.Message),
 	}
+}
+
+// panicked logs a panic of the host's code, and makes an error of it that nothing is
+// repeated for.
+func (c *Client) panicked(ctx context.Context, method string, u *url.URL, p any, message func(string) string) error {
+	said := message(fmt.Sprint(p))
+	op := c.Message(method + " " + path(u))
+	c.cfg.Logger.LogAttrs(ctx, slog.LevelError, "recovered from a panic", slog.String("service", c.cfg.Service),
+		slog.String("host", u.Host), slog.String("op", op), slog.String("panic", said), slog.String("stack", string(debug.Stack())))
+	return &fatalError{error: errors.New("the host's code panicked: " + said)}
 }
 
 // unsent reports whether nothing was sent for sure.

@@ -139,8 +139,18 @@ const userAgent = "stocksync"
 
 // Do sends a request, again and again while that is allowed and may help, and
 // returns the last answer, whatever its status. Its error is ctx's, or of type
-// [*Error].
-func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
+// [*Error]. A panic of the host's code, such as its transport, is such an error:
+// Do may be called in a goroutine in which nobody else recovers.
+func (c *Client) Do(ctx context.Context, r Request) (_ *Response, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = c.fail(r, c.panicked(ctx, r.Method, r.URL, p, c.Message))
+		}
+	}()
+	return c.do(ctx, r)
+}
+
+func (c *Client) do(ctx context.Context, r Request) (*Response, error) {
 	req, err := retryablehttp.NewRequestWithContext(heard(ctx), r.Method, r.URL.String(), r.Body)
 	if err != nil {
 		return nil, c.fail(r, err)
@@ -288,11 +298,16 @@ type fatalError struct {
 
 func (e *fatalError) Unwrap() error { return e.error }
 
-func (a *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
+func (a *attempt) RoundTrip(req *http.Request) (resp *http.Response, err error) {
 	ctx, cancel := context.WithTimeout(req.Context(), a.timeout)
 	defer cancel()
 	req = req.Clone(ctx)
 	message := a.client.Message
+	defer func() { // here, where the attempt's own credentials are known
+		if p := recover(); p != nil {
+			resp, err = nil, a.client.panicked(ctx, req.Method, req.URL, p, message)
+		}
+	}()
 	if a.client.cfg.Authorize != nil {
 		plain := req.Header.Clone()
 		if err := a.client.cfg.Authorize(req); err != nil {
@@ -314,7 +329,7 @@ func (a *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
 			after(nil)
 		}
 	}()
-	resp, err := a.next.RoundTrip(req)
+	resp, err = a.next.RoundTrip(req)
 	if err == nil && resp == nil {
 		err = errors.New("the transport returned neither an answer nor an error")
 	}

@@ -1,9 +1,12 @@
 package httpx
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"testing"
 	"testing/synctest"
@@ -60,6 +63,50 @@ func TestOddTransports(t *testing.T) {
 		})
 	}
 }
+
+// The host's code panics in a goroutine of a client's own, where nobody recovers: its
+// transport, the body that it answers, what gives credentials, and what hears of
+// requests. What it says may hold credentials.
+func TestAPanicIsAnError(t *testing.T) {
+	const key, token = "key-0123456789", "token-0123456789"
+	says := func(r *http.Request) string { return fmt.Sprint("oh no: ", key, r.Header) }
+	var log bytes.Buffer
+	for name, cfg := range map[string]Config{
+		"transport": {HTTPClient: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) { panic(says(r)) })}},
+		"body": {HTTPClient: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 200, Body: io.NopCloser(panicReader(says(r)))}, nil
+		})}},
+		"before":    {Before: func(context.Context) error { panic("oh no: " + key) }},
+		"authorize": {Authorize: func(r *http.Request) error { r.Header.Set("Token", token); panic("oh no: " + key) }},
+		"after":     {HTTPClient: &http.Client{Transport: answers(200, "{}")}, After: func(context.Context, *Response) { panic("oh no: " + key) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			log.Reset()
+			cfg.Service, cfg.Kind, cfg.Secrets, cfg.Logger = "svc", errDown, []string{key}, slog.New(slog.NewTextHandler(&log, nil))
+			if cfg.Authorize == nil {
+				cfg.Authorize = func(r *http.Request) error { r.Header.Set("Token", token); return nil }
+			}
+			done := make(chan error)
+			go func() {
+				_, err := New(cfg).Do(t.Context(), Request{Method: http.MethodGet, URL: target, Repeat: true})
+				done <- err
+			}()
+			err := <-done
+			require.ErrorIs(t, err, errDown)
+			assert.ErrorContains(t, err, "panicked: oh no")
+			assert.Contains(t, log.String(), "recovered from a panic")
+			assert.Contains(t, log.String(), "odd_test.go", "the stack")
+			for _, text := range []string{err.Error(), fmt.Sprintf("%+v", err), log.String()} {
+				assert.NotContains(t, text, key)
+				assert.NotContains(t, text, token)
+			}
+		})
+	}
+}
+
+type panicReader string
+
+func (r panicReader) Read([]byte) (int, error) { panic(string(r)) }
 
 // A date is reckoned by the clock of whoever wrote it.
 func TestRetryAfterADateByAnotherClock(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -164,7 +165,7 @@ func (s *Source[T]) fetch(ctx context.Context) (none T, _ error) {
 	}
 	inner, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	value, err := s.ask(inner)
+	value, err := s.asked(inner)
 	switch {
 	case ctx.Err() != nil:
 		return none, ctx.Err()
@@ -183,6 +184,23 @@ func (s *Source[T]) fetch(ctx context.Context) (none T, _ error) {
 	s.latest.Store(&answer[T]{value: value, until: time.Now().Add(keep)})
 	return value, nil
 }
+
+// asked asks the function. A panic is an error like any other: whoever asks may be a
+// goroutine in which nobody else recovers. What it says may be a secret.
+func (s *Source[T]) asked(ctx context.Context) (value T, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			logger := logs.New(s.logger.Load())
+			logger.LogAttrs(ctx, slog.LevelError, "recovered from a panic", slog.String("op", s.name), slog.String("stack", string(debug.Stack())))
+			err = panicked{}
+		}
+	}()
+	return s.ask(ctx)
+}
+
+type panicked struct{}
+
+func (panicked) Error() string { return "the function panicked" }
 
 // remember keeps secrets out of texts from now on.
 func (s *Source[T]) remember(secrets []string) {

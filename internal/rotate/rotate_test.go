@@ -189,3 +189,19 @@ func TestTwoSecretsAreGoodAtATime(t *testing.T) {
 	assert.False(t, signed("old"))
 	assert.True(t, signed("new"))
 }
+
+// A panic of the function is an error, in whichever goroutine it is asked.
+func TestAFunctionThatPanics(t *testing.T) {
+	const secret = "secret-0123456789"
+	var log bytes.Buffer
+	s := New("shop: Token", slog.New(slog.NewTextHandler(&log, nil)), func(context.Context) (string, error) { panic(secret) }, One, Usable)
+	done := make(chan error)
+	go func() {
+		_, err := s.Get(t.Context())
+		done <- err
+	}()
+	err := <-done
+	require.ErrorIs(t, err, channel.ErrUnavailable)
+	assert.Contains(t, log.String(), "recovered from a panic")
+	assert.NotContains(t, err.Error()+log.String(), secret)
+}
