@@ -231,9 +231,9 @@ func (p *pass) sight(l *ledger, g *glance, wants []want, levels levelIndex, book
 				if !told.told {
 					many = max(many, int(quiet/time.Minute))
 				}
-				l.add(g, s.ProductID, w.sku, sold*per, many*editUnits*per)
+				l.add(g, s.ProductID, w.sku, times(sold, per), times(times(many, editUnits), per))
 			case sold < 0:
-				l.cancel(g, s.ProductID, w.sku, -sold*per)
+				l.cancel(g, s.ProductID, w.sku, times(-sold, per))
 			}
 		}
 	}
@@ -259,7 +259,7 @@ func (l *ledger) peek(g *glance, wants []want, levels levelIndex) (unseen map[st
 				unseen = make(map[string]int)
 			}
 			for j, s := range of {
-				unseen[s.ProductID] += sold * w.perListing(j)
+				unseen[s.ProductID] = min(unseen[s.ProductID]+times(sold, w.perListing(j)), maxSound)
 			}
 		}
 	}

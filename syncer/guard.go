@@ -146,7 +146,7 @@ func (p *pass) explained(c *change) bool {
 	}
 	lost := c.seen.Quantity - c.quantity
 	if per := c.perListing(0); per > 1 { // a pack is gone when its first unit is sold
-		lost = (lost-1)*per + 1
+		lost = times(lost-1, per) + 1
 	}
 	return has.OnHand > 0 && has.Reserved >= has.OnHand || p.s.sales.units(c.stock.ProductID)+p.unseen[c.stock.ProductID] >= lost
 }

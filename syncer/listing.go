@@ -1,6 +1,10 @@
 package syncer
 
-import "github.com/ecosire/stocksync/channel"
+import (
+	"math"
+
+	"github.com/ecosire/stocksync/channel"
+)
 
 // A Listing is what a channel shows under one SKU. Most listings are one unit
 // of one product, under the product's own SKU. A product under another name, a
@@ -16,7 +20,21 @@ type Listing struct {
 // A Part is a product in a [Listing].
 type Part struct {
 	ProductID string
-	Units     int // at least 1
+	Units     int // at least 1, and less than 2⁵³
+}
+
+func (p *Part) sound() bool { return p.ProductID != "" && p.Units >= 1 && sound(p.Units) }
+
+// maxSound is the largest number that can be a quantity.
+const maxSound = int(min(1<<53-1, int64(math.MaxInt)))
+
+// times is how many units so many listings take. Where that is no quantity any more
+// it is the largest that is one, so that nothing overflows.
+func times(listings, units int) int {
+	if units > 0 && listings > maxSound/units {
+		return maxSound
+	}
+	return listings * units
 }
 
 // Renamed lists every product under the SKU that name returns, for a channel that

@@ -186,7 +186,7 @@ func (t *target) kitList(ctx context.Context, s *Syncer) (kits []Listing, twice 
 	kits, err = t.askKits(ctx, s)
 	kits = slices.DeleteFunc(slices.Clone(kits), func(k Listing) bool {
 		odd := strings.TrimSpace(k.SKU) == "" || len(k.Parts) == 0 ||
-			slices.ContainsFunc(k.Parts, func(p Part) bool { return p.ProductID == "" || p.Units < 1 })
+			slices.ContainsFunc(k.Parts, func(p Part) bool { return !p.sound() })
 		if odd {
 			s.once.warn(ctx, s, "a kit without an SKU, without parts, or with less than one unit of a part is left out",
 				slog.String("channel", t.name), slog.String("sku", text.Clean(k.SKU)))
@@ -217,7 +217,7 @@ func together(parts []Part) []Part {
 			continue
 		}
 		merged := slices.Clone(parts[:i])
-		merged[first].Units += p.Units
+		merged[first].Units = min(merged[first].Units+p.Units, maxSound)
 		return together(append(merged, parts[i+1:]...))
 	}
 	return parts

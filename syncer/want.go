@@ -195,7 +195,7 @@ func (p *pass) listing(l Listing, s *channel.Stock, n int, err error, wants []wa
 		err = fmt.Errorf("%w: the product has no SKU", channel.ErrInvalid)
 	case len(l.SKU) > maxID || !utf8.ValidString(l.SKU):
 		err = fmt.Errorf("%w: the SKU %q is no UTF-8, or longer than %d bytes", channel.ErrInvalid, text.Clean(l.SKU), maxID)
-	case len(l.Parts) > 1 || len(l.Parts) == 1 && (l.Parts[0].ProductID != s.ProductID || l.Parts[0].Units < 1):
+	case len(l.Parts) > 1 || len(l.Parts) == 1 && (l.Parts[0].ProductID != s.ProductID || !l.Parts[0].sound()):
 		err = fmt.Errorf("%w: Listings may list units of the product alone; a kit belongs to Kits", channel.ErrInvalid)
 	default:
 		if len(l.Parts) == 1 {

@@ -2,6 +2,7 @@ package syncer_test
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"testing"
 	"testing/synctest"
@@ -37,10 +38,11 @@ func (u unanswered) Stock(ctx context.Context, ids ...string) iter.Seq2[channel.
 // lists is told, and not written.
 func TestAListingIsOfUnitsOfItsProduct(t *testing.T) {
 	for name, l := range map[string]syncer.Listing{
-		"a kit":             kitOf("L", "p0", "p1"),
-		"another product's": syncer.Pack("L", channel.Stock{ProductID: "p1"}, 2),
-		"of no unit":        syncer.Pack("L", channel.Stock{ProductID: "p0"}, 0),
-		"of less than none": syncer.Pack("L", channel.Stock{ProductID: "p0"}, -1),
+		"a kit":                         kitOf("L", "p0", "p1"),
+		"another product's":             syncer.Pack("L", channel.Stock{ProductID: "p1"}, 2),
+		"of no unit":                    syncer.Pack("L", channel.Stock{ProductID: "p0"}, 0),
+		"of less than none":             syncer.Pack("L", channel.Stock{ProductID: "p0"}, -1),
+		"of what is no number of units": syncer.Pack("L", channel.Stock{ProductID: "p0"}, 1<<53),
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := shop("a", 1)
@@ -64,6 +66,32 @@ func TestAListingIsOfUnitsOfItsProduct(t *testing.T) {
 		require.NoError(t, err)
 		shows(t, m, 8)
 	})
+}
+
+// Packs of a number of units that somebody has mistyped are a loss like any other, and
+// put nothing in flight that would raise another channel, though units times packs is
+// no number any more.
+func TestPacksOfFarTooManyUnits(t *testing.T) {
+	source, m := catalogue(20)
+	other := shop("b", 20)
+	for i := range 20 {
+		m.Set(fmt.Sprintf("SKU-%d", i), 2050)
+		other.Set(fmt.Sprintf("SKU-%d", i), 10)
+	}
+	s := configure(t, syncer.Config{Source: source, Targets: []syncer.Target{{Channel: m, Listings: func(s channel.Stock) []syncer.Listing {
+		return []syncer.Listing{syncer.Pack(s.SKU, s, 1<<52)}
+	}}, {Channel: other}}})
+	_, err := s.Reconcile(t.Context())
+	require.ErrorIs(t, err, syncer.ErrHeld)
+	assert.Zero(t, gone(m, 20))
+	for i := range 20 { // it sells so many that they would be a negative number of units
+		m.Set(fmt.Sprintf("SKU-%d", i), 1)
+	}
+	_, _ = s.Reconcile(t.Context())
+	for i := range 20 {
+		n, _ := other.Quantity(fmt.Sprintf("SKU-%d", i))
+		assert.LessOrEqual(t, n, 10)
+	}
 }
 
 // What is pinned to 0 on one channel, and cannot be read, is unknown on the
