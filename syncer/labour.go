@@ -83,14 +83,14 @@ func (c *crew) serveChannel(t *target, urgent, quiet *stockReader) {
 		c.keep(c.eventWorker(t, lane, urgent, func(tasks []Task) time.Duration {
 			if len(s.targets) > 1 && urgent.forgot(tasks) {
 				// What one channel needs again must not make the others wait.
-				return s.syncMarked(unhurried, quiet, t, tasks, false)
+				return s.syncApart(unhurried, quiet, t, tasks, false)
 			}
-			return s.syncMarked(work, urgent, t, tasks, false)
+			return s.syncApart(work, urgent, t, tasks, false)
 		}).run)
 	}
 	// What was noticed without an event must not make an event wait.
 	c.keep((&worker{s: s, lane: t.watchedLane(), gather: s.gather, open: t.open, do: func(tasks []Task) time.Duration {
-		return s.syncMarked(unhurried, quiet, t, tasks, true)
+		return s.syncApart(unhurried, quiet, t, tasks, true)
 	}}).run)
 	t.sayObserved(c.accept, s)
 	if t.Watch.Every > 0 {

@@ -129,6 +129,9 @@ type stockReader struct {
 	often    *rate.Limiter   // of requests for nothing but products that are marked again and again
 	expired  time.Time       // the newest mark that was covered by a read that is forgotten by now
 	failures atomic.Int64
+	// Guarded by mu, too: see suspect.go.
+	suspected map[string]time.Time // since when
+	answered  time.Time            // when the source last answered
 }
 
 // A sighting is the newest mark in any lease before a time.
@@ -236,6 +239,7 @@ func (r *stockReader) read(ctx context.Context, t *target, tasks []Task) (readin
 	r.own[t]++
 	r.mu.Unlock()
 	stocks, err := r.s.fetchOnly(ctx, withParts(kits, ids))
+	r.suspects(ids, err, time.Since(g.began))
 	r.reads = append(r.reads, g)
 	for _, s := range stocks {
 		if s.Err == nil && !s.AsOf.Before(g.began) { // else the next attempt must ask again
@@ -341,9 +345,13 @@ func (r *stockReader) missing(parted map[string]bool, tasks []Task) (ids []strin
 	if len(ids) == 0 {
 		return nil, found
 	}
+	_, suspects := r.suspected[ids[0]]
 	for id := range r.waiting {
-		if len(ids) >= groupSize {
+		if len(ids) >= groupSize || suspects {
 			break
+		}
+		if _, ok := r.suspected[id]; ok {
+			continue
 		}
 		ids = append(ids, id)
 		delete(r.waiting, id)

@@ -31,6 +31,10 @@ func (s *Syncer) syncMarked(ctx context.Context, r *stockReader, t *target, task
 	if err != nil {
 		// The source's trouble: nothing is known of any product.
 		wait := r.backoff(err)
+		if r.convicted(tasks) {
+			o.countAndRetry(tasks[0], fmt.Errorf("reading the source: %w", err), maxUnreadBackoff)
+			tasks, wait = nil, 0
+		}
 		for _, task := range tasks {
 			o.retry(task, wait, fmt.Errorf("reading the source: %w", err))
 		}

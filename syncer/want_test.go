@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -37,12 +38,13 @@ func (u unanswered) Stock(ctx context.Context, ids ...string) iter.Seq2[channel.
 // Listings may list units of the product at hand, and nothing else. What else it
 // lists is told, and not written.
 func TestAListingIsOfUnitsOfItsProduct(t *testing.T) {
+	senseless := int64(1) << 53
 	for name, l := range map[string]syncer.Listing{
 		"a kit":                         kitOf("L", "p0", "p1"),
 		"another product's":             syncer.Pack("L", channel.Stock{ProductID: "p1"}, 2),
 		"of no unit":                    syncer.Pack("L", channel.Stock{ProductID: "p0"}, 0),
 		"of less than none":             syncer.Pack("L", channel.Stock{ProductID: "p0"}, -1),
-		"of what is no number of units": syncer.Pack("L", channel.Stock{ProductID: "p0"}, 1<<53),
+		"of what is no number of units": syncer.Pack("L", channel.Stock{ProductID: "p0"}, int(senseless)),
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := shop("a", 1)
@@ -72,6 +74,10 @@ func TestAListingIsOfUnitsOfItsProduct(t *testing.T) {
 // put nothing in flight that would raise another channel, though units times packs is
 // no number any more.
 func TestPacksOfFarTooManyUnits(t *testing.T) {
+	units := int64(1) << 52
+	if strconv.IntSize < 64 {
+		t.Skip("no such number")
+	}
 	source, m := catalogue(20)
 	other := shop("b", 20)
 	for i := range 20 {
@@ -79,7 +85,7 @@ func TestPacksOfFarTooManyUnits(t *testing.T) {
 		other.Set(fmt.Sprintf("SKU-%d", i), 10)
 	}
 	s := configure(t, syncer.Config{Source: source, Targets: []syncer.Target{{Channel: m, Listings: func(s channel.Stock) []syncer.Listing {
-		return []syncer.Listing{syncer.Pack(s.SKU, s, 1<<52)}
+		return []syncer.Listing{syncer.Pack(s.SKU, s, int(units))}
 	}}, {Channel: other}}})
 	_, err := s.Reconcile(t.Context())
 	require.ErrorIs(t, err, syncer.ErrHeld)

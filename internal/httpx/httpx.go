@@ -9,14 +9,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -103,7 +100,8 @@ type Client struct {
 	http   *http.Client
 	sent   *atomic.Int64
 	redact func(string) string
-	noisy  atomic.Bool // noise was logged
+	noisy  atomic.Bool  // noise was logged
+	hung   atomic.Int32 // attempts that were left behind
 	clock  clock
 }
 
@@ -130,7 +128,9 @@ func New(cfg Config) *Client {
 		c.redact = func(text string) string { return redactor(cfg.Rotating())(fixed(text)) }
 	}
 	c.cfg = cfg
-	hc.Transport = &attempt{next: cmp.Or(hc.Transport, http.DefaultTransport), timeout: timeout, client: c}
+	next := cmp.Or(hc.Transport, http.DefaultTransport)
+	_, own := next.(*http.Transport)
+	hc.Transport = &attempt{next: next, host: !own, timeout: timeout, client: c}
 	return c
 }
 
@@ -278,6 +278,7 @@ func backoff(attempt int) time.Duration {
 // failed attempt like a broken connection.
 type attempt struct {
 	next    http.RoundTripper
+	host    bool // next is the host's, and may not end with its context
 	timeout time.Duration
 	client  *Client
 }
@@ -329,31 +330,15 @@ func (a *attempt) RoundTrip(req *http.Request) (resp *http.Response, err error) 
 			after(nil)
 		}
 	}()
-	resp, err = a.next.RoundTrip(req)
-	if err == nil && resp == nil {
-		err = errors.New("the transport returned neither an answer nor an error")
-	}
-	if err != nil {
-		after(nil)
-		err = clean(helpful(err), message)
-		a.client.observe(ctx, req, sent, nil, err)
-		return nil, err
-	}
-	a.client.clock.note(resp.Header, sent, time.Now())
-	var body []byte
-	if resp.Body != nil { // a host's transport may leave it out
-		body, err = readAll(io.LimitReader(timely{ctx, resp.Body}, a.client.cfg.MaxBody+1))
-		resp.Body.Close()
-	}
-	if err == nil && int64(len(body)) > a.client.cfg.MaxBody {
-		err = &fatalError{error: fmt.Errorf("the answer is larger than %d bytes", a.client.cfg.MaxBody)}
-	}
+	got, err := a.exchange(ctx, req, message)
 	if err != nil {
 		after(nil)
 		a.client.observe(ctx, req, sent, nil, err)
 		return nil, err
 	}
-	body, noise := skipNoise(body)
+	resp = got.resp
+	a.client.clock.note(resp.Header, sent, got.received)
+	body, noise := skipNoise(got.body)
 	if noise != "" && !a.client.noisy.Swap(true) {
 		a.client.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "noise around the service's JSON is skipped, here and from now on",
 			slog.String("service", a.client.cfg.Service), slog.String("host", req.URL.Host),
@@ -364,39 +349,6 @@ func (a *attempt) RoundTrip(req *http.Request) (resp *http.Response, err error) 
 	a.client.observe(ctx, req, sent, r, nil)
 	resp.Body = &answer{bytes.NewReader(body), r}
 	return resp, nil
-}
-
-// A timely reader ends with its context, also where a host's transport gives a body
-// that never ends and knows no context.
-type timely struct {
-	ctx context.Context
-	io.Reader
-}
-
-func (t timely) Read(p []byte) (int, error) {
-	if err := t.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return t.Reader.Read(p)
-}
-
-// buffers are for answers of unknown length, most of which are about as long as
-// the one before.
-var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
-
-// maxBuffer is how large a buffer may be that is kept.
-const maxBuffer = 1 << 20
-
-// readAll is [io.ReadAll] without what slices cost that grow.
-func readAll(r io.Reader) ([]byte, error) {
-	b := buffers.Get().(*bytes.Buffer)
-	b.Reset()
-	_, err := b.ReadFrom(r)
-	body := bytes.Clone(b.Bytes())
-	if b.Cap() <= maxBuffer {
-		buffers.Put(b)
-	}
-	return body, err
 }
 
 // added returns the values of the headers that were added: they are

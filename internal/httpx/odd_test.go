@@ -8,6 +8,8 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -103,6 +105,72 @@ func TestAPanicIsAnError(t *testing.T) {
 		})
 	}
 }
+
+// A host's transport hangs, whatever becomes of the request: before the answer, in it,
+// or after it. An attempt ends all the same, and others go on. Only so many may hang.
+func TestATransportThatHangs(t *testing.T) {
+	for name, step := range map[string]func(<-chan struct{}) (*http.Response, error){
+		"before": func(wait <-chan struct{}) (*http.Response, error) { <-wait; return nil, errDown },
+		"in": func(wait <-chan struct{}) (*http.Response, error) {
+			return &http.Response{StatusCode: 200, Body: io.NopCloser(hanging{wait})}, nil
+		},
+		"after": func(wait <-chan struct{}) (*http.Response, error) {
+			return &http.Response{StatusCode: 200, Body: struct {
+				io.Reader
+				io.Closer
+			}{strings.NewReader("{}"), hanging{wait}}}, nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				wait := make(chan struct{})
+				afters := 0
+				var hangs atomic.Bool
+				hangs.Store(true)
+				c := New(Config{Service: "svc", Kind: errDown, After: func(context.Context, *Response) { afters++ }, HTTPClient: &http.Client{Timeout: time.Minute, Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+					if hangs.Load() {
+						return step(wait)
+					}
+					return answers(200, "{}")(r)
+				})}})
+				start := time.Now()
+				_, err := c.Do(t.Context(), Request{Method: http.MethodGet, URL: target})
+				require.ErrorIs(t, err, errDown)
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+				assert.LessOrEqual(t, time.Since(start), 2*time.Minute)
+				var failed *Error
+				require.ErrorAs(t, err, &failed)
+				assert.False(t, failed.Unsent, "it may be done")
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				for range maxHung + 10 {
+					_, err = c.Do(ctx, Request{Method: http.MethodGet, URL: target})
+				}
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+				assert.Less(t, c.Requests(), int64(maxHung))
+
+				hangs.Store(false)
+				_, err = c.Do(t.Context(), Request{Method: http.MethodGet, URL: target})
+				require.NoError(t, err)
+				c.hung.Add(maxHung)
+				_, err = c.Do(t.Context(), Request{Method: http.MethodGet, URL: target})
+				require.ErrorContains(t, err, "have not returned")
+				require.ErrorAs(t, err, &failed)
+				assert.True(t, failed.Unsent)
+				c.hung.Add(-maxHung)
+				close(wait)
+				synctest.Wait()
+				assert.Zero(t, c.hung.Load())
+				assert.EqualValues(t, c.Requests(), afters)
+			})
+		})
+	}
+}
+
+type hanging struct{ wait <-chan struct{} }
+
+func (h hanging) Read([]byte) (int, error) { <-h.wait; return 0, io.EOF }
+func (h hanging) Close() error             { <-h.wait; return nil }
 
 type panicReader string
 
