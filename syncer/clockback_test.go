@@ -105,3 +105,38 @@ func TestAWindowOutlivesAClock(t *testing.T) {
 		assert.Equal(t, 20, gone(m, 100))
 	})
 }
+
+// What the journal has from the future hides nothing, and goes as what is old does.
+func TestAJournalOutlivesNoClock(t *testing.T) {
+	source, m := catalogue(3)
+	cfg := syncer.Config{Source: source, Journal: 30 * 24 * time.Hour, Schedule: syncer.Never()}
+	write := func(t *testing.T, q syncer.Queue, available int) (*syncer.Syncer, []syncer.Entry) {
+		cfg.Queue = q
+		source.put("p1", "SKU-1", available)
+		s := configure(t, cfg, m)
+		_, err := s.SyncProducts(t.Context(), "p1")
+		require.NoError(t, err)
+		var all []syncer.Entry
+		for e, err := range s.Journal(t.Context(), "p1") {
+			require.NoError(t, err)
+			all = append(all, e)
+		}
+		return s, all
+	}
+	setBack(t, func(t *testing.T, q syncer.Queue) {
+		_, all := write(t, q, 8)
+		assert.Len(t, all, 1)
+	}, func(t *testing.T, q syncer.Queue) {
+		s, all := write(t, q, 7)
+		require.Len(t, all, 1)
+		assert.Equal(t, 7, all[0].Wanted)
+		source.put("p1", "SKU-1", 6) // no event told
+		_, err := s.Reconcile(t.Context())
+		require.NoError(t, err)
+		for e, err := range s.Journal(t.Context(), "p1") {
+			require.NoError(t, err)
+			assert.Equal(t, syncer.NoEvent, e.Culprit)
+			break
+		}
+	})
+}

@@ -120,6 +120,12 @@ type journal struct {
 
 func (j *journal) on() bool { return j.keep > 0 }
 
+// current reports whether an entry is of the time that is kept. What lies in the
+// future was written before the clock was set back, and would hide what is newer.
+func (j *journal) current(at, limit, now time.Time) bool {
+	return !at.Before(limit) && at.Before(now.Add(maxGivenAhead))
+}
+
 // newestFirst is a key of a product's entry.
 func newestFirst(productID string, at time.Time) string {
 	return fmt.Sprintf("%s\x00%016x%s", productID, uint64(math.MaxInt64-at.UnixNano()), rand.Text()[:4])
@@ -173,14 +179,15 @@ func (j *journal) prune(ctx context.Context) {
 	if !j.on() {
 		return
 	}
-	limit := time.Now().Add(-j.keep)
+	now := time.Now()
+	limit := now.Add(-j.keep)
 	var times []int64
 	err := j.s.safely(ctx, "the queue: Records", func() error {
 		for rec, err := range j.s.queue.Records(ctx, journalSet, "") {
 			if err != nil {
 				return err
 			}
-			if at, ok := timeOf(rec.Key); ok {
+			if at, ok := timeOf(rec.Key); ok && j.current(at, limit, now) {
 				times = append(times, at.UnixNano())
 			}
 		}
@@ -200,7 +207,7 @@ func (j *journal) prune(ctx context.Context) {
 			if err != nil {
 				return err
 			}
-			if at, ok := timeOf(rec.Key); !ok || at.Before(limit) {
+			if at, ok := timeOf(rec.Key); !ok || !j.current(at, limit, now) {
 				gone = append(gone, Record{Key: rec.Key})
 			}
 			if len(gone) == groupSize {
@@ -241,7 +248,8 @@ func (s *Syncer) Journal(ctx context.Context, productID string) iter.Seq2[Entry,
 				return
 			}
 			var e Entry
-			if at, ok := timeOf(rec.Key); !ok || at.Before(time.Now().Add(-s.journal.keep)) || json.Unmarshal(rec.Value, &e) != nil {
+			now := time.Now()
+			if at, ok := timeOf(rec.Key); !ok || !s.journal.current(at, now.Add(-s.journal.keep), now) || json.Unmarshal(rec.Value, &e) != nil {
 				continue
 			}
 			if !yield(e, nil) {
