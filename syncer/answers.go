@@ -158,8 +158,8 @@ func (t *target) quantityOf(ctx context.Context, s *Syncer, stock channel.Stock)
 }
 
 // answersOf asks about many products in one goroutine, and gives take what is
-// answered, in order. If there is an error too many calls hang, and nothing is known
-// of the rest.
+// answered, in order. If there is an error too many calls hang, or ctx is done, and
+// nothing is known of the rest.
 func (t *target) answersOf(ctx context.Context, s *Syncer, stocks []channel.Stock, take func(*channel.Stock, answer, error)) error {
 	if !t.foreign() {
 		for i := range stocks {
@@ -168,7 +168,7 @@ func (t *target) answersOf(ctx context.Context, s *Syncer, stocks []channel.Stoc
 		return nil
 	}
 	for i := 0; i < len(stocks); {
-		if err := t.answering(); err != nil {
+		if err := cmp.Or(ctx.Err(), t.answering()); err != nil {
 			return err
 		}
 		next, err := t.answersFrom(ctx, s, stocks, i, take)
@@ -181,7 +181,7 @@ func (t *target) answersOf(ctx context.Context, s *Syncer, stocks []channel.Stoc
 }
 
 // answersFrom is answersOf until a call panics, which is the error, or is left behind:
-// that is the one about the product next.
+// that is the one about the product next. It also ends with an answer that came late.
 func (t *target) answersFrom(ctx context.Context, s *Syncer, stocks []channel.Stock, from int, take func(*channel.Stock, answer, error)) (next int, err error) {
 	var mu sync.Mutex // of these, and of what take has
 	next, left, since := from, false, time.Now()
@@ -210,7 +210,8 @@ func (t *target) answersFrom(ctx context.Context, s *Syncer, stocks []channel.St
 				if err := t.answers(question{answerWhat, stocks[i].ProductID, stocks[i].SKU}); err != nil {
 					return err
 				}
-				if !took(t.answer(stocks[i])) {
+				// A slow answer is late for itself alone: the others are asked for anew.
+				if !took(t.answer(stocks[i])) || inner.Err() != nil {
 					return nil
 				}
 				watch.Reset(soon)

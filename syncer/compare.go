@@ -25,8 +25,7 @@ func (p *pass) compare(wants []want, bySKU levelIndex, out *outcome) []change {
 		for i := range wants {
 			changes[i].want = wants[i]
 		}
-		inOrder(changes)
-		return changes
+		return p.doubtful(changes)
 	}
 	var changes []change
 	for i := range wants {
@@ -71,13 +70,32 @@ func (p *pass) compare(wants []want, bySKU levelIndex, out *outcome) []change {
 					changes = append(changes, change{*w, level})
 					continue
 				}
+				p.doubts(w.sku)
 				r.state = pending
 			}
 		}
+		if r.state == failed {
+			p.doubts(w.sku)
+		}
 		out.add(r)
+	}
+	return p.doubtful(changes)
+}
+
+// doubtful puts differences in order. From now on the memory knows of none of them
+// what the channel shows, until it is known to be written.
+func (p *pass) doubtful(changes []change) []change {
+	for i := range changes {
+		p.doubts(changes[i].sku)
 	}
 	inOrder(changes)
 	return changes
+}
+
+func (p *pass) doubts(sku string) {
+	if p.purpose != surveying {
+		p.t.memory.doubts(sku)
+	}
 }
 
 // levelIndex finds levels by SKU; most have one. It belongs to one goroutine.

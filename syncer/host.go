@@ -123,10 +123,9 @@ func (s *Syncer) hook(ctx context.Context, what, name, productID, sku string, f 
 func (s *Syncer) leaveHook(ctx context.Context, what string, began time.Time) (back func()) {
 	s.logger.LogAttrs(ctx, slog.LevelError, "a hook does not return and is left behind; it is not called again until it does",
 		slog.String("op", what), slog.Duration("after", time.Since(began)))
-	end := s.hung.leave(what, began)
-	call := s.hung.left(what)
+	call := s.hung.keep(what, began)
 	return func() {
-		end()
+		s.hung.end(call)
 		s.logger.LogAttrs(ctx, slog.LevelWarn, "a hook that was left behind has returned", slog.String("op", what),
 			slog.Duration("after", time.Since(began)), slog.Int64("missed", call.missed.Load()))
 	}
@@ -216,6 +215,11 @@ func (c *calls) count() int {
 // leave records that a call is left behind. The function that it returns is to
 // be called when that call returns.
 func (c *calls) leave(op string, since time.Time) (back func()) {
+	call := c.keep(op, since)
+	return func() { c.end(call) }
+}
+
+func (c *calls) keep(op string, since time.Time) *stuckCall {
 	call := &stuckCall{op: op, since: since, done: make(chan struct{})}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -223,14 +227,17 @@ func (c *calls) leave(op string, since time.Time) (back func()) {
 		c.stuck = make(map[*stuckCall]bool)
 	}
 	c.stuck[call] = true
-	return func() {
-		c.mu.Lock()
-		delete(c.stuck, call)
-		c.mu.Unlock()
-		close(call.done)
-		for _, end := range call.ends {
-			c.whenReturned(end)
-		}
+	return call
+}
+
+// end ends a call that was kept.
+func (c *calls) end(call *stuckCall) {
+	c.mu.Lock()
+	delete(c.stuck, call)
+	c.mu.Unlock()
+	close(call.done)
+	for _, end := range call.ends {
+		c.whenReturned(end)
 	}
 }
 

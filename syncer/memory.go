@@ -69,6 +69,7 @@ type shown struct {
 	pending   bool          // accepted, and not seen yet
 	lag       time.Duration // how long that may take
 	alone     bool          // it broke the batch that it was in
+	doubt     bool          // something else was found since, or a write that is not known to have landed
 	at        time.Time     // when it was found or written
 }
 
@@ -91,7 +92,7 @@ func (m *memory) forget() {
 	m.watch.forget()
 }
 
-// get returns what is known of an SKU. It is changed by set alone.
+// get returns what is known of an SKU. It is changed by set and doubts alone.
 func (m *memory) get(sku string) (e *shown, ok bool) {
 	if e = m.young[sku]; e == nil {
 		e = m.old[sku]
@@ -171,12 +172,22 @@ func (m *memory) wrote(c *change, pending bool, lag time.Duration) {
 	m.set(c.sku, n)
 }
 
+// doubts records that an SKU does not show what it was known to, or may not: it is
+// looked at the next time, whatever is wanted then.
+func (m *memory) doubts(sku string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if e, ok := m.get(sku); ok {
+		e.doubt = true
+	}
+}
+
 // last returns what the SKU was last known to show.
 func (m *memory) last(sku string) (quantity int, known bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	e, ok := m.get(sku)
-	return e.quantity, ok
+	return e.quantity, ok && !e.doubt && !e.at.IsZero()
 }
 
 // lastWrite returns what was written last, if that is known, and whether it may
