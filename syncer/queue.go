@@ -43,7 +43,8 @@ type Queue interface {
 	// ctx is done or the queue is out of order.
 	Wait(ctx context.Context, lane string) error
 
-	// Lease takes up to n tasks of the lane that are due; none if none is.
+	// Lease takes up to n tasks of the lane that are due; none if none is. What a
+	// call that fails has leased all the same is due again soon after.
 	Lease(ctx context.Context, lane string, n int) ([]Task, error)
 
 	// Ack ends tasks that were leased. Those marked since are due at once. A

@@ -34,6 +34,9 @@ type term struct {
 	proof   instant // before the last renewal was sent that has an answer
 	expiry  *time.Timer
 	waiting map[*waiter]bool
+	// lost are leases whose tasks nobody got, and releaseAt is when they are ended.
+	lost      []lostLease
+	releaseAt time.Time
 }
 
 var _ syncer.Term = (*term)(nil)

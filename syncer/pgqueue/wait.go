@@ -109,6 +109,9 @@ func (t *term) watch() {
 func (t *term) see(waiters []*waiter, lanes [][]byte) (more bool, err error) {
 	ctx, cancel := context.WithTimeout(t.life, lookTimeout)
 	defer cancel()
+	if err := t.releaseLost(ctx); err != nil {
+		return false, err
+	}
 	marked, due, err := t.peek(ctx, lanes)
 	if err != nil {
 		return false, err

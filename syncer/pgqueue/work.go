@@ -55,7 +55,8 @@ func (t *term) absorb(ctx context.Context) (more bool, err error) {
 	return moved == maxAbsorb, err
 }
 
-// Lease implements [syncer.Queue].
+// Lease implements [syncer.Queue]. If its answer is lost, what it has leased is due
+// again soon after.
 func (t *term) Lease(ctx context.Context, lane string, n int) (tasks []syncer.Task, err error) {
 	if n <= 0 {
 		return nil, nil
@@ -63,6 +64,9 @@ func (t *term) Lease(ctx context.Context, lane string, n int) (tasks []syncer.Ta
 	err = t.sync(ctx, t.pool)
 	if err == nil {
 		err = t.work(ctx, func(ctx context.Context) error {
+			if err := t.releaseLost(ctx); err != nil {
+				return err
+			}
 			began := t.absorbed.Load()
 			more, _, err := t.peek(ctx, nil)
 			for err == nil {
@@ -82,15 +86,19 @@ func (t *term) Lease(ctx context.Context, lane string, n int) (tasks []syncer.Ta
 	return tasks, nil
 }
 
-func (t *term) lease(ctx context.Context, lane string, n int) ([]syncer.Task, error) {
+func (t *term) lease(ctx context.Context, lane string, n int) (tasks []syncer.Task, err error) {
 	// Each task has a number of its own, which is added.
 	token := 1 + rand.Int64N(1<<61)
+	defer func() {
+		if err != nil && !undone(err) {
+			t.lose(lane, token)
+		}
+	}()
 	rows, err := t.pool.Query(ctx, t.statements["lease"], planned, t.options.Queue, t.holder, []byte(lane), n, token)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var tasks []syncer.Task
 	led := false
 	for rows.Next() {
 		led = true

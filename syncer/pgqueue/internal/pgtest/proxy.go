@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net"
 	"sync"
+	"sync/atomic"
 )
 
 // A Proxy passes connections on to a server, until they are cut: then nothing
@@ -19,6 +20,7 @@ type Proxy struct {
 	cut     [2]bool
 	trap    *trap // nil if there is none
 	refuses bool
+	deafTo  []byte // see LoseAnswer; nil if there is none
 	closed  bool
 	conns   map[net.Conn]bool
 	lost    int // connections with a lower number pass nothing any more
@@ -71,6 +73,25 @@ func (p *Proxy) CutBefore(text string) (cut, answered <-chan struct{}, mend func
 	defer p.mu.Unlock()
 	p.trap = &trap{[]byte(text), make(chan struct{}), make(chan struct{})}
 	return p.trap.sprung, p.trap.answered, sync.OnceFunc(func() { p.set(false, []int{ToServer}) })
+}
+
+// LoseAnswer lets what has text in it pass to the server, once, and ends the
+// connection when the server answers: the client gets nothing of that.
+func (p *Proxy) LoseAnswer(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.deafTo = []byte(text)
+}
+
+// deafens reports whether the answer to something is to be lost.
+func (p *Proxy) deafens(b []byte) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.deafTo == nil || !bytes.Contains(b, p.deafTo) {
+		return false
+	}
+	p.deafTo = nil
+	return true
 }
 
 // A trap waits for something that is sent to the server.
@@ -147,16 +168,23 @@ func (p *Proxy) serve(client net.Conn) {
 		return
 	}
 	sprung := make(chan *trap, 1)
+	var deaf atomic.Bool
 	var both sync.WaitGroup
 	both.Go(func() {
 		p.copy(number, server, client, ToServer, func(b []byte) {
 			if t := p.notice(b); t != nil {
 				sprung <- t
 			}
+			if p.deafens(b) {
+				deaf.Store(true)
+			}
 		})
 	})
 	both.Go(func() {
 		p.copy(number, client, server, ToClient, func([]byte) {
+			if deaf.Load() {
+				_ = client.Close()
+			}
 			select {
 			case t := <-sprung:
 				close(t.answered)
