@@ -194,6 +194,7 @@ func post(path string, body any) (request, error) {
 type exchange struct {
 	body    func() []byte
 	token   string
+	sent    bool  // an attempt may have reached Square
 	renewed bool  // a refused token has been replaced
 	err     error // what ended it from this side
 }
@@ -221,6 +222,9 @@ func (c *Client) send(ctx context.Context, r request) (*httpx.Response, *answer,
 	}
 	resp, err := c.http.Do(context.WithValue(ctx, exchangeKey{}, x), out)
 	switch {
+	case err == nil && x.err == nil: // an answer counts, whoever still waits for it
+	case ctx.Err() != nil && x.sent:
+		return nil, nil, &unanswered{ctx.Err()}
 	case ctx.Err() != nil:
 		return nil, nil, ctx.Err()
 	case x.err != nil:
@@ -271,6 +275,7 @@ func (c *Client) before(ctx context.Context) error {
 // authorize adds what is each attempt's own: the token, and the body.
 func authorize(req *http.Request) error {
 	x := req.Context().Value(exchangeKey{}).(*exchange)
+	x.sent = true
 	req.Header.Set("Authorization", "Bearer "+x.token)
 	if x.body != nil {
 		data := x.body()

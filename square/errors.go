@@ -162,8 +162,16 @@ func whole(err error) error {
 	return err
 }
 
+// An unanswered error is that of a context which ended when a request had been sent.
+type unanswered struct{ error }
+
+func (u *unanswered) Unwrap() error { return u.error }
+
 // unclear reports whether a write that ended with err may have been done.
 func unclear(err error) bool {
+	if _, ok := errors.AsType[*unanswered](err); ok {
+		return true
+	}
 	if h, ok := errors.AsType[*httpx.Error](err); ok {
 		return !h.Unsent
 	}

@@ -91,9 +91,6 @@ func (p *push) refuse(sku string, err error) {
 func (p *push) fail(err error, rows []row) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if unclear(err) {
-		err = fmt.Errorf("%w: %w", channel.ErrUnclear, err)
-	}
 	for _, r := range rows {
 		p.errs[r.sku] = err
 	}
@@ -316,12 +313,12 @@ func (p *push) send(ctx context.Context, rows []row) (refused *Error, err error)
 			},
 		})
 		if err == nil {
-			return nil, p.judge(a, rows)
+			return nil, sent(p.judge(a, rows))
 		}
 		e, ok := errors.AsType[*Error](err)
 		switch {
 		case !ok || !e.refusal():
-			return nil, err
+			return nil, sent(err)
 		case e.mentions("occurred_at") || e.has("INVALID_TIME"):
 			p.times.refused(rows)
 			continue
@@ -332,6 +329,14 @@ func (p *push) send(ctx context.Context, rows []row) (refused *Error, err error)
 		return e, nil
 	}
 	return nil, fmt.Errorf("square does not take the time of the counts, is this machine's clock right? %w", whole(err))
+}
+
+// sent is the error of a write that was sent.
+func sent(err error) error {
+	if unclear(err) {
+		return fmt.Errorf("%w: %w", channel.ErrUnclear, err)
+	}
+	return err
 }
 
 // changes makes the counts of rows.
