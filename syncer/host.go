@@ -106,10 +106,9 @@ func hooked[T any](ctx context.Context, s *Syncer, what, name, productID, sku st
 	inner, cancel := context.WithTimeout(context.WithoutCancel(ctx), maxHook)
 	defer cancel()
 	answer := new(T)
-	returned, err := await(inner, 0, func() error {
+	if returned, _ := await(inner, 0, func() error {
 		return s.safelyOn(ctx, "a hook", subject, func() error { *answer = f(); return nil })
-	}, func() func() { return s.leaveHook(subject(ctx), what, began) })
-	if !returned || err != nil {
+	}, func() func() { return s.leaveHook(subject(ctx), what, began) }); !returned {
 		return none
 	}
 	return *answer
