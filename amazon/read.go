@@ -6,6 +6,7 @@ import (
 	"math/bits"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 
@@ -152,8 +153,15 @@ func (r *reading) pages(ctx context.Context, skus []string) ([]row, error) {
 		if err := page.Err(); err != nil {
 			return nil, nonsense(searchListings, resp, err.Error())
 		}
+		earlier := len(rows)
 		for _, v := range items {
-			rows = append(rows, r.readRow(searchListings, v))
+			row := r.readRow(searchListings, v)
+			// What moves meanwhile may come on two pages, in place of another one.
+			if i := index(rows[:earlier], row.sku); i >= 0 {
+				rows[i] = row
+				continue
+			}
+			rows = append(rows, row)
 		}
 		switch {
 		case next == "" && len(rows) < total:
@@ -167,6 +175,11 @@ func (r *reading) pages(ctx context.Context, skus []string) ([]row, error) {
 		query.Set("pageToken", next)
 	}
 	return nil, &Error{Op: searchListings, Status: http.StatusOK, kind: channel.ErrUnavailable, Message: "the list of listings does not end"}
+}
+
+// index returns which row has an SKU, or -1.
+func index(rows []row, sku string) int {
+	return slices.IndexFunc(rows, func(r row) bool { return r.sku != "" && r.sku == sku })
 }
 
 // match picks the rows that have an SKU byte for byte.

@@ -45,6 +45,10 @@ func (c *Client) searchSKUs(ctx context.Context, skus []string) (all []*variatio
 	ask := searchBody{Types: []string{"ITEM_VARIATION"}, Query: &query{set{"sku", skus}}, Related: true, Limit: pageSize}
 	pages := 0
 	err = c.pages(ctx, ask, func(p *page) error {
+		// What changes meanwhile may come on two pages: the later one counts.
+		all = slices.DeleteFunc(all, func(v *variation) bool {
+			return slices.ContainsFunc(p.variations, func(again *variation) bool { return again.id == v.id })
+		})
 		all, odd = append(all, p.variations...), odd+p.odd
 		if pages++; pages >= maxPages && p.cursor != "" {
 			return unusable("POST "+searchPath, 200, "the search for SKUs does not end")
