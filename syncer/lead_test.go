@@ -56,13 +56,14 @@ type fleeting struct {
 	*queuetest.Client
 	left time.Duration
 	leds atomic.Int64
+	good atomic.Bool // its terms last
 }
 
 func (q *fleeting) Lead(ctx context.Context, self string) (syncer.Term, error) {
 	q.leds.Add(1)
 	t, err := q.Client.Lead(ctx, self)
-	if err != nil {
-		return nil, err
+	if err != nil || q.good.Load() {
+		return t, err
 	}
 	return &fleetingTerm{t, q.left}, t.Resign(ctx)
 }
@@ -90,6 +91,28 @@ func TestTermsThatEndAtOnce(t *testing.T) {
 			assert.GreaterOrEqual(t, q.leds.Load(), int64(20))
 		})
 	}
+}
+
+// How long it stands back for terms that end at once is forgotten with one that lasted.
+func TestATermThatLastsIsANewBeginning(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := &fleeting{Client: queuetest.NewServer(leaseTime).Open()}
+		s := configure(t, syncer.Config{Source: newStock(1), Queue: q, Targets: targets(shop("shop", 1)), Schedule: syncer.Never()})
+		running(t, s)
+		pass(10 * time.Minute)
+		q.good.Store(true)
+		pass(2 * time.Minute)
+		h, err := s.Health(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, syncer.RoleLeader, h.Role)
+		q.good.Store(false)
+		mend := q.Cut()
+		pass(2 * leaseTime)
+		mend()
+		before := q.leds.Load()
+		pass(3 * leaseTime)
+		assert.Greater(t, q.leds.Load()-before, int64(3))
+	})
 }
 
 // severed is a queue that is cut off as its first term begins.

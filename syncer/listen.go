@@ -48,7 +48,11 @@ func (w Watch) check() error {
 func (s *Syncer) listen(ctx context.Context, t *target) {
 	every := max(t.Watch.Every, minWatchChannel)
 	if o := onceOf(ctx); o != nil {
-		o.did("look "+t.name, s.look(ctx, t))
+		err := s.look(ctx, t)
+		if errors.Is(err, errResting) { // the next call looks
+			err = nil
+		}
+		o.did("look "+t.name, err)
 	}
 	for wait := every; sleep(ctx, wait) == nil; {
 		err := s.look(ctx, t)

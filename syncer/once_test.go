@@ -3,6 +3,7 @@ package syncer_test
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -164,4 +165,41 @@ func ExampleSyncer_Once() {
 	n, _ := shop.Quantity("SKU-0")
 	fmt.Println("the shop shows", n)
 	// Output: the shop shows 9
+}
+
+// A channel that is paused, or that does not work, is the next call's, whatever it is
+// asked for: work that outlasts calls, or what has changed.
+func TestOnceLooksAtNoChannelThatRests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, q := &freight{Memory: shop("a", 1)}, syncer.NewMemoryQueue()
+		var down atomic.Bool
+		c := &channeltest.Intercept{Channel: f, OnLevels: func(ctx context.Context, next channel.Reader, skus []string) ([]channel.Level, error) {
+			if down.Load() {
+				return nil, channel.ErrUnavailable
+			}
+			return next.Levels(ctx, skus)
+		}}
+		target := watching(c, time.Minute, 0)
+		s := configure(t, syncer.Config{Source: newStock(5), Queue: q, Schedule: syncer.Never(), Targets: []syncer.Target{target}})
+		once := func() {
+			t.Helper()
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			defer cancel()
+			require.NoError(t, s.Once(ctx))
+		}
+		once()
+		assert.Len(t, f.resumed, 1)
+		require.NoError(t, s.Pause(t.Context(), "a", "ann"))
+		once()
+		assert.Len(t, f.resumed, 1, "it is asked nothing")
+		require.NoError(t, s.Resume(t.Context(), "a", "ann"))
+		down.Store(true)
+		require.NoError(t, s.Notify(t.Context(), "p0"))
+		for range 3 {
+			once()
+		}
+		h, err := s.Health(t.Context())
+		require.NoError(t, err)
+		assert.NotZero(t, h.Channels[0].DownSince)
+	})
 }

@@ -114,6 +114,7 @@ func (s *Syncer) adopt(ctx context.Context) error {
 			gone = append(gone, rec.Key)
 		}
 	}
+	var records []Record
 	for _, name := range gone {
 		old := &target{name: name}
 		dropped := 0
@@ -137,18 +138,16 @@ func (s *Syncer) adopt(ctx context.Context) error {
 		if d, err := s.on(ctx).Depth(ctx, old.eventLane()); err != nil || d.Tasks > 0 { // some wait for a retry: at the next start
 			continue
 		}
-		if err := s.on(ctx).Save(ctx, targetSet, Record{Key: name}); err != nil {
-			return err
-		}
+		records = append(records, Record{Key: name})
 	}
 	t := tenureOf(ctx)
-	records := make([]Record, len(s.targets))
-	for i, target := range s.targets {
+	for _, target := range s.targets {
 		value, old := known[target.name]
-		records[i] = Record{target.name, []byte{}}
+		now := []byte{}
 		if t.shared && len(known) > 0 && (!old || len(value) > 0) {
-			records[i].Value, t.newChannels = notCompared, true
+			now, t.newChannels = notCompared, true
 		}
+		records = append(records, Record{target.name, now})
 	}
 	return s.on(ctx).Save(ctx, targetSet, records...)
 }
@@ -215,10 +214,7 @@ type resumed struct {
 // resume lets a channel go on with work that outlasts its calls, and marks the
 // products whose outcome is known by then.
 func (s *Syncer) resume(ctx, work context.Context, t *target, r channel.Resumer) {
-	for failures := 0; ; {
-		if t.pause.wait(ctx) != nil {
-			return
-		}
+	for failures := 0; ctx.Err() == nil; {
 		got, err := called(work, s, t, "Resume", func(ctx context.Context) (got resumed, err error) {
 			got.skus, got.again, err = r.Resume(ctx)
 			return got, err
@@ -241,8 +237,7 @@ func (s *Syncer) resume(ctx, work context.Context, t *target, r channel.Resumer)
 			return
 		}
 		onceOf(ctx).did("resume "+t.name, nil)
-		if sleep(ctx, wait) != nil {
-			return
-		}
+		_ = sleep(ctx, wait)
+		_ = t.pause.wait(ctx)
 	}
 }

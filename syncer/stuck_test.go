@@ -152,6 +152,29 @@ func TestACallThatDoesNotReturn(t *testing.T) {
 	})
 }
 
+// Run ends within its grace, and says which call it leaves behind.
+func TestRunSaysWhatItLeavesBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		ill := &channeltest.Intercept{Channel: shop("a", 1), OnPush: func(context.Context, channel.Channel, []channel.Update) error {
+			<-release // whatever ctx says
+			return nil
+		}}
+		logger, left := saying("Run ends, and leaves a call behind that has not returned")
+		s := configure(t, syncer.Config{Source: newStock(5), Schedule: syncer.Never(), Logger: logger}, ill)
+		stop := running(t, s)
+		require.NoError(t, s.Notify(t.Context(), "p0"))
+		pass(time.Second)
+		assert.Zero(t, left())
+		stop()
+		assert.Equal(t, 1, left())
+		close(release)
+		synctest.Wait()
+		running(t, s)()
+		assert.Equal(t, 1, left())
+	})
+}
+
 // A source that says nothing any more ends the reading, not the syncer.
 func TestASourceThatFallsSilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
