@@ -118,10 +118,12 @@ func TestATermThatLastsIsANewBeginning(t *testing.T) {
 // severed is a queue that is cut off as its first term begins.
 type severed struct {
 	*queuetest.Client
-	mend func()
+	mend  func()
+	asked []time.Time
 }
 
 func (q *severed) Lead(ctx context.Context, self string) (syncer.Term, error) {
+	q.asked = append(q.asked, time.Now())
 	t, err := q.Client.Lead(ctx, self)
 	if q.mend == nil {
 		q.mend = q.Client.Cut()
@@ -129,7 +131,8 @@ func (q *severed) Lead(ctx context.Context, self string) (syncer.Term, error) {
 	return t, err
 }
 
-// A term that is over before all is taken over from the last one ends as any other.
+// A term that is over before all is taken over from the last one ends as any other,
+// and who has lost it stands by at once.
 func TestATermThatIsOverBeforeItsWorkBegins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, events := &severed{Client: queuetest.NewServer(leaseTime).Open()}, new(ledgerOfTerms)
@@ -143,11 +146,42 @@ func TestATermThatIsOverBeforeItsWorkBegins(t *testing.T) {
 		pass(2 * leaseTime)
 		assert.Equal(t, []string{"leads term 1", "ends term 1, lost true"}, events.all())
 		assert.Equal(t, 1, lost())
+		assert.Equal(t, q.asked[1], events.at[1])
 		q.mend()
 		pass(2 * leaseTime)
 		stop()
 		assert.Equal(t, []string{"leads term 2", "ends term 2, lost false"}, events.all()[2:])
 		assert.Equal(t, 1, lost())
+	})
+}
+
+// A sluggish queue takes its time to save who is there.
+type sluggish struct{ *queuetest.Client }
+
+func (q sluggish) Save(ctx context.Context, set string, records ...syncer.Record) error {
+	if set == "replicas" {
+		time.Sleep(100 * time.Millisecond)
+	}
+	return q.Client.Save(ctx, set, records...)
+}
+
+// Who has ended is there no longer.
+func TestRunEndsWhenItIsNoReplicaAnyMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := queuetest.NewServer(leaseTime)
+		s := configure(t, syncer.Config{Source: newStock(1), Queue: sluggish{server.Open()}, Targets: targets(shop("shop", 1)), Schedule: syncer.Never()})
+		there := func() (n int) {
+			for _, err := range server.Open().Records(t.Context(), "replicas", "") {
+				require.NoError(t, err)
+				n++
+			}
+			return n
+		}
+		stop := running(t, s)
+		pass(time.Second)
+		assert.Equal(t, 1, there())
+		stop()
+		assert.Zero(t, there())
 	})
 }
 

@@ -118,3 +118,32 @@ func TestWorkThatCannotGoOnIsTriedEverMoreRarely(t *testing.T) {
 		assert.LessOrEqual(t, f.resumed[n-1].Sub(f.resumed[n-2]), time.Minute, "and then once a minute")
 	})
 }
+
+// A channel that was paused, or asked to be left alone, is asked for such work as soon as
+// that is over.
+func TestWorkThatOutlastsCallsGoesOnAfterARest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &freight{Memory: shop("a", 1)}
+		m := &channeltest.Intercept{Channel: f, OnLevels: func(context.Context, channel.Reader, []string) ([]channel.Level, error) {
+			return nil, throttled(20 * time.Second)
+		}}
+		s := configure(t, syncer.Config{Source: newStock(5), Schedule: syncer.Never()}, m)
+		require.NoError(t, s.Pause(t.Context(), "a", "ann"))
+		stop := running(t, s)
+		pass(10 * time.Second)
+		assert.Empty(t, f.resumed)
+		require.NoError(t, s.Resume(t.Context(), "a", "ann"))
+		pass(time.Second)
+		assert.Len(t, f.resumed, 1)
+		stop()
+
+		_, err := s.SyncProducts(t.Context(), "p0")
+		require.ErrorIs(t, err, channel.ErrUnavailable)
+		stop = running(t, s)
+		pass(19 * time.Second)
+		assert.Len(t, f.resumed, 1)
+		pass(2 * time.Second)
+		assert.Len(t, f.resumed, 2)
+		stop()
+	})
+}

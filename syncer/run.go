@@ -233,9 +233,7 @@ func (s *Syncer) resume(ctx, work context.Context, t *target, r channel.Resumer)
 		case got.again > 0:
 			wait, failures = min(got.again, resumeEvery), 0
 		}
-		if t.outcomes(ctx, s, got.skus) != nil {
-			return
-		}
+		_ = t.outcomes(ctx, s, got.skus) // it fails only if ctx is done
 		onceOf(ctx).did("resume "+t.name, nil)
 		_ = sleep(ctx, wait)
 		_ = t.pause.wait(ctx)
