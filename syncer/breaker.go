@@ -187,8 +187,8 @@ func backoff(err error, failures int, limit time.Duration) time.Duration {
 
 func sleep(ctx context.Context, d time.Duration) error { return sleepOr(ctx, d, nil) }
 
-// sleepOr is sleep, unless something is closed before.
-func sleepOr(ctx context.Context, d time.Duration, closed <-chan struct{}) error {
+// sleepOr is sleep, unless something comes or is closed before.
+func sleepOr(ctx context.Context, d time.Duration, sooner <-chan struct{}) error {
 	if d <= 0 {
 		return ctx.Err()
 	}
@@ -199,7 +199,7 @@ func sleepOr(ctx context.Context, d time.Duration, closed <-chan struct{}) error
 		return ctx.Err()
 	case <-timer.C:
 		return nil
-	case <-closed:
+	case <-sooner:
 		return nil
 	}
 }

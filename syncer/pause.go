@@ -235,19 +235,6 @@ func (s *Syncer) oweRun() {
 // owesRun reports whether a run over the catalogue is to be made up for, once.
 func (s *Syncer) owesRun() bool { return s.pauses.owed.Swap(false) }
 
-// sleepUnlessOwed sleeps, but not longer than until a run is to be made up for.
-func (s *Syncer) sleepUnlessOwed(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-s.pauses.due:
-	case <-timer.C:
-	}
-	return nil
-}
-
 // heed reads which channels are paused.
 func (s *Syncer) heed(ctx context.Context) error {
 	s.pauses.mu.Lock()

@@ -167,16 +167,7 @@ func (s *Syncer) compared(ctx context.Context) error {
 
 // executeApproved does what is approved, in this process or another one.
 func (s *Syncer) executeApproved(ctx, work context.Context) {
-	for {
-		timer := time.NewTimer(approvalEvery)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return
-		case <-s.approvals:
-		case <-timer.C:
-		}
-		timer.Stop()
+	for sleepOr(ctx, approvalEvery, s.approvals) == nil {
 		s.executeNow(work)
 	}
 }

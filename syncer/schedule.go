@@ -142,7 +142,7 @@ func (s *Syncer) keepSchedule(accept, work context.Context, t *tenure) {
 			return
 		}
 		if wait := nap(due); wait > 0 {
-			_ = s.sleepUnlessOwed(accept, wait)
+			_ = sleepOr(accept, wait, s.pauses.due)
 			continue
 		}
 		// A reconciliation is long, and can be cut off anywhere: only what it has
