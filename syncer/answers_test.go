@@ -115,10 +115,16 @@ func TestWhatHangsAboutAllProductsPutsItsChannelDown(t *testing.T) {
 					do()
 					assert.Less(t, time.Since(began), d)
 				}
+				within(2*time.Minute, func() {
+					r, err := s.SyncProducts(t.Context(), "p0", "p1", "p2", "p3", "p4", "p5")
+					require.Error(t, err)
+					assert.Equal(t, []int{6, 0}, []int{r.Channels[0].Updated, r.Channels[0].Failed})
+					assert.Equal(t, []int{0, 6}, []int{r.Channels[1].Updated, r.Channels[1].Failed})
+				})
 				within(15*time.Minute, func() { // as with any channel that is down
 					r, err := s.Reconcile(t.Context())
 					require.Error(t, err)
-					assert.Equal(t, n, r.Channels[0].Updated)
+					assert.Equal(t, n-6, r.Channels[0].Updated)
 					assert.Zero(t, r.Channels[1].Updated)
 				})
 				shows(t, a, 0, 0, 0)

@@ -79,9 +79,8 @@ func (p *pass) want(ctx context.Context, stocks []channel.Stock, out *outcome) [
 		if err := p.t.answersOf(ctx, p.s, stocks, func(s *channel.Stock, a answer, err error) {
 			if err != nil {
 				out.add(unsaid(s, err))
-				return
 			}
-			wants = p.listings(s, a, wants, out)
+			wants = p.listings(s, a, wants, out) // none of what is not answered
 		}); err != nil {
 			return p.speechless(ctx, stocks, err, out, from)
 		}
