@@ -158,6 +158,8 @@ type candidate struct {
 	// an attempt was lost, and nobody acts under it.
 	holder int64
 	tried  bool
+	// interrupted is what the last leader had leased, as far as it was found.
+	interrupted []syncer.Key
 }
 
 // enter makes the rows of a queue that nobody has led yet.
@@ -208,7 +210,7 @@ func (c *candidate) take(ctx context.Context, s state) (*term, error) {
 		return nil, err
 	}
 	t := newTerm(q, uint64(number), c.holder, sent)
-	if err := t.free(ctx); err != nil {
+	if c.interrupted, err = t.free(ctx, c.interrupted); err != nil {
 		t.end(nil)
 		t.running.Wait()
 		return nil, err // it finds itself leading, and takes the lead anew

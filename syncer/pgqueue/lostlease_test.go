@@ -68,3 +68,24 @@ func TestALeaseWhoseAnswerIsLost(t *testing.T) {
 		})
 	}
 }
+
+// Who begins to lead knows what was interrupted, though the answer to its first
+// statement got lost and it begins anew.
+func TestWhatWasInterruptedOutlivesALostAnswer(t *testing.T) {
+	t.Parallel()
+	s := server(t)
+	proxy, err := pgtest.NewProxy(s.Addr())
+	require.NoError(t, err)
+	t.Cleanup(proxy.Close)
+	o := pgqueue.Options{Queue: name(), Lease: lease}
+	a := open(t, pool(t, s, ""), o)
+	old := lead(t, a)
+	require.NoError(t, a.Mark(t.Context(), mark("a"), mark("b")))
+	tasks, err := old.Lease(t.Context(), "shop", 1)
+	require.NoError(t, err)
+	require.Equal(t, []string{"a"}, ids(tasks))
+	require.NoError(t, old.Resign(t.Context()))
+	proxy.LoseAnswer("Ends the leases that the last leader left")
+	term := lead(t, open(t, pool(t, s, proxy.Addr()), o))
+	assert.Equal(t, []syncer.Key{{Lane: "shop", ID: "a"}}, term.Interrupted())
+}

@@ -59,34 +59,31 @@ func newTerm(q *Queue, number uint64, holder int64, sent instant) *term {
 	return t
 }
 
-// free makes what the last leader had leased due.
-func (t *term) free(ctx context.Context) error {
-	return t.work(ctx, func(ctx context.Context) error {
-		rows, err := t.pool.Query(ctx, t.statements["free"], planned, t.options.Queue, t.holder)
+// free makes what the last leader had leased due. known are keys that an earlier call
+// has found, whose answer was lost; it returns them with what it finds.
+func (t *term) free(ctx context.Context, known []syncer.Key) ([]syncer.Key, error) {
+	err := t.work(ctx, func(ctx context.Context) error {
+		rows, err := t.pool.Query(ctx, t.statements["leased"], planned, t.options.Queue)
 		if err != nil {
 			return err
 		}
-		t.interrupted = nil
-		found := false
-		for rows.Next() {
+		found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (syncer.Key, error) {
 			var lane, id []byte
-			if err := rows.Scan(&lane, &id); err != nil {
-				rows.Close()
-				return err
-			}
-			found = true
-			if id != nil {
-				t.interrupted = append(t.interrupted, syncer.Key{Lane: string(lane), ID: string(id)})
-			}
-		}
-		if err := rows.Err(); err != nil {
+			err := row.Scan(&lane, &id)
+			return syncer.Key{Lane: string(lane), ID: string(id)}, err
+		})
+		if err != nil {
 			return err
 		}
-		if !found {
-			return syncer.ErrDeposed
+		for _, key := range found {
+			if !slices.Contains(known, key) {
+				known = append(known, key)
+			}
 		}
-		return nil
+		return one(t.pool.Query(ctx, t.statements["free"], planned, t.options.Queue, t.holder))
 	})
+	t.interrupted = known
+	return known, err
 }
 
 // Number implements [syncer.Term]. It grows with every term, unless the database

@@ -1,6 +1,5 @@
 -- Args: queue, holder. Ends the leases that the last leader left, as if nothing
--- had been done, and returns their keys. A holder calls it before it leases
--- anything itself. One row without an id if there are none; no row if the
+-- had been done. A holder calls it before it leases anything itself. No row if the
 -- holder does not lead.
 WITH fence AS (
     SELECT FROM stocksync.fences WHERE queue = $1::text AND holder = $2::bigint FOR NO KEY UPDATE
@@ -17,6 +16,5 @@ WITH fence AS (
         lease   = 0,
         since_first = NULL, since_last = NULL, since_why = '', since_trace = '', since_marks = 0
     WHERE t.queue = $1::text AND t.lease <> 0 AND EXISTS (SELECT FROM fence)
-    RETURNING lane, id, due, seq
 )
-SELECT lane, id FROM fence LEFT JOIN freed ON true ORDER BY due, seq
+SELECT 1 FROM fence
