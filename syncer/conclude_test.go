@@ -32,6 +32,7 @@ func TestACatalogueThatHasShrunkIsTheMeasureAfterAWeek(t *testing.T) {
 				require.ErrorIs(t, err, want)
 			}
 		}
+		ends(0, ErrEmpty) // nor is anything retired where nothing was known
 		ends(100, nil)
 		ends(50, nil)
 		ends(25, nil) // of the 50 that it has by now
@@ -93,4 +94,16 @@ func TestWhatIsRememberedOfTheFutureIsOfNow(t *testing.T) {
 		_, err = s.recall(t.Context())
 		require.ErrorIs(t, err, errSenseless)
 	})
+}
+
+// What cannot be understood of the last run is said, and replaced.
+func TestWhatMakesNoSenseOfTheLastRunIsReplaced(t *testing.T) {
+	s, err := New(Config{Source: sevens(1), Targets: []Target{{Channel: channeltest.NewMemory("a")}}})
+	require.NoError(t, err)
+	require.NoError(t, s.queue.Save(t.Context(), stateSet, Record{reconciledName, []byte("{")}))
+	e := &entrance{s: s, report: &Report{Started: time.Now(), Read: 30}}
+	assert.False(t, s.plausible(t.Context(), e.report))
+	require.ErrorIs(t, s.conclude(t.Context(), e), errSenseless)
+	require.NoError(t, s.conclude(t.Context(), e))
+	assert.True(t, s.plausible(t.Context(), e.report))
 }

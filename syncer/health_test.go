@@ -44,7 +44,15 @@ func TestHealthCountsWhatWaits(t *testing.T) {
 // leaderless is a shared queue that cannot say who leads.
 type leaderless struct {
 	*queuetest.Client
-	err error
+	err  error
+	view error // what the leader sees cannot be read
+}
+
+func (q *leaderless) Load(ctx context.Context, set, key string) ([]byte, error) {
+	if key == "view" && q.view != nil {
+		return nil, q.view
+	}
+	return q.Client.Load(ctx, set, key)
 }
 
 func (q *leaderless) Leader(ctx context.Context) (syncer.LeaderInfo, error) {
@@ -84,6 +92,10 @@ func TestHealthOfReplicas(t *testing.T) {
 		q.err = nil
 		standby.stop()
 		stop()
+
+		q.view = errors.New("bad block")
+		_, err = s.Health(t.Context())
+		require.ErrorIs(t, err, q.view)
 	})
 }
 

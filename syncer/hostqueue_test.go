@@ -32,6 +32,8 @@ type hostsQueue struct {
 	tasks   []Task          // Lease answers besides
 	listed  int             // calls of Records
 	listing error           // after 150 records
+	unknown error           // Depth's
+	full    error           // Mark's
 }
 
 // behaves says how long calls take from now on, and what they fail of.
@@ -51,6 +53,9 @@ func (q *hostsQueue) call(ctx context.Context) error {
 }
 
 func (q *hostsQueue) Mark(ctx context.Context, marks ...Mark) error {
+	if q.full != nil {
+		return q.full
+	}
 	return errors.Join(q.call(ctx), q.MemoryQueue.Mark(ctx, marks...))
 }
 
@@ -64,7 +69,9 @@ func (q *hostsQueue) Lease(ctx context.Context, lane string, n int) ([]Task, err
 	return append(tasks, q.tasks...), err
 }
 
-func (q *hostsQueue) Ack(ctx context.Context, _ ...Task) error { return q.call(ctx) }
+func (q *hostsQueue) Ack(ctx context.Context, tasks ...Task) error {
+	return errors.Join(q.call(ctx), q.MemoryQueue.Ack(ctx, tasks...))
+}
 
 func (q *hostsQueue) Retry(ctx context.Context, at time.Time, tasks ...Task) error {
 	q.mu.Lock()
@@ -75,7 +82,7 @@ func (q *hostsQueue) Retry(ctx context.Context, at time.Time, tasks ...Task) err
 
 func (q *hostsQueue) Depth(ctx context.Context, lane string) (Depth, error) {
 	d, _ := q.MemoryQueue.Depth(ctx, lane)
-	return d, q.call(ctx)
+	return d, errors.Join(q.unknown, q.call(ctx))
 }
 
 func (q *hostsQueue) Save(ctx context.Context, set string, records ...Record) error {

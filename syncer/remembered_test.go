@@ -14,6 +14,7 @@ import (
 	"github.com/ecosire/stocksync/channel"
 	"github.com/ecosire/stocksync/channel/channeltest"
 	"github.com/ecosire/stocksync/syncer"
+	"github.com/ecosire/stocksync/syncer/queuetest"
 )
 
 // snag is a queue that fails once for each of some calls, such as "Load waiting".
@@ -144,5 +145,28 @@ func TestAnSKUWaitsForTheFirstRunOnly(t *testing.T) {
 		require.NoError(t, err)
 		pass(2 * time.Minute)
 		assert.Zero(t, waiting())
+	})
+}
+
+// Each term makes a run for a channel that is new, until one has compared it.
+func TestTermsCompareANewChannelUntilOneHas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, source := queuetest.NewServer(leaseTime), newStock(5)
+		a, b := shop("a", 1), shop("b", 1)
+		down := &channeltest.Intercept{Channel: b, OnLevels: func(context.Context, channel.Reader, []string) ([]channel.Level, error) {
+			return nil, channel.ErrUnavailable
+		}}
+		term := func(channels ...channel.Channel) (ended []bool) {
+			cfg := syncer.Config{Source: source, Schedule: syncer.Never(), Targets: targets(channels...)}
+			cfg.Hooks.Reconciled = func(_ context.Context, _ *syncer.Report, err error) { ended = append(ended, err == nil) }
+			r := join(t, server, "r", cfg, nil)
+			pass(12 * time.Minute)
+			r.stop()
+			return ended
+		}
+		assert.Empty(t, term(a))
+		assert.Equal(t, []bool{false}, term(a, down), "it is tried again ten minutes later, or by the next term")
+		assert.Equal(t, []bool{true}, term(a, b))
+		assert.Empty(t, term(a, b))
 	})
 }
