@@ -48,15 +48,27 @@ func (c *clock) remote(t time.Time) time.Time {
 // observe learns that the server's clock showed a time when it was asked, which
 // took a while from sent on. If it has been set since it was read last, that
 // counts from now on. The times of marks stay in order all the same, as the
-// server itself sees to that.
+// server itself sees to that. A clock that is not known is left to sync, which asks
+// several times.
 func (c *clock) observe(sent, server time.Time, took time.Duration) {
-	middle := anchor.Round(0).Add(sent.Add(took / 2).Sub(anchor))
-	offset := middle.Sub(server)
+	offset := offsetOf(sent, server, took)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if skew := (offset - c.offset).Abs(); !c.known || skew > maxSkew+took {
-		c.known, c.offset = true, offset.Round(grain)
+	if skew := (offset - c.offset).Abs(); c.known && skew > maxSkew+took {
+		c.offset = offset.Round(grain)
 	}
+}
+
+// learn is observe for a clock that is not known yet.
+func (c *clock) learn(sent, server time.Time, took time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.known, c.offset = true, offsetOf(sent, server, took).Round(grain)
+}
+
+// offsetOf is a local time minus the server's, as far as one answer tells.
+func offsetOf(sent, server time.Time, took time.Duration) time.Duration {
+	return anchor.Round(0).Add(sent.Add(took / 2).Sub(anchor)).Sub(server)
 }
 
 // sync reads the server's clock, unless it is known.
@@ -79,6 +91,6 @@ func (q *Queue) sync(ctx context.Context, db querier) error {
 			least, best.sent, best.server = took, sent, server
 		}
 	}
-	q.clock.observe(best.sent, best.server, least)
+	q.clock.learn(best.sent, best.server, least)
 	return nil
 }

@@ -40,8 +40,11 @@ func TestAServersClockThatIsSet(t *testing.T) {
 	var c pgqueue.Clock
 	sent := time.Now()
 	at := stamp(sent)
-	c.Observe(sent, at, 0)
 	before := c.Local(at)
+	c.Observe(sent, at.Add(time.Hour), 0)
+	assert.Equal(t, before, c.Local(at), "a clock that is not known is asked several times")
+	c.Learn(sent, at, 0)
+	before = c.Local(at)
 	for _, skew := range []time.Duration{time.Millisecond, -900 * time.Millisecond, 900 * time.Millisecond} {
 		c.Observe(sent, at.Add(skew), 0)
 		assert.Equal(t, before, c.Local(at), "%v is no reason to give marks other times", skew)

@@ -40,6 +40,7 @@ func Waits(lane string) (before, since bool) {
 // A Clock is a clock.
 type Clock struct{ clock }
 
+func (c *Clock) Learn(sent, server time.Time, took time.Duration)   { c.learn(sent, server, took) }
 func (c *Clock) Observe(sent, server time.Time, took time.Duration) { c.observe(sent, server, took) }
 func (c *Clock) Local(t time.Time) time.Time                        { return c.local(t) }
 func (c *Clock) Remote(t time.Time) time.Time                       { return c.remote(t) }

@@ -257,10 +257,17 @@ func (w *wait) returns(rule string) {
 	}
 }
 
-// end returns what Wait returns.
+// end returns what Wait returns. A busy machine may be slow to let it.
 func (w *wait) end(rule string) error {
 	w.k.t.Helper()
 	w.k.settle()
+	if w.k.live {
+		for range 4 {
+			if len(w.done) == 0 {
+				w.k.settle()
+			}
+		}
+	}
 	select {
 	case err := <-w.done:
 		return err
