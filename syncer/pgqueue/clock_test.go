@@ -16,7 +16,7 @@ func TestTimesSurviveTheWayThereAndBack(t *testing.T) {
 	for _, skew := range []time.Duration{0, 3 * time.Millisecond, -time.Hour, 5*time.Second + 123457*time.Microsecond} {
 		var c pgqueue.Clock
 		sent := time.Now()
-		c.Observe(sent, stamp(sent.Add(skew)), 0)
+		c.Learn(sent, stamp(sent.Add(skew)), 0)
 		for _, ago := range []time.Duration{0, time.Microsecond, time.Minute, -time.Hour, 1000 * time.Hour} {
 			server := stamp(sent.Add(skew - ago))
 			local := c.Local(server)
@@ -30,8 +30,8 @@ func TestTimesSurviveTheWayThereAndBack(t *testing.T) {
 func TestReplicasGiveOneTime(t *testing.T) {
 	at := stamp(time.Now())
 	var here, there pgqueue.Clock
-	here.Observe(time.Now(), stamp(time.Now().Add(2*time.Millisecond)), 0)
-	there.Observe(time.Now(), stamp(time.Now().Add(-2*time.Millisecond)), 3*time.Millisecond)
+	here.Learn(time.Now(), stamp(time.Now().Add(2*time.Millisecond)), 0)
+	there.Learn(time.Now(), stamp(time.Now().Add(-2*time.Millisecond)), 3*time.Millisecond)
 	assert.True(t, here.Local(at).Equal(there.Local(at)), "clocks that are right to within milliseconds are the same clock")
 	assert.True(t, here.Local(at).Equal(at), "and that is the server's")
 }
