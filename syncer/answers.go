@@ -29,7 +29,7 @@ const (
 	// minLate is how long a call may take at least, when its context is done already.
 	minLate = 100 * time.Millisecond
 	// answersCall names what holds a channel down when there are more.
-	answersCall = "Filter, Listings or Policy"
+	answersCall = "Policy, Filter, Listings, Pilot, Retire or Booked"
 )
 
 // A question is what a function of the host's is asked about.
@@ -135,7 +135,7 @@ func (t *target) answer(s channel.Stock) (a answer) {
 	return a
 }
 
-const answerWhat = "a target's " + answersCall
+const answerWhat = "a target's Filter, Listings or Policy"
 
 // foreign reports whether answer calls functions of the host's.
 func (t *target) foreign() bool { return t.Filter != nil || t.Listings != nil || t.Policy.foreign }

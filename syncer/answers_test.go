@@ -131,7 +131,7 @@ func TestWhatHangsAboutAllProductsPutsItsChannelDown(t *testing.T) {
 				shows(t, b, 100, 100, 100)
 				health, err := s.Health(t.Context())
 				require.NoError(t, err)
-				assert.Equal(t, "Filter, Listings or Policy", health.Channels[1].Stuck)
+				assert.Equal(t, "Policy, Filter, Listings, Pilot, Retire or Booked", health.Channels[1].Stuck)
 				within(10*time.Second, func() {
 					_, err := s.SyncProducts(t.Context(), "p0")
 					require.ErrorIs(t, err, channel.ErrUnavailable)

@@ -35,14 +35,15 @@ type Approval struct {
 	Expires time.Time `json:"expires"`
 }
 
-// maxGivenAhead is how far ahead of this one the clock of whoever approved may be. If
-// this one was set back by days since, an approval would last for as much longer.
-const maxGivenAhead = time.Hour
+// maxClockAhead is how far ahead of this clock another one may be that has written a time:
+// whoever approved, for one. What is further ahead was written before this clock was set
+// back, and an approval would last for as much longer.
+const maxClockAhead = time.Hour
 
 // valid goes by the time of day, since other processes approve, too.
 func (a *Approval) valid() bool {
 	now := time.Now().Round(0)
-	return a.At.Before(now.Add(maxGivenAhead)) && now.Before(a.Expires)
+	return a.At.Before(now.Add(maxClockAhead)) && now.Before(a.Expires)
 }
 
 // decode reads a held line without an approval that is not valid any more.

@@ -122,8 +122,8 @@ func (j *journal) on() bool { return j.keep > 0 }
 
 // current reports whether an entry is of the time that is kept. What lies in the
 // future was written before the clock was set back, and would hide what is newer.
-func (j *journal) current(at, limit, now time.Time) bool {
-	return !at.Before(limit) && at.Before(now.Add(maxGivenAhead))
+func current(at, limit, now time.Time) bool {
+	return !at.Before(limit) && at.Before(now.Add(maxClockAhead))
 }
 
 // newestFirst is a key of a product's entry.
@@ -187,7 +187,7 @@ func (j *journal) prune(ctx context.Context) {
 			if err != nil {
 				return err
 			}
-			if at, ok := timeOf(rec.Key); ok && j.current(at, limit, now) {
+			if at, ok := timeOf(rec.Key); ok && current(at, limit, now) {
 				times = append(times, at.UnixNano())
 			}
 		}
@@ -207,7 +207,7 @@ func (j *journal) prune(ctx context.Context) {
 			if err != nil {
 				return err
 			}
-			if at, ok := timeOf(rec.Key); !ok || !j.current(at, limit, now) {
+			if at, ok := timeOf(rec.Key); !ok || !current(at, limit, now) {
 				gone = append(gone, Record{Key: rec.Key})
 			}
 			if len(gone) == groupSize {
@@ -249,7 +249,7 @@ func (s *Syncer) Journal(ctx context.Context, productID string) iter.Seq2[Entry,
 			}
 			var e Entry
 			now := time.Now()
-			if at, ok := timeOf(rec.Key); !ok || !s.journal.current(at, now.Add(-s.journal.keep), now) || json.Unmarshal(rec.Value, &e) != nil {
+			if at, ok := timeOf(rec.Key); !ok || !current(at, now.Add(-s.journal.keep), now) || json.Unmarshal(rec.Value, &e) != nil {
 				continue
 			}
 			if !yield(e, nil) {

@@ -70,7 +70,7 @@ var lineKeys = map[string]string{
 	"watching for changes failed":                                                                           "err",
 	"the source's quantities are as of a time in the future; now counts instead":                            "product",
 	"the source cannot pace its reads; they go on without":                                                  "err",
-	"a kit without an SKU, without parts, or with less than one unit of a part is left out":                 "channel",
+	"a kit without an SKU, without parts, or with an impossible number of units is left out":                "channel",
 	"the queue failed, and is tried again":                                                                  "op err",
 	"the queue works again":                                                                                 "op",
 	"the journal cannot be written; what happens meanwhile will be missing from it":                         "err",

@@ -100,7 +100,7 @@ func Custom(name string, quantity func(channel.Stock) (int, error)) Policy {
 }
 
 // Then adds a step of the host's own, which is given what the steps before it
-// came to. Its error, and how soon it must return, are as for [Custom]. After [In]
+// came to. Its error, and how soon it should return, are as for [Custom]. After [In]
 // the stock has the quantities of the warehouses that In names, in its field
 // Warehouses.
 func (p Policy) Then(name string, quantity func(s channel.Stock, before int) (int, error)) Policy {

@@ -188,7 +188,7 @@ func (t *target) kitList(ctx context.Context, s *Syncer) (kits []Listing, twice 
 		odd := strings.TrimSpace(k.SKU) == "" || len(k.Parts) == 0 ||
 			slices.ContainsFunc(k.Parts, func(p Part) bool { return !p.sound() })
 		if odd {
-			s.once.warn(ctx, s, "a kit without an SKU, without parts, or with less than one unit of a part is left out",
+			s.once.warn(ctx, s, "a kit without an SKU, without parts, or with an impossible number of units is left out",
 				slog.String("channel", t.name), slog.String("sku", text.Clean(k.SKU)))
 		}
 		return odd
